@@ -1,0 +1,66 @@
+"""One subject on the dataset's grid: what every source of data yields."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The common grid of a dataset's slices.
+
+    Arrays are indexed ``[slice, row, column]``: slices go up (superior), rows go from
+    anterior to posterior, columns from the patient's right to the left, which is the
+    radiological display of an axial slice.
+
+    Attributes:
+      size: rows and columns ``(H, W)``.
+      slices: number of slices ``Z``.
+      affine: 4 x 4, from ``(column, row, slice)`` to RAS+ millimetres, as NIfTI's.
+    """
+
+    size: tuple[int, int]
+    slices: int
+    affine: np.ndarray
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Millimetres between neighbouring columns, rows and slices."""
+        return tuple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
+
+    @staticmethod
+    def centred(
+        size: tuple[int, int],
+        slices: int,
+        *,
+        spacing: tuple[float, float, float],
+        centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Grid:
+        """Axis-aligned grid whose middle lies at `centre` (RAS+ millimetres)."""
+        dx, dy, dz = spacing
+        affine = np.diag([-dx, -dy, dz, 1.0])
+        middle = (np.array([size[1], size[0], slices]) - 1) / 2
+        affine[:3, 3] = np.asarray(centre) - affine[:3, :3] @ middle
+        return Grid(tuple(size), slices, affine)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A prepared subject.
+
+    Attributes:
+      name: identifier, unique in the dataset; never a patient's name.
+      images: ``(Z, H, W, S)`` float32 in the sequences' own units, 0 outside the brain
+        (APTw in percent).
+      labels: ``(Z, H, W)`` uint8 of our codes.
+      tissue: ``(Z, H, W, 3)`` float32 probabilities of WM, GM, CSF, or None.
+      patient: who the subject is, where one patient has several time points.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    tissue: np.ndarray | None = None
+    patient: str | None = None

@@ -1,0 +1,1 @@
+"""One file a method: its networks put together, and its losses."""

@@ -1,0 +1,50 @@
+"""Package metadata; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "samr_jax" / "__init__.py").read_text()
+)[1]
+
+setup(
+    name="samr-jax",
+    version=VERSION,
+    description=(
+        "Confidence-guided synthesis of multi-contrast brain MR images from lesion "
+        "masks (CG-SAMR, UCG-SAMR) in JAX and Flax"
+    ),
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["samr_jax", "samr_jax.*"]),
+    package_data={"samr_jax": ["py.typed"]},
+    install_requires=[
+        "absl-py",
+        "array_record>=0.8",
+        "flax>=0.12.8",
+        "grain>=0.2.18",
+        "jax>=0.10",
+        "joblib",
+        "matplotlib",
+        "ml-collections>=1.1",
+        "nibabel>=5.3",
+        "nilearn>=0.14",
+        "numpy>=2",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12.8",
+        "scikit-image>=0.26",
+        "scipy>=1.14",
+        "tensorboardX>=2.6",
+        "tensorflow-datasets>=4.9.10",
+        "tqdm",
+    ],
+    extras_require={
+        "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
+        "test": ["hypothesis", "pytest", "pytest-timeout", "ruff"],
+    },
+)
