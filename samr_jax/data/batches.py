@@ -1,0 +1,68 @@
+"""Batches as a function of the step.
+
+The order comes from a seed alone: batch ``t`` is the same for any number of reading
+threads, and the processes of a run share out the same global batch. So the number of
+the step is all that a checkpoint has to know of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from samr_jax.errors import InputError
+
+READ_THREADS = 8
+READ_AHEAD = 32
+
+
+class Batches:
+    """Endless shuffled batches, every instance once an epoch.
+
+    ``batches[t]`` is this process's part of global batch ``t``: a dictionary of arrays
+    with a leading axis of ``batch_size // process_count``.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[dict],
+        *,
+        batch_size: int,
+        seed: int,
+        fields: Sequence[str] = ("labels", "images", "atlas"),
+        process_index: int = 0,
+        process_count: int = 1,
+    ):
+        """Args:
+        slices: instances; see `samr_jax.data.dataset.Slices`.
+        batch_size: instances of the global batch.
+        seed: of the order.
+        fields: what to keep of an instance.
+        process_index: which process this is.
+        process_count: how many share the global batch.
+        """
+        if len(slices) == 0:
+            raise InputError("the training split holds no slices, expected at least 1")
+        if batch_size % process_count:
+            raise InputError(
+                f"batch_size {batch_size} is not divisible by {process_count} processes"
+            )
+        self.epoch_steps = max(1, len(slices) // batch_size)
+        order = grain.MapDataset.source(slices).seed(seed).shuffle().repeat()
+        chosen = tuple(fields)
+        own = order[process_index::process_count].map(
+            lambda instance: {name: np.asarray(instance[name]) for name in chosen}
+        )
+        self._batches = own.batch(batch_size // process_count)
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        return self._batches[step]
+
+    def iterate(self, start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
+        """Batches `start` to `stop`, read ahead by threads."""
+        options = grain.ReadOptions(
+            num_threads=READ_THREADS, prefetch_buffer_size=READ_AHEAD
+        )
+        return iter(self._batches[start:stop].to_iter_dataset(options))

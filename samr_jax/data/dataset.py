@@ -1,0 +1,233 @@
+"""Reading a prepared dataset: its description, its atlas, its slices.
+
+A dataset is a directory::
+
+    dataset.json            sequences, grid, windows, split, provenance, content hash
+    atlas/<sequence>.nii.gz group average of the training subjects, in dataset units
+    atlas/brain.nii.gz      fraction of training subjects whose brain covers a voxel
+    samr_slices/1.0.0/      TFDS files, one ArrayRecord split each: train, val, test
+    subjects.png            a picture of a few subjects
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from samr_jax.data.subject import Grid
+from samr_jax.data.window import Window, pack
+from samr_jax.errors import InputError
+from samr_jax.labels import ATLAS_NEIGHBOURS, check_sequences
+
+FORMAT = 1
+SPLITS = ("train", "val", "test")
+DESCRIPTION = "dataset.json"
+RECORDS = Path("samr_slices") / "1.0.0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset, opened for reading.
+
+    Attributes:
+      directory: where it lies.
+      sequences: names of the MR sequences, the order of every channel axis.
+      grid: the slices' common grid.
+      windows: per sequence, dataset units <-> network intensity.
+      subject_windows: per subject, the windows of those sequences that are in
+        arbitrary units of each scan.
+      splits: ``train``, ``val``, ``test`` -> subject names.
+      simulated: whether the images come from the phantom.
+      has_tissue: whether instances carry the tissue prior.
+      content_hash: SHA-256 over all instances and the atlas.
+      provenance: how it was made.
+    """
+
+    directory: Path
+    sequences: tuple[str, ...]
+    grid: Grid
+    windows: Mapping[str, Window]
+    subject_windows: Mapping[str, Mapping[str, Window]]
+    splits: Mapping[str, tuple[str, ...]]
+    simulated: bool
+    has_tissue: bool
+    content_hash: str
+    provenance: Mapping
+
+    @functools.cached_property
+    def atlas(self) -> np.ndarray:
+        """Group averages ``(Z, H, W, S)`` float32, network intensity in [-1, 1]."""
+        volumes = [
+            self.windows[name].normalise(self._volume(f"{name}.nii.gz"))
+            for name in self.sequences
+        ]
+        return np.stack(volumes, axis=-1)
+
+    @functools.cached_property
+    def brain(self) -> np.ndarray:
+        """Boolean ``(Z, H, W)``: inside the brain of half the training subjects."""
+        return self._volume("brain.nii.gz") >= 0.5
+
+    def split(self, name: str) -> Slices:
+        """The slices of one split, ordered by subject and slice index."""
+        if name not in self.splits:
+            raise InputError(f"split {name!r}, expected one of {', '.join(SPLITS)}")
+        return Slices(self, name)
+
+    def _volume(self, name: str) -> np.ndarray:
+        path = self.directory / "atlas" / name
+        try:
+            volume = np.asarray(nib.load(path).dataobj, np.float32)
+        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as e:
+            raise InputError(f"{path}: not readable as NIfTI ({e})") from e
+        expected = (self.grid.slices, *self.grid.size)
+        if volume.shape != expected[::-1]:
+            raise InputError(f"{path}: shape {volume.shape}, expected {expected[::-1]}")
+        return np.transpose(volume, (2, 1, 0))
+
+
+class Slices:
+    """The instances of a split, as a sequence with random access.
+
+    ``slices[i]`` is a dictionary of ``labels [H, W]`` uint8, ``images [H, W, S]`` and
+    ``atlas [H, W, 3 S]`` int16 (network intensity times 32767), ``tissue [H, W, 3]``
+    uint8 (probability times 255), ``subject`` and ``slice``.
+    """
+
+    def __init__(self, dataset: Dataset, name: str):
+        self.dataset = dataset
+        self.name = name
+        self._source = _open_records(dataset.directory, name)
+        self._atlas = stack_neighbours(pack(dataset.atlas))
+
+    def __len__(self) -> int:
+        return 0 if self._source is None else len(self._source)
+
+    def __getitem__(self, index: int) -> dict:
+        instance = dict(self._source[int(index)])
+        instance["subject"] = instance["subject"].decode()
+        instance["atlas"] = self._atlas[instance["slice"]]
+        return instance
+
+
+def stack_neighbours(volume: np.ndarray) -> np.ndarray:
+    """Puts each slice beside its axial neighbours.
+
+    Args:
+      volume: ``(Z, H, W, S)``.
+
+    Returns:
+      ``(Z, H, W, 3 S)``, sequence-major and slice-minor: below, at, above. The end
+      slices repeat.
+    """
+    reach = ATLAS_NEIGHBOURS // 2
+    offsets = np.arange(-reach, reach + 1)
+    index = np.clip(np.arange(len(volume))[:, None] + offsets, 0, len(volume) - 1)
+    stacked = np.moveaxis(volume[index], 1, -1)
+    return stacked.reshape(*volume.shape[:3], -1)
+
+
+def open_dataset(directory: Path | str) -> Dataset:
+    """Opens the dataset in `directory`.
+
+    Raises:
+      InputError: there is none, or its description is damaged.
+    """
+    directory = Path(directory)
+    path = directory / DESCRIPTION
+    try:
+        fields = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(
+            f"{directory}: no {DESCRIPTION}, expected a prepared dataset"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise InputError(f"{path}: no dataset description of format {FORMAT}")
+    try:
+        return _from_json(directory, fields)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: field missing or damaged ({error!r})") from error
+
+
+def to_json(dataset: Dataset) -> dict:
+    """The content of ``dataset.json``; inverse of what `open_dataset` reads."""
+    return {
+        "format": FORMAT,
+        "simulated": dataset.simulated,
+        "sequences": list(dataset.sequences),
+        "size": list(dataset.grid.size),
+        "slices": dataset.grid.slices,
+        "affine": np.asarray(dataset.grid.affine).tolist(),
+        "tissue": dataset.has_tissue,
+        "windows": _windows_to_json(dataset.windows),
+        "split": {name: list(names) for name, names in dataset.splits.items()},
+        "hash": dataset.content_hash,
+        "provenance": dict(dataset.provenance),
+        "subject_windows": {
+            name: _windows_to_json(windows)
+            for name, windows in dataset.subject_windows.items()
+        },
+    }
+
+
+def _from_json(directory: Path, fields: Mapping) -> Dataset:
+    sequences = check_sequences(fields["sequences"], source="sequences")
+    affine = np.asarray(fields["affine"], np.float64)
+    if affine.shape != (4, 4) or abs(np.linalg.det(affine)) < 1e-9:
+        raise InputError("affine is not an invertible 4 x 4 matrix")
+    height, width = (int(n) for n in fields["size"])
+    windows = _windows_from_json(fields["windows"])
+    missing = [name for name in sequences if name not in windows]
+    if missing:
+        raise InputError(f"no intensity window for sequence {missing[0]}")
+    return Dataset(
+        directory=directory,
+        sequences=sequences,
+        grid=Grid((height, width), int(fields["slices"]), affine),
+        windows=windows,
+        subject_windows={
+            name: _windows_from_json(item)
+            for name, item in fields["subject_windows"].items()
+        },
+        splits={name: tuple(fields["split"][name]) for name in SPLITS},
+        simulated=bool(fields["simulated"]),
+        has_tissue=bool(fields["tissue"]),
+        content_hash=str(fields["hash"]),
+        provenance=fields["provenance"],
+    )
+
+
+def _windows_to_json(windows: Mapping[str, Window]) -> dict[str, list[float]]:
+    return {name: [window.low, window.high] for name, window in windows.items()}
+
+
+def _windows_from_json(fields: Mapping) -> dict[str, Window]:
+    return {
+        name: Window(float(low), float(high)) for name, (low, high) in fields.items()
+    }
+
+
+def _open_records(directory: Path, split: str):
+    # Imported here: whoever only needs the atlas should not wait for TFDS.
+    import tensorflow_datasets as tfds
+
+    path = directory / RECORDS
+    try:
+        builder = tfds.builder_from_directory(path)
+        if split not in builder.info.splits:
+            return None
+        return builder.as_data_source(split)
+    except Exception as error:
+        raise InputError(
+            f"{path}: not readable as TFDS records ({type(error).__name__}: {error})"
+        ) from error

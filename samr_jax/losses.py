@@ -1,0 +1,128 @@
+"""The losses of equations (1) to (10), on arrays.
+
+Every function returns a float32 scalar. Means are over batch, pixels and channels; a
+loss of several networks or layers is the sum of theirs, as in the paper.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Features = Sequence[Sequence[jax.Array]]
+"""Per discriminator, the features of every layer; the logits come last."""
+
+
+def confidence_map_loss(
+    intermediate: jax.Array,
+    confidence: jax.Array,
+    target: jax.Array,
+    *,
+    lambda_cm: jax.Array | float,
+) -> jax.Array:
+    """Confidence map loss, equation (1): ``mean(c |ŷ - y|) - λ_cm mean(log c)``.
+
+    Up to a constant it is λ_cm times the negative log-likelihood of a Laplace
+    distribution of scale ``λ_cm / c``, so the optimum is ``c = min(1, λ_cm / |ŷ - y|)``
+    and ``λ_cm / c`` predicts the local absolute error.
+
+    Args:
+      intermediate: SM's images ``(N, h, w, S)`` in [-1, 1].
+      confidence: CM's maps, same shape, in (0, 1).
+      target: real images at the same scale; see `half_scale`.
+      lambda_cm: weight of the regulariser.
+    """
+    error = jnp.abs(intermediate - target)
+    # The sigmoid may round to 0; its logarithm must stay finite.
+    log_confidence = jnp.log(jnp.maximum(confidence, 1e-6))
+    return jnp.mean(confidence * error) - lambda_cm * jnp.mean(log_confidence)
+
+
+def half_scale(images: jax.Array) -> jax.Array:
+    """2 x 2 area mean: ``(N, H, W, S)`` to ``(N, H / 2, W / 2, S)``."""
+    n, height, width, channels = images.shape
+    blocks = images.reshape(n, height // 2, 2, width // 2, 2, channels)
+    return blocks.mean(axis=(2, 4))
+
+
+def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
+    """How far the discriminators are from calling their input real (or synthesized).
+
+    Equations (2) and (8) with the non-saturating generator side: the discriminators
+    minimise the loss of real input being real and synthesized being not, the generator
+    that of synthesized being real.
+
+    Args:
+      features: see `Features`; only the logits count.
+      real: what the discriminators ought to say.
+      kind: ``bce``, binary cross-entropy on logits, or ``lsgan``, least squares.
+    """
+    logits = [layers[-1].astype(jnp.float32) for layers in features]
+    goal = 1.0 if real else 0.0
+    if kind == "bce":
+        losses = [
+            optax.sigmoid_binary_cross_entropy(x, jnp.full_like(x, goal))
+            for x in logits
+        ]
+    elif kind == "lsgan":
+        losses = [jnp.square(x - goal) for x in logits]
+    else:
+        raise ValueError(f"GAN loss {kind!r}, expected 'bce' or 'lsgan'")
+    return sum(jnp.mean(x) for x in losses)
+
+
+def discriminator_loss(real: Features, fake: Features, *, kind: str) -> jax.Array:
+    """Half the sum over real and synthesized input: pix2pixHD's discriminator loss."""
+    on_real = adversarial_loss(real, real=True, kind=kind)
+    on_fake = adversarial_loss(fake, real=False, kind=kind)
+    return 0.5 * (on_real + on_fake)
+
+
+def feature_matching_loss(
+    real: Features, fake: Features, *, distance: str = "l2"
+) -> jax.Array:
+    """Feature matching, equation (3), without the logits.
+
+    Each layer's squared L2 (or L1) distance is divided by its number of elements.
+    Nothing flows back to the real side.
+    """
+    measure = {"l2": jnp.square, "l1": jnp.abs}[distance]
+
+    def layer(a: jax.Array, b: jax.Array) -> jax.Array:
+        difference = jax.lax.stop_gradient(a) - b
+        return jnp.mean(measure(difference.astype(jnp.float32)))
+
+    return sum(
+        layer(a, b)
+        for on_real, on_fake in zip(real, fake, strict=True)
+        for a, b in zip(on_real[:-1], on_fake[:-1], strict=True)
+    )
+
+
+def generalized_dice_loss(
+    reference: jax.Array, probabilities: jax.Array, *, axis_name: str | None = None
+) -> jax.Array:
+    """Generalized Dice loss, equation (4), per label and averaged over the labels.
+
+    ``1 - 2 Σ r s / (Σ r + Σ s)``, the sums over batch and pixels.
+
+    Args:
+      reference: one-hot ``(N, H, W, L)``.
+      probabilities: the segmentation, same shape, in [0, 1].
+      axis_name: sum over the devices of this axis too, so that the loss of a batch does
+        not depend on how it is shared out.
+    """
+    axes = tuple(range(reference.ndim - 1))
+    overlap = jnp.sum(reference * probabilities, axes)
+    total = jnp.sum(reference, axes) + jnp.sum(probabilities, axes)
+    if axis_name is not None:
+        overlap, total = jax.lax.psum((overlap, total), axis_name)
+    # A label that neither map holds counts as a perfect match.
+    epsilon = 1e-6
+    return jnp.mean(1 - (2 * overlap + epsilon) / (total + epsilon))
+
+
+def l1_loss(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Mean absolute difference."""
+    return jnp.mean(jnp.abs(a - b))

@@ -1,0 +1,271 @@
+"""CG-SAMR, its predecessor SAMR and its ablations: training on paired data.
+
+Section III-A to III-D of the paper; the final objective is equation (6).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from samr_jax import losses
+from samr_jax.batch import Batch
+from samr_jax.labels import LABELS
+from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.models.discriminators import (
+    LabelwiseDiscriminators,
+    MultiScaleDiscriminator,
+)
+from samr_jax.models.generator import Generator, Synthesis
+from samr_jax.models.unet import Pix2PixUNet, UNet
+
+
+class GeneratorSide(nn.Module):
+    """G and U: what the final objective is minimised over.
+
+    Attributes:
+      generator: G, mask and atlas to images.
+      segmenter: U of the lesion shape consistency loss, or None without it.
+    """
+
+    generator: nn.Module
+    segmenter: nn.Module | None = None
+
+    def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
+        synthesis = self.generator(batch.mask, batch.atlas, train=train)
+        outputs = {"synthesis": synthesis}
+        if self.segmenter is not None:
+            for name, images in (("real", batch.images), ("fake", synthesis.images)):
+                logits = self.segmenter(images, train=train)
+                outputs[f"labels_of_{name}"] = nn.softmax(logits)
+        return outputs
+
+    def synthesize(self, batch: Batch) -> Synthesis:
+        return self.generator(batch.mask, batch.atlas, train=False)
+
+    def segment(self, batch: Batch) -> jax.Array:
+        return nn.softmax(self.segmenter(batch.images, train=False))
+
+
+class DiscriminatorSide(nn.Module):
+    """D, judging real and synthesized images with the mask and atlas they came from.
+
+    Attributes:
+      discriminator: the six label-wise networks, or the whole-image ablation.
+    """
+
+    discriminator: nn.Module
+
+    def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
+        def judge(images: jax.Array) -> losses.Features:
+            return self.discriminator(batch.mask, batch.atlas, images, train=train)
+
+        return {
+            "real": judge(batch.images),
+            "fake": judge(outputs["synthesis"].images),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """Weights and variants of equation (6); see `samr_jax.config` for the defaults."""
+
+    gan: str
+    feature_matching: float
+    feature_distance: str
+    shape_consistency: float
+    confidence: float
+    lambda_cm: float
+    confidence_threshold: float
+    lambda_cm_late: float
+    l1: float
+
+
+def create(
+    *,
+    sequences: int,
+    model: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    ablation: Mapping[str, bool],
+    epoch_steps: int,
+    dtype: Any = jnp.float32,
+    axis_name: str | None = None,
+    samr: bool = False,
+) -> Method:
+    """Builds the method.
+
+    Args:
+      sequences: number of MR sequences ``S``.
+      model, loss, ablation: sections of the config; see `samr_jax.config`.
+      epoch_steps: steps of an epoch, over which mean confidence is taken.
+      dtype: of activations.
+      axis_name: device axis of synchronised batch norm and of the Dice sums.
+      samr: the predecessor: no SM and CM, one more residual block in each branch.
+    """
+    settings = LossSettings(**loss)
+    common = {"dtype": dtype, "norm_axis": axis_name}
+    confident = ablation["confidence"] and not samr
+    generator = Generator(
+        sequences=sequences,
+        ngf=model["ngf"],
+        downsamplings=model["downsamplings"],
+        blocks=model["blocks"],
+        heads=model["heads"],
+        confidence=confident,
+        branch_blocks=1 if samr else 0,
+        stretch_out=ablation["stretch_out"],
+        use_atlas=ablation["atlas"],
+        rematerialise=model["rematerialise"],
+        **common,
+    )
+    segmenter = _segmenter(model, common) if ablation["shape_consistency"] else None
+    networks = LabelwiseDiscriminators if ablation["labelwise"] else _WholeImage
+    discriminator = networks(ndf=model["ndf"], layers=model["disc_layers"], **common)
+    return Method(
+        name="SAMR" if samr else "CG-SAMR",
+        prior="atlas" if ablation["atlas"] else "none",
+        fields=("labels", "images", "atlas"),
+        gen=GeneratorSide(generator, segmenter),
+        gen_loss=functools.partial(
+            generator_loss, settings=settings, axis_name=axis_name
+        ),
+        disc=DiscriminatorSide(discriminator),
+        disc_loss=functools.partial(discriminator_loss, settings=settings),
+        init_carry=functools.partial(init_carry, settings),
+        update_carry=functools.partial(
+            update_carry, settings=settings, epoch_steps=epoch_steps
+        ),
+        can_segment=segmenter is not None,
+        downsamplings=model["downsamplings"],
+    )
+
+
+def generator_loss(
+    outputs: dict,
+    features: dict,
+    batch: Batch,
+    carry: Carry,
+    *,
+    settings: LossSettings,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, Terms]:
+    """The minimised side of equation (6), and its terms unweighted."""
+    synthesis = outputs["synthesis"]
+    real, fake = features["real"], features["fake"]
+    terms = {
+        "adversarial": losses.adversarial_loss(fake, real=True, kind=settings.gan),
+        "feature_matching": losses.feature_matching_loss(
+            real, fake, distance=settings.feature_distance
+        ),
+    }
+    total = terms["adversarial"] + settings.feature_matching * terms["feature_matching"]
+    if "labels_of_real" in outputs:
+        dice = functools.partial(
+            losses.generalized_dice_loss, batch.mask, axis_name=axis_name
+        )
+        terms["dice_of_real"] = dice(outputs["labels_of_real"])
+        terms["dice_of_fake"] = dice(outputs["labels_of_fake"])
+        shape_consistency = terms["dice_of_real"] + terms["dice_of_fake"]
+        total += settings.shape_consistency * shape_consistency
+    if synthesis.confidence is not None:
+        terms["confidence"] = losses.confidence_map_loss(
+            synthesis.intermediate,
+            synthesis.confidence,
+            losses.half_scale(batch.images),
+            lambda_cm=carry["lambda_cm"],
+        )
+        total += settings.confidence * terms["confidence"]
+        terms["mean_confidence"] = jnp.mean(synthesis.confidence)
+        terms["lambda_cm"] = carry["lambda_cm"]
+    terms["l1"] = losses.l1_loss(synthesis.images, batch.images)
+    if settings.l1:
+        total += settings.l1 * terms["l1"]
+    return total, terms
+
+
+def discriminator_loss(
+    features: dict, *, settings: LossSettings
+) -> tuple[jax.Array, Terms]:
+    """The maximised side of equation (2), as a loss, and how D does on each."""
+    terms = {
+        side: losses.adversarial_loss(
+            features[side], real=side == "real", kind=settings.gan
+        )
+        for side in ("real", "fake")
+    }
+    return 0.5 * (terms["real"] + terms["fake"]), terms
+
+
+def init_carry(settings: LossSettings) -> Carry:
+    """λ_cm of equation (1) and the running mean that switches it."""
+    return {
+        "lambda_cm": jnp.asarray(settings.lambda_cm, jnp.float32),
+        "confidence_sum": jnp.zeros((), jnp.float32),
+        "confidence_steps": jnp.zeros((), jnp.int32),
+    }
+
+
+def update_carry(
+    carry: Carry,
+    outputs: dict,
+    *,
+    settings: LossSettings,
+    epoch_steps: int,
+    axis_name: str | None = None,
+) -> Carry:
+    """The one-way switch of λ_cm, at the end of each epoch (section IV-B)."""
+    confidence = outputs["synthesis"].confidence
+    if confidence is None:
+        return carry
+    mean = jnp.mean(confidence)
+    if axis_name is not None:
+        mean = jax.lax.pmean(mean, axis_name)
+    total = carry["confidence_sum"] + mean
+    steps = carry["confidence_steps"] + 1
+    ended = steps >= epoch_steps
+    switch = ended & (total / steps > settings.confidence_threshold)
+    return {
+        "lambda_cm": jnp.where(switch, settings.lambda_cm_late, carry["lambda_cm"]),
+        "confidence_sum": jnp.where(ended, 0.0, total),
+        "confidence_steps": jnp.where(ended, 0, steps),
+    }
+
+
+class _WholeImage(nn.Module):
+    """The ablation without label-wise discriminators: one multi-scale D (Table V)."""
+
+    ndf: int
+    layers: int
+    dtype: Any = jnp.float32
+    norm_axis: str | None = None
+
+    @nn.compact
+    def __call__(
+        self, mask: jax.Array, atlas: jax.Array, images: jax.Array, *, train: bool
+    ) -> losses.Features:
+        return MultiScaleDiscriminator(
+            ndf=self.ndf,
+            layers=self.layers,
+            dtype=self.dtype,
+            norm_axis=self.norm_axis,
+            name="discriminator",
+        )(jnp.concatenate([mask, atlas, images], axis=-1), train=train)
+
+
+def _segmenter(model: Mapping[str, Any], common: Mapping[str, Any]) -> nn.Module:
+    if model["unet"] == "pix2pix":
+        return Pix2PixUNet(
+            classes=len(LABELS), channels=model["unet_channels"], **common
+        )
+    return UNet(
+        classes=len(LABELS),
+        channels=model["unet_channels"],
+        depth=model["unet_depth"],
+        **common,
+    )

@@ -1,0 +1,124 @@
+"""The training step of every method: one generator forward, one shared judgement.
+
+pix2pixHD's order of updates: the losses of both sides come from the same networks; the
+discriminators see the synthesized images as constants. Written once with `jax.vjp`, the
+generator runs forward once and the discriminators judge real and synthesized input once
+each; the two losses pull different cotangents back through that one judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from samr_jax.batch import decode
+from samr_jax.methods.base import Method
+from samr_jax.state import Player, TrainState
+
+Step = Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]
+
+
+def make_train_step(
+    method: Method,
+    *,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    ema_decay: float = 0.0,
+    axis_name: str | None = None,
+) -> Step:
+    """Builds ``step(state, batch) -> (state, metrics)`` for one device.
+
+    Args:
+      method: networks and losses.
+      optimizer: of both sides.
+      seed: of dropout and other noise.
+      ema_decay: of the generator side's averaged weights, where the state has them.
+      axis_name: the device axis to average gradients, statistics and metrics over, or
+        None for a single device without one.
+
+    Returns:
+      A pure function. ``batch`` is in stored form (`samr_jax.batch.decode`); metrics
+      are float32 scalars named ``gen/…`` and ``disc/…``.
+    """
+
+    def average(tree: Any) -> Any:
+        return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+    def update(player: Player, grads: Any, stats: Any) -> Player:
+        updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
+        params = optax.apply_updates(player.params, updates)
+        ema = player.ema
+        if ema is not None:
+            ema = optax.incremental_update(params, ema, 1 - ema_decay)
+        return Player(params=params, stats=stats, opt_state=opt_state, ema=ema)
+
+    def train_step(state: TrainState, stored: dict):
+        batch = decode(stored)
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+        def generate(params):
+            return _apply(method.gen, params, state.gen.stats, batch, key=key)
+
+        outputs, pull_gen, gen_stats = jax.vjp(generate, state.gen.params, has_aux=True)
+        if method.disc is None:
+            (gen_total, gen_terms), to_outputs = _value_and_cotangent(
+                lambda outputs: method.gen_loss(outputs, None, batch, state.carry),
+                outputs,
+            )
+            disc, disc_metrics = None, {}
+        else:
+
+            def judge(params, outputs):
+                return _apply(method.disc, params, state.disc.stats, batch, outputs)
+
+            features, pull_disc, disc_stats = jax.vjp(
+                judge, state.disc.params, outputs, has_aux=True
+            )
+            (disc_total, disc_terms), judged = _value_and_cotangent(
+                method.disc_loss, features
+            )
+            (gen_total, gen_terms), (to_outputs, to_features) = _value_and_cotangent(
+                lambda pair: method.gen_loss(*pair, batch, state.carry),
+                (outputs, features),
+            )
+            # Each pull uses one side of the judgement; XLA drops the other.
+            disc_grads = average(pull_disc(judged)[0])
+            to_outputs = jax.tree.map(jnp.add, to_outputs, pull_disc(to_features)[1])
+            disc = update(state.disc, disc_grads, average(disc_stats))
+            disc_metrics = _metrics("disc", disc_total, disc_terms, disc_grads)
+        gen_grads = average(pull_gen(to_outputs)[0])
+        gen = update(state.gen, gen_grads, average(gen_stats))
+        metrics = _metrics("gen", gen_total, gen_terms, gen_grads) | disc_metrics
+        carry = method.update_carry(state.carry, outputs, axis_name=axis_name)
+        new_state = TrainState(step=state.step + 1, gen=gen, disc=disc, carry=carry)
+        return new_state, average(metrics)
+
+    return train_step
+
+
+def _apply(module, params, stats, *args, key=None):
+    """Runs a module in training mode; returns its output and its new statistics."""
+    outputs, updated = module.apply(
+        {"params": params, "batch_stats": stats},
+        *args,
+        train=True,
+        mutable=["batch_stats"],
+        rngs=None if key is None else {"dropout": key},
+    )
+    return outputs, updated.get("batch_stats", stats)
+
+
+def _value_and_cotangent(loss, argument):
+    """``loss(argument)`` with its terms, and its gradient."""
+    return jax.value_and_grad(loss, has_aux=True)(argument)
+
+
+def _metrics(side: str, total, terms, grads) -> dict[str, jax.Array]:
+    values = {"total": total, **terms, "grad_norm": optax.global_norm(grads)}
+    return {f"{side}/{name}": value for name, value in values.items()}
