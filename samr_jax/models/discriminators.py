@@ -1,0 +1,121 @@
+"""PatchGANs: multi-scale, and label-wise over the regions of interest (III-C)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from samr_jax.labels import LABELS, ROIS
+from samr_jax.models.layers import Conv, ConvBlock, average_pool_3s2
+
+SLOPE = 0.2
+
+
+class PatchDiscriminator(nn.Module):
+    """A PatchGAN that returns the features of all its layers, the logits last.
+
+    The default of 3 layers sees patches of 70 x 70 pixels.
+
+    Attributes:
+      ndf: channels of the first layer; they double until 8 times that.
+      layers: convolutions of stride 2; two of stride 1 follow.
+      padding: of each 4 x 4 convolution; pix2pixHD's is 2, pix2pix's 1.
+      norm: of all layers but the first and the last.
+    """
+
+    ndf: int = 64
+    layers: int = 3
+    padding: int = 2
+    norm: str = "batch"
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> list[jax.Array]:
+        features = []
+        for i in range(self.layers + 1):
+            x = ConvBlock(
+                self.ndf * min(2**i, 8),
+                4,
+                2 if i < self.layers else 1,
+                self.padding,
+                norm=self.norm if i else "none",
+                slope=SLOPE,
+                norm_axis=self.norm_axis,
+                dtype=self.dtype,
+                name=f"layer_{i}",
+            )(x, train=train)
+            features.append(x)
+        logits = Conv(1, 4, 1, self.padding, dtype=self.dtype, name="logits")(x)
+        return [*features, logits.astype(jnp.float32)]
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """PatchGANs on the whole input at full size, at half of it, and so on."""
+
+    scales: int = 2
+    ndf: int = 64
+    layers: int = 3
+    padding: int = 2
+    norm: str = "batch"
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> list[list[jax.Array]]:
+        outputs = []
+        for i in range(self.scales):
+            discriminator = PatchDiscriminator(
+                self.ndf,
+                self.layers,
+                self.padding,
+                self.norm,
+                self.norm_axis,
+                self.dtype,
+                name=f"scale_{i}",
+            )
+            outputs.append(discriminator(x, train=train))
+            x = average_pool_3s2(x)
+        return outputs
+
+
+class LabelwiseDiscriminators(nn.Module):
+    """Six PatchGANs: three regions of interest at two scales (section III-C)."""
+
+    scales: int = 2
+    ndf: int = 64
+    layers: int = 3
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, mask: jax.Array, atlas: jax.Array, images: jax.Array, *, train: bool
+    ) -> list[list[jax.Array]]:
+        """Judges images, each region by discriminators of its own.
+
+        Args:
+          mask: one-hot ``(N, H, W, 5)``.
+          atlas: ``(N, H, W, 3 S)``.
+          images: real or synthesized, ``(N, H, W, S)``.
+          train: whether batch statistics are used and accumulated.
+
+        Returns:
+          Features of background, normal brain and lesion, each at full and half size.
+        """
+        if mask.shape[-1] != len(LABELS):
+            raise ValueError(f"mask {mask.shape}, expected {len(LABELS)} channels")
+        x = jnp.concatenate([mask, atlas, images], -1)
+        outputs = []
+        for name, codes in ROIS.items():
+            roi = mask[..., codes[0] : codes[-1] + 1].sum(-1, keepdims=True)
+            outputs += MultiScaleDiscriminator(
+                self.scales,
+                self.ndf,
+                self.layers,
+                norm_axis=self.norm_axis,
+                dtype=self.dtype,
+                name=name,
+            )(x * roi, train=train)
+        return outputs

@@ -1,0 +1,56 @@
+"""The down-sampling encoder and the trunk of residual blocks (section III-B)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from samr_jax.models.layers import ConvBlock, ResidualBlock, rematerialised
+
+
+class Encoder(nn.Module):
+    """7 x 7 convolution, then stride-2 convolutions that double the channels.
+
+    ``(N, H, W, C)`` becomes ``(N, H / 2^d, W / 2^d, ngf 2^d)``, d `downsamplings`.
+    """
+
+    ngf: int = 16
+    downsamplings: int = 4
+    norm: str = "batch"
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
+        x = ConvBlock(self.ngf, 7, pad_mode="reflect", name="stem", **options)(
+            x, train=train
+        )
+        for i in range(self.downsamplings):
+            features = self.ngf * 2 ** (i + 1)
+            x = ConvBlock(features, 3, 2, name=f"down_{i}", **options)(x, train=train)
+        return x
+
+
+class Trunk(nn.Module):
+    """`blocks` residual blocks at constant width."""
+
+    blocks: int
+    norm: str = "batch"
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+    rematerialise: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        for i in range(self.blocks):
+            block = ResidualBlock(
+                self.norm, self.norm_axis, self.dtype, name=f"block_{i}"
+            )
+            x = rematerialised(block, x, train=train, on=self.rematerialise)
+        return x

@@ -1,0 +1,96 @@
+"""The CG-SAMR generator: two encoders, a trunk and a stretch-out decoder."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from samr_jax.models.decoder import StretchOutDecoder, Synthesis
+from samr_jax.models.encoder import Encoder, Trunk
+
+
+class Generator(nn.Module):
+    """Synthesizes all MR sequences of a slice from its lesion mask (section III-B).
+
+    The defaults are the paper's CG-SAMR. ``confidence=False, branch_blocks=1`` is SAMR;
+    ``heads="shared", blocks=9`` is CG-SAMR as the authors released it.
+
+    Half of the residual blocks come before the decoder and half belong to it. Without
+    the atlas the mask's encoder is twice as wide, so that the ablation changes what the
+    generator knows and not the capacity of anything behind the encoder.
+
+    Attributes:
+      sequences: how many MR sequences, S.
+      ngf: channels of the encoders' first convolution.
+      downsamplings: H and W must be divisible by 2^downsamplings.
+      blocks: residual blocks.
+      heads: 'per_branch' or 'shared'; see `StretchOutDecoder`, as for the next three.
+      confidence: whether there are synthesis and confidence map modules.
+      branch_blocks: residual blocks at the start of each branch.
+      stretch_out: whether each sequence has its own up-sampling branch.
+      use_atlas: whether the atlas is encoded.
+      norm_axis: mapped axis of the devices over which batch norm is synchronised.
+      dtype: what the layers compute in; outputs are always float32.
+      rematerialise: recomputes activations in the backward pass to save memory.
+    """
+
+    sequences: int
+    ngf: int = 16
+    downsamplings: int = 4
+    blocks: int = 6
+    heads: str = "per_branch"
+    confidence: bool = True
+    branch_blocks: int = 0
+    stretch_out: bool = True
+    use_atlas: bool = True
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+    rematerialise: bool = False
+
+    @nn.compact
+    def __call__(
+        self, mask: jax.Array, atlas: jax.Array | None = None, *, train: bool
+    ) -> Synthesis:
+        """Synthesizes a batch of slices.
+
+        Args:
+          mask: one-hot lesion masks ``(N, H, W, 5)``.
+          atlas: ``(N, H, W, 3 S)`` in [-1, 1]; ignored without `use_atlas`.
+          train: whether batch statistics are used and accumulated.
+        """
+        self._check(mask)
+        options = {"norm_axis": self.norm_axis, "dtype": self.dtype}
+        ngf = self.ngf if self.use_atlas else 2 * self.ngf
+        latent = Encoder(ngf, self.downsamplings, name="mask_encoder", **options)(
+            mask, train=train
+        )
+        if self.use_atlas:
+            anatomy = Encoder(ngf, self.downsamplings, name="atlas_encoder", **options)(
+                atlas, train=train
+            )
+            latent = jnp.concatenate([latent, anatomy], -1)
+        options["rematerialise"] = self.rematerialise
+        in_decoder = self.blocks // 2
+        latent = Trunk(self.blocks - in_decoder, name="trunk", **options)(
+            latent, train=train
+        )
+        return StretchOutDecoder(
+            self.sequences,
+            self.downsamplings,
+            in_decoder,
+            self.heads,
+            self.confidence,
+            self.branch_blocks,
+            self.stretch_out,
+            name="decoder",
+            **options,
+        )(latent, train=train)
+
+    def _check(self, mask: jax.Array) -> None:
+        multiple = 2**self.downsamplings
+        if mask.ndim != 4 or mask.shape[1] % multiple or mask.shape[2] % multiple:
+            raise ValueError(
+                f"mask {mask.shape}, expected (N, H, W, labels) with H and W divisible "
+                f"by {multiple} (2^downsamplings)"
+            )
