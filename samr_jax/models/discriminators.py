@@ -109,7 +109,8 @@ class LabelwiseDiscriminators(nn.Module):
         x = jnp.concatenate([mask, atlas, images], -1)
         outputs = []
         for name, codes in ROIS.items():
-            roi = mask[..., codes[0] : codes[-1] + 1].sum(-1, keepdims=True)
+            roi = jnp.stack([mask[..., code] for code in codes], -1)
+            roi = roi.max(-1, keepdims=True)
             outputs += MultiScaleDiscriminator(
                 self.scales,
                 self.ndf,
