@@ -1,3 +1,16 @@
+"""The embedded dataset: a digital brain phantom with gliomas.
+
+Everything here is simulated. Real anatomy, the MNI152 template that nilearn ships, is
+deformed per subject; lesions push it aside, grow in it and leave edema around them; and
+tissue constants at 3 T go through the sequences' signal equations and a scanner's
+imperfections. No download and no patient data are involved.
+
+Example:
+  >>> subject = simulate_subject(0, seed=0, grid=grid(64, slices=2))
+  >>> subject.images.shape
+  (2, 64, 64, 5)
+"""
+
 from samr_jax.data.phantom.geometry import grid
 from samr_jax.data.phantom.simulate import simulate_subject
 

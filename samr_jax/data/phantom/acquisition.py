@@ -1,4 +1,4 @@
-"""What the scanner adds: slice profile, coil bias, texture and noise."""
+"""What the scanner and the tissue's grain add to an ideal signal."""
 
 import numpy as np
 
@@ -9,38 +9,42 @@ from samr_jax.labels import is_percent
 NOISE = 5.0
 """Standard deviation of each channel of the complex signal, scanner units."""
 
+BIAS = 0.1
+"""Half of the coil's 20 % intensity variation."""
 
-def average(values: np.ndarray, parts: tuple[int, int, int]) -> np.ndarray:
-    """Means over blocks of `parts` along the last three axes: the voxel's volume."""
-    *lead, z, y, x = values.shape
-    a, b, c = parts
-    blocks = values.reshape(*lead, z // a, a, y // b, b, x // c, c)
-    return blocks.mean(axis=(-5, -3, -1), dtype=np.float32)
+APTW_DRIFT, APTW_NOISE = 0.25, 0.2
+"""Percent: the slowly varying error of a B0 correction, and noise. More is blotchy."""
 
 
 def coil_bias(rng: np.random.Generator, axes: Axes) -> np.ndarray:
     """Smooth multiplicative field ``(Z, Y, X)`` within 0.9..1.1."""
-    return 1 + 0.1 * np.tanh(0.8 * Field.draw(rng, 70.0).on(axes))
+    return 1 + BIAS * np.tanh(0.8 * Field.draw(rng, 70.0).on(axes))
+
+
+def texture(rng: np.random.Generator, axes: Axes) -> np.ndarray:
+    """Multiplicative grain of the tissue ``(Z, Y, X)``, the same for all sequences."""
+    return 1 + 0.012 * Field.draw(rng, 2.0).on(axes)
 
 
 def acquire(
     signal: np.ndarray, sequence: str, rng: np.random.Generator, axes: Axes
 ) -> np.ndarray:
-    """One sequence's image from its noise-free signal.
+    """One sequence's image of a noise-free signal.
 
     Args:
       signal: ``(Z, Y, X)`` scanner units, or percent of APTw.
       sequence: its name.
-      rng: the noise's own generator, so that sequences do not depend on each other.
+      rng: the sequence's own generator: no sequence depends on which others are there.
       axes: the voxels' positions.
 
     Returns:
-      ``(Z, Y, X)`` float32. Rician with bias; APTw, a ratio, has no bias but a slowly
-      varying error of 0.25 % and Gaussian noise of 0.2 %.
+      ``(Z, Y, X)`` float32, with bias and Rician noise; APTw is a ratio, so the bias
+      cancels and its error is normal.
     """
     if is_percent(sequence):
-        drift = 0.25 * Field.draw(rng, 5.0).on(axes)
-        return signal + drift + rng.normal(0, 0.2, signal.shape).astype(np.float32)
+        drift = APTW_DRIFT * Field.draw(rng, 5.0).on(axes)
+        noise = rng.standard_normal(signal.shape, dtype=np.float32)
+        return signal + drift + APTW_NOISE * noise
     biased = signal * coil_bias(rng, axes)
-    real, imaginary = rng.normal(0, NOISE, (2, *signal.shape)).astype(np.float32)
-    return np.hypot(biased + real, imaginary)
+    real, imaginary = rng.standard_normal((2, *signal.shape), dtype=np.float32)
+    return np.hypot(biased + NOISE * real, NOISE * imaginary)

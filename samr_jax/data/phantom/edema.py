@@ -1,29 +1,53 @@
 """Vasogenic edema: it runs along white matter and stops at cortex and ventricles."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from skimage.graph import MCP_Geometric
 
 from samr_jax.data.phantom.geometry import COARSE
+from samr_jax.data.phantom.lesion import soft_step
 
-UNREACHED = 200.0
+FARTHEST = 200.0
 
 
-def travel(core: np.ndarray, tissue: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Distance that fluid has travelled from the core, in mm of white matter.
+def draw_reach(rng: np.random.Generator) -> float:
+    """How far edema travels in white matter: 5 to 32 mm, 17 on average."""
+    return float(np.clip(rng.gamma(5.0, 3.4), 5, 32))
+
+
+def travel(core: np.ndarray, tissue: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The way that fluid has come from the core, in mm of white matter.
 
     Args:
       core: ``(Z, Y, X)`` fraction of tumor and cavity, on the coarse axes.
       tissue: ``(3, Z, Y, X)`` WM, GM and CSF probabilities there.
-      brain: ``(Z, Y, X)`` fraction of brain.
+      depth: ``(Z, Y, X)`` millimetres to the brain's surface.
 
     Returns:
-      ``(Z, Y, X)`` float32, 0 in the core, at most `UNREACHED`.
+      ``(Z, Y, X)`` float32, 0 in the core, at most `FARTHEST`.
     """
     starts = np.argwhere(core > 0.4)
     if not len(starts):
-        return np.full(core.shape, UNREACHED, np.float32)
-    speed = tissue[0] + 0.3 * tissue[1] + 0.03 * tissue[2]
-    cost = np.where(brain > 0.5, COARSE / np.maximum(speed, 0.03), -1.0)
+        return np.full(core.shape, FARTHEST, np.float32)
+    speed = np.maximum(tissue[0] + 0.3 * tissue[1], 0.03)
+    cost = np.where(depth > 0, COARSE / speed, -1.0)  # negative is impassable
     cost[core > 0.4] = COARSE
-    arrival, _ = MCP_Geometric(cost).find_costs([tuple(s) for s in starts])
-    return np.minimum(arrival, UNREACHED).astype(np.float32)
+    arrival, _ = MCP_Geometric(cost).find_costs(starts)
+    return np.minimum(arrival, FARTHEST).astype(np.float32)
+
+
+def edema_fraction(
+    travelled: np.ndarray,
+    reach: float,
+    tissue: np.ndarray,
+    noise: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Share of edema in what the core leaves ``(Z, Y, X)``, 0..1.
+
+    White matter takes up most; cortex little, which leaves the finger-like outline.
+    """
+    front = reach * (1 + 0.3 * noise["lobes"]) + 2 * noise["bumps"]
+    receptive = tissue[0] + 0.35 * tissue[1]
+    fluid = np.clip(0.85 + 0.12 * noise["bumps"], 0, 1)
+    return soft_step(front - travelled, 3.0) * receptive * fluid

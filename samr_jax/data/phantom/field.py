@@ -1,4 +1,4 @@
-"""Smooth random fields over MNI space, the phantom's only source of irregularity.
+"""Randomness: a stream of numbers per purpose, and smooth random fields.
 
 A field is drawn once, on a lattice fixed in millimetres, and can then be evaluated at
 any axes: the same subject looks the same at every resolution.
@@ -7,13 +7,20 @@ any axes: the same subject looks the same at every resolution.
 from __future__ import annotations
 
 import dataclasses
+import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from samr_jax.data.phantom.geometry import Axes
 
-HALF_EXTENT = 136.0
+_HALF_EXTENT = 136.0
 _BSPLINE_POWER = 151 / 315  # integral of the squared cubic B-spline
+
+
+def stream(seed: int, index: int, purpose: str) -> np.random.Generator:
+    """A generator of its own for every purpose, so that none disturbs another."""
+    return np.random.default_rng([seed, index, zlib.crc32(purpose.encode())])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Field:
 
     Attributes:
       coefficients: ``(N, N, N)`` independent normals on the lattice.
-      scale: millimetres between lattice points, about the size of a blob's radius.
+      scale: millimetres between lattice points, about the radius of a blob.
     """
 
     coefficients: np.ndarray
@@ -31,16 +38,16 @@ class Field:
     @staticmethod
     def draw(rng: np.random.Generator, scale: float) -> Field:
         """Draws a field; its cost grows with the cube of 1 / `scale`."""
-        count = int(np.ceil(2 * HALF_EXTENT / scale)) + 3
+        count = int(np.ceil(2 * _HALF_EXTENT / scale)) + 3
         normals = rng.standard_normal((count,) * 3, dtype=np.float32)
         return Field(normals / np.float32(_BSPLINE_POWER**1.5), scale)
 
     def on(self, axes: Axes) -> np.ndarray:
-        """Values ``(Z, Y, X)`` float32 at the axes; outside the lattice it repeats."""
-        bases = [
-            _bspline_basis(axis, self.scale, len(self.coefficients)) for axis in axes
-        ]
-        return _separable(self.coefficients, bases)
+        """Values ``(Z, Y, X)`` float32 at the axes."""
+        count = len(self.coefficients)
+        return _separable(
+            self.coefficients, [_bspline(axis, self.scale, count) for axis in axes]
+        )
 
 
 def resample(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
@@ -50,38 +57,35 @@ def resample(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
     )
 
 
-def _separable(values: np.ndarray, bases: list[np.ndarray]) -> np.ndarray:
+def _separable(values: np.ndarray, bases: Sequence[np.ndarray]) -> np.ndarray:
     """Applies one ``(target, source)`` matrix along each of three axes."""
-    for axis, basis in enumerate(bases):
-        values = np.moveaxis(np.tensordot(basis, values, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(values)
+    z, y, x = bases
+    return y @ np.tensordot(z, values, axes=1) @ x.T
 
 
-def _bspline_basis(axis: np.ndarray, scale: float, count: int) -> np.ndarray:
-    position = (np.asarray(axis, np.float64) + HALF_EXTENT) / scale
+def _bspline(axis: np.ndarray, scale: float, count: int) -> np.ndarray:
+    """Cubic B-spline weights ``(len(axis), count)``."""
+    position = (np.asarray(axis, np.float64) + _HALF_EXTENT) / scale
     first = np.floor(position).astype(int)
     t = position - first
-    weights = np.stack(
-        [
-            (1 - t) ** 3,
-            3 * t**3 - 6 * t**2 + 4,
-            -3 * t**3 + 3 * t**2 + 3 * t + 1,
-            t**3,
-        ]
+    weights = (
+        (1 - t) ** 3,
+        3 * t**3 - 6 * t**2 + 4,
+        -3 * t**3 + 3 * t**2 + 3 * t + 1,
+        t**3,
     )
     basis = np.zeros((len(axis), count), np.float32)
-    rows = np.arange(len(axis))
-    for k, weight in enumerate(weights / 6):
-        np.add.at(basis, (rows, (first + k) % count), weight)
+    for k, weight in enumerate(weights):
+        basis[np.arange(len(axis)), first + k] = weight / 6
     return basis
 
 
 def _linear(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    step = source[1] - source[0]
-    position = np.clip((target - source[0]) / step, 0, len(source) - 1)
+    """Linear weights ``(len(target), len(source))``, clamped at the ends."""
+    position = (target - source[0]) / (source[1] - source[0])
+    position = np.clip(position, 0, len(source) - 1)
     first = np.minimum(position.astype(int), len(source) - 2)
     basis = np.zeros((len(target), len(source)), np.float32)
-    rows = np.arange(len(target))
-    basis[rows, first] = 1 - (position - first)
-    basis[rows, first + 1] = position - first
+    basis[np.arange(len(target)), first] = 1 - (position - first)
+    basis[np.arange(len(target)), first + 1] = position - first
     return basis

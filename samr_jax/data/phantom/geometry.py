@@ -1,7 +1,7 @@
 """Where the phantom is sampled: the common grid, and the finer points behind it.
 
 Positions are RAS+ millimetres of MNI space. Inside the phantom every array is indexed
-``[z, y, x]`` and a rectangular set of points is its three `Axes`.
+``[z, y, x]``, and a rectangular set of points is its three `Axes`.
 """
 
 import math
@@ -9,14 +9,16 @@ import math
 import numpy as np
 
 from samr_jax.data.subject import Grid
+from samr_jax.errors import InputError
 
 Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Positions along z, y and x in millimetres, evenly spaced, rising or falling."""
 
 FIELD_OF_VIEW = 212.0
 SLICE_SPACING = 4.4
-CENTRE = (0.0, -17.0, 22.0)
-"""Middle of the template's brain in the plane; ventricles and corona radiata in z."""
+
+CENTRE = (22.0, -17.0, 0.0)
+"""z, y, x: the middle of the brain in the plane, the corona radiata in height."""
 
 REACH = (70.0, 106.0, 84.0)
 """Half extents in z, y, x around `CENTRE` that hold every deformed brain."""
@@ -34,50 +36,73 @@ def grid(size: int = 256, slices: int = 15) -> Grid:
     """
     pixel = FIELD_OF_VIEW / size
     return Grid.centred(
-        (size, size), slices, spacing=(pixel, pixel, SLICE_SPACING), centre=CENTRE
+        (size, size), slices, spacing=(pixel, pixel, SLICE_SPACING), centre=CENTRE[::-1]
     )
 
 
 def grid_axes(grid: Grid) -> Axes:
-    """Positions of an axis-aligned grid's slices, rows and columns."""
-    counts = (*grid.size[::-1], grid.slices)
-    return tuple(
-        (grid.affine[i, 3] + grid.affine[i, i] * np.arange(counts[i])).astype(
-            np.float32
+    """Positions of an axis-aligned grid's slices, rows and columns.
+
+    Raises:
+      InputError: the grid is oblique.
+    """
+    steps = np.diag(grid.affine)[:3]
+    if not np.allclose(grid.affine[:3, :3], np.diag(steps), atol=1e-4):
+        raise InputError(
+            "grid.affine: oblique, expected columns, rows, slices on x y z"
         )
-        for i in (2, 1, 0)
+    counts = (grid.size[1], grid.size[0], grid.slices)
+    x, y, z = (
+        (origin + step * np.arange(count)).astype(np.float32)
+        for origin, step, count in zip(grid.affine[:3, 3], steps, counts, strict=True)
     )
+    return z, y, x
 
 
-def inside_reach(axis: np.ndarray, direction: int) -> slice:
-    """The stretch of a grid axis (0 z, 1 y, 2 x) that can touch the brain."""
-    offset = np.abs(axis - CENTRE[::-1][direction])
-    hits = np.flatnonzero(offset <= REACH[direction])
-    return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0)
+def within_reach(axes: Axes) -> tuple[slice, slice, slice]:
+    """The part of the axes that can touch the brain.
+
+    Raises:
+      InputError: there is none.
+    """
+    hits = [
+        np.flatnonzero(np.abs(axis - centre) <= reach)
+        for axis, centre, reach in zip(axes, CENTRE, REACH, strict=True)
+    ]
+    if not all(hit.size for hit in hits):
+        raise InputError("grid.affine: the grid misses the brain, expected MNI space")
+    return tuple(slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
 
 
 def oversampling(spacing: float) -> int:
-    """Points a voxel of this size is averaged over, at most 1.7 mm apart."""
-    return math.ceil(spacing / 1.7)
+    """Points that a voxel of this size is averaged over, at most 1.7 mm apart."""
+    return math.ceil(abs(spacing) / 1.7)
 
 
 def refine(axis: np.ndarray, spacing: float) -> np.ndarray:
     """Splits every voxel of an axis into `oversampling` equal parts (their middles)."""
-    parts = oversampling(abs(spacing))
+    parts = oversampling(spacing)
     offsets = ((np.arange(parts) + 0.5) / parts - 0.5) * spacing
-    return (axis[:, None] + offsets[None].astype(np.float32)).ravel()
+    return (axis[:, None] + offsets.astype(np.float32)).ravel()
 
 
 def coarse_axes(axes: Axes) -> Axes:
-    """`COARSE` points around the centre of `axes`: the whole plane, the slab and 24 mm.
+    """Points `COARSE` apart: the whole plane, the slices of `axes` and 24 mm beyond.
 
     They depend on the slices only, so a lesion stays where it is at every image size.
     """
-    z = axes[0]
-    middle, half = (z[0] + z[-1]) / 2, abs(z[-1] - z[0]) / 2 + 24
-    extents = (half, REACH[1], REACH[2])
-    centres = (middle, CENTRE[1], CENTRE[0])
+    lowest, highest = float(axes[0].min()), float(axes[0].max())
+    centres = ((lowest + highest) / 2, *CENTRE[1:])
+    extents = ((highest - lowest) / 2 + 24, *REACH[1:])
     return tuple(
-        (c + COARSE * np.arange(-(e // COARSE), e // COARSE + 1)).astype(np.float32)
-        for c, e in zip(centres, extents, strict=True)
+        (centre + COARSE * np.arange(-(extent // COARSE), extent // COARSE + 1)).astype(
+            np.float32
+        )
+        for centre, extent in zip(centres, extents, strict=True)
     )
+
+
+def offsets(axes: Axes, centre: np.ndarray | tuple[float, ...]) -> list[np.ndarray]:
+    """Distances along z, y, x from a point, as arrays that broadcast together."""
+    shifted = [axis - np.float32(c) for axis, c in zip(axes, centre, strict=True)]
+    return np.meshgrid(*shifted, indexing="ij", sparse=True)

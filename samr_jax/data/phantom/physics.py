@@ -26,11 +26,11 @@ class Tissue(NamedTuple):
 
 
 TISSUES = {
-    "white": Tissue(950, 74, 0.70, 0.3, 0.01),
-    "grey": Tissue(1600, 87, 0.82, 0.6, 0.03),
-    "nuclei": Tissue(1350, 76, 0.79, 0.5, 0.02),
-    "fluid": Tissue(3700, 2000, 1.00, 0.0, 0.00),
-    "vessel": Tissue(1800, 25, 0.85, 0.5, 1.50),
+    "white": Tissue(900, 75, 0.69, 0.3, 0.01),
+    "grey": Tissue(1600, 92, 0.83, 0.6, 0.03),
+    "nuclei": Tissue(1300, 78, 0.79, 0.5, 0.02),
+    "fluid": Tissue(3750, 2000, 1.00, 0.0, 0.00),
+    "vessel": Tissue(1800, 25, 0.90, 0.5, 2.50),
     "edema": Tissue(1600, 140, 0.86, 1.1, 0.02),
     "enhancing": Tissue(1500, 125, 0.88, 3.0, 0.18),
     "infiltrated": Tissue(1550, 130, 0.87, 2.3, 0.03),
@@ -69,10 +69,10 @@ def gadolinium_weighted(tissue: Tissue) -> float:
 
 
 SIGNALS = {
-    "T1w": partial(spin_echo, tr=750, te=12),
+    "T1w": partial(spin_echo, tr=800, te=12),
     "Gd-T1w": gadolinium_weighted,
     "T2w": partial(spin_echo, tr=4500, te=70),
-    "FLAIR": partial(inversion_recovery, tr=11000, ti=2640, te=80),
+    "FLAIR": partial(inversion_recovery, tr=11500, ti=2740, te=80),
 }
 """Signal per unit of fully relaxed water, by sequence."""
 

@@ -1,36 +1,52 @@
-"""Large veins, which enhance on Gd-T1w and are flow voids on T2w."""
+"""Large veins: bright after contrast agent, flow voids on T2w."""
+
+from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 
 from samr_jax.data.phantom.field import Field
 from samr_jax.data.phantom.geometry import Axes
 
-_CALIBRE = 0.09
-"""Half width of a vein in units of its fields; about 1 mm at their scale."""
+_CALIBRE = 0.16
+"""Half width of a vein in units of its fields: about 1.5 mm at their scale."""
 
 
+@dataclasses.dataclass(frozen=True)
 class Veins:
-    """Veins of one subject: curves on which two smooth random fields both vanish."""
+    """A subject's cortical veins: the curves on which two random fields both vanish."""
 
-    def __init__(self, rng: np.random.Generator, scale: float = 11.0):
-        self.fields = Field.draw(rng, scale), Field.draw(rng, scale)
+    first: Field
+    second: Field
 
-    def fractions(
+    @staticmethod
+    def draw(rng: np.random.Generator) -> Veins:
+        """Draws the pattern of the cortical veins."""
+        return Veins(Field.draw(rng, 11.0), Field.draw(rng, 11.0))
+
+    def fraction(
         self, points: np.ndarray, depth: np.ndarray, fluid: np.ndarray, axes: Axes
     ) -> np.ndarray:
-        """Volume fraction of venous blood ``(Z, Y, X)``.
+        """Volume fraction of venous blood.
 
         Args:
           points: ``(3, Z, Y, X)`` template positions.
-          depth: millimetres to the brain's surface.
-          fluid: probability of CSF; cortical veins run in the sulci.
+          depth: ``(Z, Y, X)`` millimetres to the brain's surface.
+          fluid: ``(Z, Y, X)`` probability of CSF; cortical veins run in the sulci.
           axes: the subject's positions.
         """
-        first, second = (field.on(axes) for field in self.fields)
-        distance = (first**2 + second**2) / (2 * _CALIBRE**2)
-        superficial = np.clip(1 - depth / 25, 0, 1) * np.clip(0.2 + 2 * fluid, 0, 1)
-        cortical = np.exp(-distance) * superficial
-        x = np.abs(points[2])
-        sagittal = np.exp(-((x / 3.0) ** 2) - (depth / 4.0) ** 2)
-        falx = 0.6 * np.exp(-((x / 1.2) ** 2)) * fluid * (depth < 22)
-        return np.clip(np.maximum(np.maximum(cortical, sagittal), falx), 0, 1)
+        off_axis = self.first.on(axes) ** 2 + self.second.on(axes) ** 2
+        near_surface = np.clip(1 - depth / 25, 0, 1) * np.clip(0.2 + 2 * fluid, 0, 1)
+        cortical = np.exp(-off_axis / (2 * _CALIBRE**2)) * near_surface
+        return np.maximum(cortical, _midline(points, depth, fluid))
+
+
+def _midline(points: np.ndarray, depth: np.ndarray, fluid: np.ndarray) -> np.ndarray:
+    """The sagittal sinus at the surface, and the enhancing falx below it."""
+    z, y, x = points
+    sinus = np.exp(-((x / 3) ** 2) - (depth / 4) ** 2)
+    third_ventricle = ((z - 5) / 32) ** 2 + ((y + 12) / 45) ** 2  # no falx inside 1
+    present = np.clip(3 * (third_ventricle - 1), 0, 1) * (depth < 22)
+    falx = 0.6 * np.exp(-((x / 1.2) ** 2)) * fluid * present
+    return np.maximum(sinus, falx)

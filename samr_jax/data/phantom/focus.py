@@ -1,0 +1,100 @@
+"""One focus of a glioma: what kind, where, how large, and how it pushes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from samr_jax.data.phantom.geometry import Axes, offsets
+
+PATTERNS = {"ring": 0.5, "solid": 0.15, "surgical": 0.35}
+"""How often each kind occurs; the paper's patients are post-operative."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Focus:
+    """One tumor focus.
+
+    Attributes:
+      pattern: ``ring`` (necrotic core in an enhancing rim), ``solid`` (patchy, few
+        cysts) or ``surgical`` (resection cavity with residual tumor at its wall).
+      centre: z, y, x in mm.
+      radius: of the sphere of the same volume, mm.
+      frame: ``(3, 3)`` rotation and proportions, from mm to mm of that sphere.
+      rim: thickness of the solid wall, mm.
+      cover: the wall holds tumor where a normal field exceeds minus this.
+      enhancement: tumor takes up contrast agent where a normal field exceeds minus
+        this.
+      push: by how much tissue at the core's edge has moved outwards, mm.
+    """
+
+    pattern: str
+    centre: np.ndarray
+    radius: float
+    frame: np.ndarray
+    rim: float
+    cover: float
+    enhancement: float
+    push: float
+
+    @staticmethod
+    def draw(rng: np.random.Generator, centre: np.ndarray, *, largest: float) -> Focus:
+        """Draws a focus at a place; `largest` bounds its radius (mm)."""
+        pattern = str(rng.choice(list(PATTERNS), p=list(PATTERNS.values())))
+        radius = float(np.clip(rng.lognormal(np.log(15.0), 0.4), 5.0, largest))
+        proportions = np.exp(rng.normal(0, 0.22, 3))
+        proportions /= np.cbrt(proportions.prod())
+        frame = proportions[:, None] * Rotation.random(random_state=rng).as_matrix()
+        rim, cover, enhancement, push = {
+            "ring": (rng.uniform(2, 5), 3.0, rng.uniform(0.8, 2.5), 0.32),
+            "solid": (rng.uniform(0.6, 1.2) * radius, 3.0, rng.uniform(-1, 0.8), 0.28),
+            "surgical": (rng.uniform(2, 5), rng.uniform(-0.6, 0.7), 1.0, 0.05),
+        }[pattern]
+        push *= radius * rng.uniform(0.6, 1.3)
+        frame = frame.astype(np.float32)
+        return Focus(
+            pattern, centre, radius, frame, rim, cover, enhancement, float(push)
+        )
+
+    @property
+    def roughness(self) -> float:
+        """How irregular the outlines are; a surgeon leaves them smooth."""
+        return 0.4 if self.pattern == "surgical" else 1.0
+
+    def distance(self, axes: Axes) -> np.ndarray:
+        """Millimetres ``(Z, Y, X)`` to the smooth core's surface, negative inside."""
+        offset = offsets(axes, self.centre)
+        squared = sum(
+            sum(a * o for a, o in zip(row, offset, strict=True)) ** 2
+            for row in self.frame
+        )
+        return np.sqrt(squared) - self.radius
+
+
+def mass_effect(foci: Sequence[Focus], depth: np.ndarray, axes: Axes) -> np.ndarray:
+    """Where displaced tissue came from (radial, after Prastawa et al. 2009).
+
+    The push grows from the centre to the core's edge, fades over 20 mm, and vanishes at
+    the skull, which does not move.
+
+    Args:
+      foci: the subject's foci.
+      depth: ``(Z, Y, X)`` millimetres to the brain's surface.
+      axes: positions.
+
+    Returns:
+      ``(3, Z, Y, X)`` offsets in mm.
+    """
+    shift = np.zeros((3, *depth.shape), np.float32)
+    held = np.clip(depth / 12, 0, 1)
+    for focus in foci:
+        distance = focus.distance(axes)
+        profile = np.minimum(1 + distance / focus.radius, np.exp(-distance / 20))
+        offset = offsets(axes, focus.centre)
+        length = np.sqrt(sum(o**2 for o in offset)) + 1e-3
+        for i in range(3):
+            shift[i] -= focus.push * profile * held * offset[i] / length
+    return shift

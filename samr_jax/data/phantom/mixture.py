@@ -1,0 +1,94 @@
+"""What each voxel holds: volume fractions of every tissue, averaged over the voxel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from samr_jax.data.phantom.anatomy import deep_grey, template, tissue_probabilities
+from samr_jax.data.phantom.edema import edema_fraction
+from samr_jax.data.phantom.field import resample
+from samr_jax.data.phantom.geometry import Axes, oversampling, refine
+from samr_jax.data.phantom.lesion import CORE, core_fractions, soft_step
+from samr_jax.data.phantom.patient import Patient
+
+SKULL_STRIP = 1.2
+"""Millimetres of the brain's outermost rim that a skull strip takes along."""
+
+
+class Mixture(NamedTuple):
+    """Contents of voxels.
+
+    Attributes:
+      brain: ``(Z, Y, X)`` fraction inside the skull-stripped brain.
+      anatomy: ``(3, Z, Y, X)`` WM, GM, CSF probabilities, as if there were no lesion.
+      fractions: ``(T, Z, Y, X)`` of the tissues of `physics.TISSUES`, summing to 1.
+    """
+
+    brain: np.ndarray
+    anatomy: np.ndarray
+    fractions: np.ndarray
+
+
+def mix(patient: Patient, axes: Axes, spacing: tuple[float, float, float]) -> Mixture:
+    """The contents of the voxels of a grid.
+
+    Signals mix linearly, so averaging fractions over a thick slice is averaging its
+    signal. One slice at a time, so that memory stays small.
+
+    Args:
+      patient: the anatomy.
+      axes: the voxels' middles.
+      spacing: their signed sizes along z, y, x in mm.
+    """
+    parts = tuple(oversampling(size) for size in spacing)
+    y, x = (
+        refine(axis, size) for axis, size in zip(axes[1:], spacing[1:], strict=True)
+    )
+    slices = []
+    for position in axes[0]:
+        fine = refine(np.array([position]), spacing[0]), y, x
+        slices.append([_block_mean(part, parts) for part in _mix_points(patient, fine)])
+    return Mixture(*(np.concatenate(part, -3) for part in zip(*slices, strict=True)))
+
+
+def _mix_points(patient: Patient, axes: Axes) -> Mixture:
+    """The mixture at points, without averaging."""
+    points = patient.template_positions(axes)
+    depth = template().sample("depth", patient.shape.skull(axes))
+    anatomy = tissue_probabilities(points, patient.shape.log_odds_of_fluid(axes))
+    noise = patient.irregularity.on(axes)
+
+    core = core_fractions(patient.foci, noise, axes)
+    open_to_core = _open_to_core(points, depth, anatomy[2])
+    core = {name: fraction * open_to_core for name, fraction in core.items()}
+    outside_core = 1 - sum(core.values())
+
+    travelled = resample(patient.travelled, patient.coarse, axes)
+    edema = outside_core * edema_fraction(travelled, patient.reach, anatomy, noise)
+
+    blood = patient.veins.fraction(points, depth, anatomy[2], axes)
+    nuclei = deep_grey(points) * anatomy[1]
+    healthy = np.stack([anatomy[0], anatomy[1] - nuclei, nuclei, anatomy[2]])
+    healthy = np.concatenate([healthy * (1 - blood), blood[None]])
+    healthy *= outside_core - edema
+    fractions = np.concatenate([healthy, edema[None], [core[name] for name in CORE]])
+    return Mixture(soft_step(depth - SKULL_STRIP, 1.0), anatomy, fractions)
+
+
+def _open_to_core(
+    points: np.ndarray, depth: np.ndarray, fluid: np.ndarray
+) -> np.ndarray:
+    """Where a core can be: it fills sulci, but not the ventricles nor the outer CSF."""
+    in_ventricle = soft_step(-template().sample("ventricle", points), 2.0)
+    at_surface = np.clip(1.5 - depth / 6, 0, 1)
+    return 1 - fluid * np.maximum(in_ventricle, at_surface)
+
+
+def _block_mean(values: np.ndarray, parts: tuple[int, int, int]) -> np.ndarray:
+    """Means over blocks of `parts` along the last three axes."""
+    *lead, z, y, x = values.shape
+    a, b, c = parts
+    blocks = values.reshape(*lead, z // a, a, y // b, b, x // c, c)
+    return blocks.mean(axis=(-5, -3, -1))

@@ -1,0 +1,116 @@
+"""A virtual patient: everything about a subject that does not depend on the scan."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from samr_jax.data.phantom.anatomy import template, tissue_probabilities
+from samr_jax.data.phantom.deformation import Shape
+from samr_jax.data.phantom.edema import draw_reach, travel
+from samr_jax.data.phantom.field import resample, stream
+from samr_jax.data.phantom.focus import Focus, mass_effect
+from samr_jax.data.phantom.geometry import Axes, coarse_axes, offsets
+from samr_jax.data.phantom.lesion import Irregularity, core_fractions
+from samr_jax.data.phantom.vessels import Veins
+from samr_jax.errors import InputError
+
+FURTHER_FOCI = (0.7, 0.22, 0.08)
+"""Probabilities of 0, 1 and 2 foci beside the first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Patient:
+    """Anatomy and lesion, ready to be sampled at any axes within the slab.
+
+    Attributes:
+      shape: the healthy shape.
+      veins: the cortical veins.
+      irregularity: the noise in the lesion's outlines.
+      foci: one to three.
+      reach: of the edema, mm.
+      coarse: axes of the two arrays below.
+      shift: ``(3, Z, Y, X)`` displacement by ventricles and mass effect, mm.
+      travelled: ``(Z, Y, X)`` way of the edema from the core, mm.
+    """
+
+    shape: Shape
+    veins: Veins
+    irregularity: Irregularity
+    foci: tuple[Focus, ...]
+    reach: float
+    coarse: Axes
+    shift: np.ndarray
+    travelled: np.ndarray
+
+    def template_positions(self, axes: Axes) -> np.ndarray:
+        """Where in the template the axes' points come from ``(3, Z, Y, X)``."""
+        points = self.shape.brain(axes)
+        for direction, shift in zip(points, self.shift, strict=True):
+            direction += resample(shift, self.coarse, axes)
+        return points
+
+
+def draw_patient(seed: int, index: int, axes: Axes) -> Patient:
+    """Draws a patient whose lesion crosses the slices of `axes`."""
+    shape = Shape.draw(stream(seed, index, "shape"))
+    irregularity = Irregularity.draw(stream(seed, index, "irregularity"))
+    rng = stream(seed, index, "lesion")
+    coarse = coarse_axes(axes)
+    points = shape.brain(coarse)
+    depth = template().sample("depth", points)
+    foci = _draw_foci(rng, _sites(points, depth, coarse, axes), coarse)
+    shift = shape.ventricle_shift(coarse) + mass_effect(foci, depth, coarse)
+    tissue = tissue_probabilities(points + shift, shape.log_odds_of_fluid(coarse))
+    core = core_fractions(foci, irregularity.on(coarse), coarse)
+    return Patient(
+        shape=shape,
+        veins=Veins.draw(stream(seed, index, "veins")),
+        irregularity=irregularity,
+        foci=foci,
+        reach=draw_reach(rng),
+        coarse=coarse,
+        shift=shift,
+        travelled=travel(sum(core.values()), tissue, depth),
+    )
+
+
+def _sites(
+    points: np.ndarray, depth: np.ndarray, coarse: Axes, axes: Axes
+) -> np.ndarray:
+    """Weights ``(Z, Y, X)`` of where a focus may start: white matter of the slab.
+
+    Not within 10 mm of the brain's surface nor 6 mm of the ventricles, and in the
+    middle 70 % of the slab, so that the slices show it.
+    """
+    middle = (axes[0][0] + axes[0][-1]) / 2
+    half = max(0.35 * abs(axes[0][-1] - axes[0][0]), 1.6)
+    weights = template().sample("white", points) ** 2
+    weights *= (depth > 10) & (template().sample("ventricle", points) > 6)
+    weights[np.abs(coarse[0] - middle) > half] = 0
+    if not weights.any():
+        raise InputError("grid.affine: no deep white matter in the grid's slices")
+    return weights
+
+
+def _draw_foci(
+    rng: np.random.Generator, sites: np.ndarray, coarse: Axes
+) -> tuple[Focus, ...]:
+    """The first focus, and perhaps smaller ones in reach of it."""
+    foci = [Focus.draw(rng, _pick(rng, sites, coarse), largest=27)]
+    apart = np.sqrt(sum(o**2 for o in offsets(coarse, foci[0].centre)))
+    apart = apart - foci[0].radius
+    near = sites * ((apart > 6) & (apart < 40))
+    for _ in range(rng.choice(len(FURTHER_FOCI), p=FURTHER_FOCI)):
+        if near.any():
+            foci.append(Focus.draw(rng, _pick(rng, near, coarse), largest=9))
+    return tuple(foci)
+
+
+def _pick(rng: np.random.Generator, weights: np.ndarray, coarse: Axes) -> np.ndarray:
+    """One of the coarse points (z, y, x in mm), by weight."""
+    cumulative = np.cumsum(weights, dtype=np.float64)
+    chosen = np.searchsorted(cumulative, rng.uniform(0, cumulative[-1]), side="right")
+    index = np.unravel_index(min(chosen, weights.size - 1), weights.shape)
+    return np.array([axis[i] for axis, i in zip(coarse, index, strict=True)])
