@@ -1,0 +1,36 @@
+"""How the values of an annotation become our labels: presets and custom maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from samr_jax.errors import InputError
+from samr_jax.labels import BACKGROUND, LABELS, preset
+
+
+def label_mapping(labels: str | Mapping[int, int], *, auto: str) -> Mapping[int, int]:
+    """The map from source values to our codes.
+
+    Args:
+      labels: ``auto``, a preset's name, a custom map such as
+        ``"1:cavity,2:edema,4:tumor"``, or the mapping itself. 0 may be left out.
+      auto: the preset that ``auto`` stands for.
+    """
+    if isinstance(labels, Mapping):
+        return {0: BACKGROUND, **labels}
+    if labels == "auto":
+        return preset(auto)
+    return _parse(labels) if ":" in labels else preset(labels)
+
+
+def _parse(text: str) -> dict[int, int]:
+    mapping = {0: BACKGROUND}
+    for item in text.split(","):
+        value, _, name = (part.strip() for part in item.partition(":"))
+        if not value.isdecimal() or name not in LABELS:
+            raise InputError(
+                f"labels: {item.strip()!r}, expected VALUE:NAME with NAME one of "
+                f"{', '.join(LABELS)}"
+            )
+        mapping[int(value)] = LABELS.index(name)
+    return mapping

@@ -1,0 +1,90 @@
+"""The common grid of a dataset: where its slices lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from samr_jax.data.subject import Grid
+from samr_jax.errors import InputError
+
+MIN_SLICE_SHARE = 0.05
+"""A slice holds brain when it has this share of the subject's largest slice."""
+
+
+def grid_over(
+    shape: tuple[int, int, int],
+    affine: np.ndarray,
+    *,
+    size: int,
+    spacing: float | None,
+    slice_spacing: float,
+) -> Grid:
+    """The grid over the whole height of a volume that all subjects share.
+
+    Args:
+      shape: the volume's voxels ``(X, Y, Z)``.
+      affine: its voxel indices to RAS+ millimetres.
+      size: rows and columns of the grid.
+      spacing: millimetres between rows and columns; None keeps the volume's own where
+        it fits in `size`, else what makes it fit.
+      slice_spacing: millimetres between slices.
+    """
+    corners = _corners(shape, affine)
+    extent = np.ptp(corners, axis=0)
+    own = np.linalg.norm(affine[:3, :3], axis=0)
+    middle = (np.array(shape) - 1) / 2
+    if spacing is None:
+        fits = extent[:2].max() / own[:2].min() <= size + 1e-3
+        spacing = own[:2].min() if fits else extent[:2].max() / size
+        # An odd difference of sizes would put grid points between voxels.
+        middle[:2] += (size - np.array(shape[:2])) % 2 / 2 if fits else 0
+    centre = affine[:3, :3] @ middle + affine[:3, 3]
+    slices = max(1, int(extent[2] / slice_spacing + 1e-3))
+    return Grid.centred(
+        (size, size),
+        slices,
+        spacing=(spacing, spacing, slice_spacing),
+        centre=tuple(centre),
+    )
+
+
+def slices_with_brain(
+    profiles: Sequence[np.ndarray], slices: int | None
+) -> tuple[int, int]:
+    """Which slices of the grid to keep.
+
+    Args:
+      profiles: per subject, brain voxels of each slice ``(Z,)``.
+      slices: how many; None takes all that hold brain in most subjects.
+
+    Returns:
+      First slice, and the one after the last.
+    """
+    heights = np.stack(profiles).astype(float)
+    held = heights >= MIN_SLICE_SHARE * heights.max(axis=1, keepdims=True)
+    if slices is None:
+        kept = np.flatnonzero(held.mean(axis=0) > 0.5)
+        return int(kept[0]), int(kept[-1]) + 1
+    if not 1 <= slices <= heights.shape[1]:
+        raise InputError(
+            f"slices {slices}, expected 1 to {heights.shape[1]}, the height of the "
+            "common grid"
+        )
+    amount = np.convolve(heights.sum(axis=0), np.ones(slices), mode="valid")
+    start = int(np.argmax(amount))
+    return start, start + slices
+
+
+def crop_slices(grid: Grid, start: int, stop: int) -> Grid:
+    """The grid's slices from `start` up to `stop`."""
+    affine = grid.affine.copy()
+    affine[:3, 3] += start * grid.affine[:3, 2]
+    return Grid(grid.size, stop - start, affine)
+
+
+def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+    """Outer corners of a volume in millimetres, ``(8, 3)``."""
+    indices = np.array(list(np.ndindex(2, 2, 2))) * np.array(shape) - 0.5
+    return indices @ affine[:3, :3].T + affine[:3, 3]
