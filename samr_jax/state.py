@@ -6,11 +6,12 @@ from typing import Any
 
 import flax.struct
 import jax
-import jax.numpy as jnp
+import numpy as np
 import optax
 
 from samr_jax.batch import Batch
 from samr_jax.methods.base import Carry, Method
+from samr_jax.models.initialise import draw_variables
 
 
 @flax.struct.dataclass
@@ -77,8 +78,8 @@ def create_state(
     optimizer: optax.GradientTransformation,
     ema: bool = False,
 ) -> TrainState:
-    """Draws the initial state; `batch` gives the shapes."""
-    gen_key, disc_key, dropout_key = jax.random.split(key, 3)
+    """Draws the initial state, as host arrays; `batch` gives the shapes."""
+    gen_key, disc_key = jax.random.split(key)
 
     def player(variables: dict, *, ema: bool) -> Player:
         params = variables["params"]
@@ -86,24 +87,24 @@ def create_state(
             params=params,
             stats=variables.get("batch_stats", {}),
             opt_state=optimizer.init(params),
-            # A copy: the state's buffers are donated, and none may be donated twice.
-            ema=jax.tree.map(jnp.copy, params) if ema else None,
+            ema=params if ema else None,
         )
 
-    @jax.jit
-    def create() -> TrainState:
-        outputs, variables = method.gen.init_with_output(
-            {"params": gen_key, "dropout": dropout_key}, batch, train=True
+    gen = draw_variables(method.gen, gen_key, batch, train=True)
+    disc = None
+    if method.disc is not None:
+        outputs, _ = jax.eval_shape(
+            lambda: method.gen.init_with_output(
+                {"params": gen_key, "dropout": gen_key}, batch, train=True
+            )
         )
-        disc = None
-        if method.disc is not None:
-            judged = method.disc.init(disc_key, batch, outputs, train=True)
-            disc = player(judged, ema=False)
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            gen=player(variables, ema=ema),
-            disc=disc,
-            carry=method.init_carry(),
+        disc = player(
+            draw_variables(method.disc, disc_key, batch, outputs, train=True), ema=False
         )
-
-    return create()
+    state = TrainState(
+        step=np.zeros((), np.int32),
+        gen=player(gen, ema=ema),
+        disc=disc,
+        carry=method.init_carry(),
+    )
+    return jax.tree.map(np.array, jax.device_get(state))

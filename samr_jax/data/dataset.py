@@ -17,16 +17,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
+from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.nifti import read_volume
+from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
 from samr_jax.errors import InputError
-from samr_jax.labels import ATLAS_NEIGHBOURS, check_sequences
+from samr_jax.labels import check_sequences
 
 FORMAT = 1
-SPLITS = ("train", "val", "test")
 DESCRIPTION = "dataset.json"
 RECORDS = Path("samr_slices") / "1.0.0"
 
@@ -63,11 +64,8 @@ class Dataset:
     @functools.cached_property
     def atlas(self) -> np.ndarray:
         """Group averages ``(Z, H, W, S)`` float32, network intensity in [-1, 1]."""
-        volumes = [
-            self.windows[name].normalise(self._volume(f"{name}.nii.gz"))
-            for name in self.sequences
-        ]
-        return np.stack(volumes, axis=-1)
+        volumes = [self._volume(f"{name}.nii.gz") for name in self.sequences]
+        return self.normalise(None, np.stack(volumes, axis=-1))
 
     @functools.cached_property
     def brain(self) -> np.ndarray:
@@ -80,12 +78,30 @@ class Dataset:
             raise InputError(f"split {name!r}, expected one of {', '.join(SPLITS)}")
         return Slices(self, name)
 
+    def normalise(self, subject: str | None, images: np.ndarray) -> np.ndarray:
+        """Images ``(..., S)`` of a subject to network intensity.
+
+        Without a subject, dataset units are meant.
+        """
+        windows = {**self.windows, **self.subject_windows.get(subject, {})}
+        channels = [
+            windows[name].normalise(images[..., i])
+            for i, name in enumerate(self.sequences)
+        ]
+        return np.stack(channels, axis=-1)
+
+    def restore(self, subject: str | None, images: np.ndarray) -> np.ndarray:
+        """Network intensity ``(..., S)`` to units; inverse of `normalise`."""
+        windows = {**self.windows, **self.subject_windows.get(subject, {})}
+        channels = [
+            windows[name].restore(images[..., i])
+            for i, name in enumerate(self.sequences)
+        ]
+        return np.stack(channels, axis=-1)
+
     def _volume(self, name: str) -> np.ndarray:
         path = self.directory / "atlas" / name
-        try:
-            volume = np.asarray(nib.load(path).dataobj, np.float32)
-        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as e:
-            raise InputError(f"{path}: not readable as NIfTI ({e})") from e
+        volume = read_volume(path).data
         expected = (self.grid.slices, *self.grid.size)
         if volume.shape != expected[::-1]:
             raise InputError(f"{path}: shape {volume.shape}, expected {expected[::-1]}")
@@ -114,23 +130,6 @@ class Slices:
         instance["subject"] = instance["subject"].decode()
         instance["atlas"] = self._atlas[instance["slice"]]
         return instance
-
-
-def stack_neighbours(volume: np.ndarray) -> np.ndarray:
-    """Puts each slice beside its axial neighbours.
-
-    Args:
-      volume: ``(Z, H, W, S)``.
-
-    Returns:
-      ``(Z, H, W, 3 S)``, sequence-major and slice-minor: below, at, above. The end
-      slices repeat.
-    """
-    reach = ATLAS_NEIGHBOURS // 2
-    offsets = np.arange(-reach, reach + 1)
-    index = np.clip(np.arange(len(volume))[:, None] + offsets, 0, len(volume) - 1)
-    stacked = np.moveaxis(volume[index], 1, -1)
-    return stacked.reshape(*volume.shape[:3], -1)
 
 
 def open_dataset(directory: Path | str) -> Dataset:

@@ -1,1 +1,33 @@
 """One file a method: its networks put together, and its losses."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from samr_jax.errors import InputError
+from samr_jax.methods.base import Method
+
+METHODS = {
+    "cg_samr": ("samr_jax.methods.cg_samr", {}),
+    "samr": ("samr_jax.methods.cg_samr", {"samr": True}),
+}
+"""Config name -> module whose ``create`` builds the method, and arguments for it."""
+
+
+def create_method(name: str, **settings: Any) -> Method:
+    """Builds the method of ``config.method``.
+
+    Args:
+      name: a key of `METHODS`.
+      **settings: what every ``create`` takes; see `samr_jax.methods.cg_samr.create`.
+
+    Raises:
+      InputError: there is no such method.
+    """
+    if name not in METHODS:
+        raise InputError(
+            f"config.method is {name!r}, expected one of {', '.join(METHODS)}"
+        )
+    module, extra = METHODS[name]
+    return importlib.import_module(module).create(**settings, **extra)

@@ -35,7 +35,7 @@ class Method:
       prior: the anatomy prior that the method is given; printed beside its results.
       fields: what it needs of an instance.
       gen: the minimising side, ``gen(batch, train=) -> outputs``, a pytree of float
-        arrays. It also answers ``synthesize(batch)`` (a `Synthesis`), ``segment(batch)``
+        arrays. It answers ``synthesize(batch)`` (a `Synthesis`), ``segment(batch)``
         (label probabilities) or both.
       gen_loss: ``(outputs, features, batch, carry) -> (scalar, terms)``.
       disc: the other side, ``disc(batch, outputs, train=) -> features``; or None.

@@ -261,11 +261,11 @@ class _WholeImage(nn.Module):
 def _segmenter(model: Mapping[str, Any], common: Mapping[str, Any]) -> nn.Module:
     if model["unet"] == "pix2pix":
         return Pix2PixUNet(
-            classes=len(LABELS), channels=model["unet_channels"], **common
+            outputs=len(LABELS), features=model["unet_channels"], **common
         )
     return UNet(
         classes=len(LABELS),
-        channels=model["unet_channels"],
+        features=model["unet_channels"],
         depth=model["unet_depth"],
         **common,
     )

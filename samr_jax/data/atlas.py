@@ -1,0 +1,76 @@
+"""The atlas: each sequence's group average over the training subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.data.nifti import write_volume
+from samr_jax.data.subject import Grid
+from samr_jax.data.window import Window
+from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS
+
+
+def group_average(
+    subjects: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Averages training subjects on a common grid, leaving lesions out.
+
+    Args:
+      subjects: pairs of images ``(Z, H, W, S)`` in network intensity and labels
+        ``(Z, H, W)``; at least one.
+
+    Returns:
+      The mean over the subjects that are healthy at a voxel (over all where none is),
+      and the fraction of subjects whose brain covers it, ``(Z, H, W)``.
+    """
+    healthy_sum = healthy = total = coverage = 0.0
+    count = 0
+    for images, labels in subjects:
+        weight = ~np.isin(labels, LESION_LABELS)[..., None]
+        healthy_sum = healthy_sum + images.astype(np.float64) * weight
+        healthy = healthy + weight
+        total = total + images.astype(np.float64)
+        coverage = coverage + (labels != BACKGROUND)
+        count += 1
+    average = np.where(
+        healthy > 0, healthy_sum / np.maximum(healthy, 1), total / max(count, 1)
+    )
+    return average.astype(np.float32), (coverage / count).astype(np.float32)
+
+
+def stack_neighbours(volume: np.ndarray) -> np.ndarray:
+    """Puts each slice beside its axial neighbours (section IV-A).
+
+    Args:
+      volume: ``(Z, H, W, S)``.
+
+    Returns:
+      ``(Z, H, W, 3 S)``, sequence-major and slice-minor: below, at, above. The end
+      slices repeat.
+    """
+    reach = ATLAS_NEIGHBOURS // 2
+    offsets = np.arange(-reach, reach + 1)
+    index = np.clip(np.arange(len(volume))[:, None] + offsets, 0, len(volume) - 1)
+    stacked = np.moveaxis(volume[index], 1, -1)
+    return stacked.reshape(*volume.shape[:3], -1)
+
+
+def write_atlas(
+    directory: Path,
+    average: np.ndarray,
+    coverage: np.ndarray,
+    *,
+    grid: Grid,
+    sequences: Sequence[str],
+    windows: Mapping[str, Window],
+) -> None:
+    """Writes the atlas in dataset units, one NIfTI a sequence, and the coverage."""
+    volumes = {
+        name: windows[name].restore(average[..., i]) for i, name in enumerate(sequences)
+    }
+    for name, volume in {**volumes, "brain": coverage}.items():
+        data = np.ascontiguousarray(np.transpose(volume, (2, 1, 0)), np.float32)
+        write_volume(directory / f"{name}.nii.gz", data, grid.affine)

@@ -1,0 +1,140 @@
+"""A trained method, ready to use."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from samr_jax.batch import decode
+from samr_jax.checkpoint import Checkpoints
+from samr_jax.data.dataset import Dataset, open_dataset
+from samr_jax.methods import create_method
+from samr_jax.methods.base import Method
+from samr_jax.models.generator import Synthesis
+from samr_jax.workdir import read_config
+
+DATASET_COPY = "dataset"
+"""Folder of a work directory with the dataset's description and atlas."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A method with its weights.
+
+    Attributes:
+      method: networks.
+      variables: of the generator side.
+      dataset: sequences, grid, windows and atlas that it was trained with.
+      step: optimizer steps that it was trained for.
+    """
+
+    method: Method
+    variables: Any
+    dataset: Dataset
+    step: int = 0
+
+    def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
+        """Runs the generator on a batch of one fixed size, compiled once.
+
+        Args:
+          stored: a batch as `samr_jax.batch.decode` takes it.
+
+        Returns:
+          numpy arrays; see `Synthesis`.
+        """
+        return self._run("synthesize", stored)
+
+    def segment(self, stored: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Label probabilities ``(N, H, W, 5)`` of a batch's images."""
+        return self._run("segment", stored)
+
+    def _run(self, function: str, stored: Mapping[str, np.ndarray]) -> Any:
+        run = _compiled(self.method, function)
+        return jax.device_get(run(self.variables, dict(stored)))
+
+
+def build_method(
+    config: ml_collections.ConfigDict,
+    dataset: Dataset,
+    *,
+    epoch_steps: int = 1,
+    axis_name: str | None = None,
+) -> Method:
+    """The method that a config describes, for the sequences of a dataset."""
+    return create_method(
+        config.method,
+        sequences=len(dataset.sequences),
+        model=config.model.to_dict(),
+        loss=config.loss.to_dict(),
+        ablation=config.ablation.to_dict(),
+        epoch_steps=epoch_steps,
+        dtype=jnp.dtype(config.dtype),
+        axis_name=axis_name,
+    )
+
+
+def load_model(run: Path | str, *, which: str = "latest") -> Model:
+    """Loads a trained run.
+
+    Args:
+      run: its work directory.
+      which: ``latest`` or ``best`` checkpoint.
+
+    Raises:
+      InputError: the directory holds no usable run.
+    """
+    run = Path(run)
+    config = read_config(run)
+    dataset = open_dataset(run / DATASET_COPY)
+    checkpoints = Checkpoints(run / "checkpoints", read_only=True)
+    step = checkpoints.best() if which == "best" else None
+    state, _ = checkpoints.read(step)
+    checkpoints.close()
+    gen = state["gen"]
+    params = gen["params"] if gen.get("ema") is None else gen["ema"]
+    return Model(
+        method=build_method(config, dataset),
+        variables={"params": params, "batch_stats": gen["stats"] or {}},
+        dataset=dataset,
+        step=int(state["step"]),
+    )
+
+
+def padded_batches(
+    stored: Mapping[str, np.ndarray], batch_size: int
+) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+    """Cuts arrays into batches of one size, so that nothing is compiled twice.
+
+    Yields:
+      A batch, the last one filled up with copies of its last instance, and how many of
+      its instances count.
+    """
+    total = len(next(iter(stored.values())))
+    for start in range(0, total, batch_size):
+        count = min(batch_size, total - start)
+        rows = np.minimum(np.arange(start, start + batch_size), total - 1)
+        yield {name: array[rows] for name, array in stored.items()}, count
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(method: Method, function: str) -> Callable:
+    """The jitted function, one for all weights of a method."""
+
+    @jax.jit
+    def run(variables, stored):
+        return method.gen.apply(
+            variables,
+            decode(stored),
+            method=function,
+            rngs={"dropout": jax.random.key(0)},
+        )
+
+    return run

@@ -1,0 +1,289 @@
+"""The training loop of every method."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jax
+import ml_collections
+import optax
+from absl import logging
+
+import samr_jax
+from samr_jax import parallel
+from samr_jax.batch import decode
+from samr_jax.checkpoint import Checkpoints
+from samr_jax.config import check_size, validate
+from samr_jax.data.batches import Batches
+from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
+from samr_jax.embedded import embedded_dataset
+from samr_jax.evaluate import evaluate, score
+from samr_jax.files import locked
+from samr_jax.inference import DATASET_COPY, Model, build_method
+from samr_jax.samples import draw_samples
+from samr_jax.state import TrainState, create_state, linear_decay
+from samr_jax.step import make_train_step
+from samr_jax.workdir import claim
+from samr_jax.writers import Writers
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or gradient is NaN or infinite; the last checkpoint is intact."""
+
+
+def train_and_evaluate(
+    config: ml_collections.ConfigDict, workdir: Path | str
+) -> dict | None:
+    """Trains what `config` describes, from where `workdir` stands, and evaluates it.
+
+    Args:
+      config: see `samr_jax.config.default`.
+      workdir: gets ``config.json``, ``metrics.jsonl``, ``metrics.json``, ``table.md``,
+        ``checkpoints/``, ``figures/`` and TensorBoard's ``events/``.
+
+    Returns:
+      The evaluation on the test split; None if the run was asked to stop before.
+
+    Raises:
+      InputError: the config, the dataset or the work directory is not right.
+      NonFiniteError: training has diverged.
+    """
+    validate(config)
+    parallel.check_divisible(config.batch_size)
+    workdir = Path(workdir)
+    with locked(workdir / ".lock", wait=False):
+        dataset = training_dataset(config)
+        return Run(config, workdir, dataset).train_and_evaluate()
+
+
+def training_dataset(config: ml_collections.ConfigDict) -> Dataset:
+    """The prepared dataset of ``config.data.dir``, or the embedded one."""
+    data = config.data
+    if data.dir:
+        dataset = open_dataset(data.dir)
+    else:
+        dataset = embedded_dataset(
+            size=data.size,
+            subjects=data.subjects,
+            slices=data.slices,
+            sequences=data.sequences,
+            seed=data.seed,
+        )
+    check_size(
+        dataset.grid.size, config.model.downsamplings, source=str(dataset.directory)
+    )
+    return dataset
+
+
+class Run:
+    """One process's part of a training run in a work directory."""
+
+    def __init__(
+        self, config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
+    ):
+        self.config = config
+        self.workdir = workdir
+        self.dataset = dataset
+        train = dataset.split("train")
+        fields = build_method(config, dataset).fields
+        self.batches = Batches(
+            train,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            fields=fields,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        self.epoch_steps = self.batches.epoch_steps
+        self.steps = config.steps or config.epochs * self.epoch_steps
+        self.method = build_method(
+            config, dataset, epoch_steps=self.epoch_steps, axis_name=parallel.AXIS
+        )
+        self.optimizer = optax.adam(
+            linear_decay(
+                config.learning_rate,
+                steps=self.steps,
+                constant_steps=self.steps * config.constant_epochs // config.epochs,
+            ),
+            b1=config.adam_b1,
+            b2=config.adam_b2,
+        )
+        if _is_first_process():
+            claim(workdir, config, {"dataset_hash": dataset.content_hash})
+            _copy_description(dataset, workdir / DATASET_COPY)
+
+    def train_and_evaluate(self) -> dict | None:
+        """See the function of this name."""
+        checkpoints = Checkpoints(
+            self.workdir / "checkpoints", keep=self.config.keep_checkpoints
+        )
+        with contextlib.closing(checkpoints):
+            state = self._restore_or_create(checkpoints)
+            state, finished = self._train(state, checkpoints)
+        if not finished:
+            return None
+        model = self._model(state)
+        split = "test" if self.dataset.splits["test"] else "train"
+        return evaluate(
+            model,
+            self.dataset,
+            split,
+            self.workdir,
+            batch_size=self.config.eval_batch_size,
+        )
+
+    def _restore_or_create(self, checkpoints: Checkpoints) -> TrainState:
+        example = self.batches[0]
+        state = create_state(
+            self.method,
+            jax.random.key(self.config.seed),
+            decode({name: array[:1] for name, array in example.items()}),
+            optimizer=self.optimizer,
+            ema=self.config.ema_decay > 0,
+        )
+        state = parallel.to_host(state)
+        restored = checkpoints.restore_latest(state)
+        if restored is None:
+            return state
+        state, _ = restored
+        logging.info("resuming at step %d", int(state.step))
+        return state
+
+    def _train(
+        self, state: TrainState, checkpoints: Checkpoints
+    ) -> tuple[TrainState, bool]:
+        config, start = self.config, int(state.step)
+        step_fn = parallel.parallel_step(
+            make_train_step(
+                self.method,
+                optimizer=self.optimizer,
+                seed=config.seed,
+                ema_decay=config.ema_decay,
+                axis_name=parallel.AXIS,
+            )
+        )
+        every = {
+            name: max(1, round(config[f"{name}_epochs"] * self.epoch_steps))
+            for name in ("sample", "eval", "checkpoint")
+        }
+        writers = Writers(
+            self.workdir, step=start, steps=self.steps, epoch_steps=self.epoch_steps
+        )
+        with contextlib.closing(writers), _stop_signal() as stop:
+            batches = self.batches.iterate(start, self.steps)
+            for step, batch in enumerate(batches, start=start + 1):
+                state, metrics = step_fn(state, parallel.shard(batch))
+                if parallel.must_block():
+                    jax.block_until_ready(state)
+                last = step == self.steps
+                stopping = stop.is_set() or checkpoints.reached_preemption(step)
+                evaluating = last or step % every["eval"] == 0
+                saving = evaluating or stopping or step % every["checkpoint"] == 0
+                # What is saved has been looked at: no checkpoint of a diverged state.
+                if saving or step == start + 1 or step % config.log_steps == 0:
+                    writers.scalars(step, _fetch(metrics, step))
+                if step % every["sample"] == 0 or last:
+                    with writers.pause():
+                        self._draw_samples(state, step)
+                if saving:
+                    with writers.pause():
+                        scores = self._validate(state, step) if evaluating else {}
+                        if scores:
+                            writers.scalars(step, scores)
+                        checkpoints.save(
+                            step,
+                            parallel.to_host(state),
+                            meta=self._meta(),
+                            score=scores.get("val/score"),
+                        )
+                if stopping and not last:
+                    logging.info("asked to stop: saved step %d", step)
+                    return state, False
+        return state, True
+
+    def _validate(self, state: TrainState, step: int) -> dict[str, float]:
+        slices = self.dataset.split("val")
+        if not len(slices) or not self.method.can_synthesize:
+            return {}
+        summary = score(
+            self._model(state), slices, batch_size=self.config.eval_batch_size
+        )
+        average = summary["average"]
+        values = {
+            "val/ssim": average["ssim"],
+            "val/psnr": average["psnr"],
+            "val/lesion_accuracy": average["lesion"],
+        }
+        values = {name: value for name, value in values.items() if value is not None}
+        return {**values, "val/score": average["ssim"]}
+
+    def _draw_samples(self, state: TrainState, step: int) -> None:
+        if not _is_first_process() or not self.method.can_synthesize:
+            return
+        split = "val" if self.dataset.splits["val"] else "train"
+        draw_samples(
+            self._model(state),
+            self.dataset.split(split),
+            self.workdir / "figures" / f"step-{step:07d}.png",
+            batch_size=self.config.eval_batch_size,
+            title=f"step {step}",
+        )
+
+    def _model(self, state: TrainState) -> Model:
+        variables = parallel.to_host(state.gen.variables)
+        return Model(self.method, variables, self.dataset, int(state.step))
+
+    def _meta(self) -> dict:
+        return {
+            "method": self.method.name,
+            "seed": self.config.seed,
+            "dataset_hash": self.dataset.content_hash,
+            "samr_jax": samr_jax.__version__,
+            "jax": jax.__version__,
+        }
+
+
+def _fetch(metrics: Mapping[str, jax.Array], step: int) -> dict[str, float]:
+    """Metrics as floats; waits for the device and checks that they are finite."""
+    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise NonFiniteError(
+            f"step {step}: {bad[0]} is {values[bad[0]]}, expected a finite number; the "
+            "last checkpoint is intact"
+        )
+    return values
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, so that the loop can save and leave."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _is_first_process() -> bool:
+    return jax.process_index() == 0
+
+
+def _copy_description(dataset: Dataset, directory: Path) -> None:
+    """Keeps with the run what synthesis needs of the dataset; no subject's images."""
+    if (directory / DESCRIPTION).exists():
+        return
+    shutil.copytree(
+        dataset.directory / "atlas", directory / "atlas", dirs_exist_ok=True
+    )
+    shutil.copyfile(dataset.directory / DESCRIPTION, directory / DESCRIPTION)
