@@ -44,7 +44,7 @@ class Focus:
     def draw(rng: np.random.Generator, centre: np.ndarray, *, largest: float) -> Focus:
         """Draws a focus at a place; `largest` bounds its radius (mm)."""
         pattern = str(rng.choice(list(PATTERNS), p=list(PATTERNS.values())))
-        radius = float(np.clip(rng.lognormal(np.log(15.0), 0.4), 5.0, largest))
+        radius = float(np.clip(rng.lognormal(np.log(17.0), 0.4), 5.0, largest))
         proportions = np.exp(rng.normal(0, 0.22, 3))
         proportions /= np.cbrt(proportions.prod())
         frame = proportions[:, None] * Rotation.random(random_state=rng).as_matrix()

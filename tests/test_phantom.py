@@ -1,0 +1,245 @@
+"""The digital brain phantom: anatomy, lesions, contrast, and what it depends on."""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from samr_jax.data.phantom import grid, physics, simulate_subject
+from samr_jax.data.phantom.field import Field, resample
+from samr_jax.data.phantom.geometry import coarse_axes, grid_axes
+from samr_jax.data.phantom.mixture import mix
+from samr_jax.data.phantom.patient import draw_patient
+from samr_jax.data.subject import Grid
+from samr_jax.errors import InputError
+from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, SEQUENCES, TUMOR
+
+SEED = 3
+COHORT = range(8)
+SMALL = grid(64, slices=6)
+SHARP = grid(128, slices=5)
+
+# Contrast to white matter: the range over eight real high-grade patients.
+MEASURED = {
+    "fluid": ((0.52, 0.63), (0.30, 0.54), (2.1, 2.7), (0.15, 0.46)),
+    "grey": ((0.77, 1.00), (0.69, 0.97), (1.1, 1.4), (0.90, 1.11)),
+    "necrosis": ((0.48, 0.99), (0.35, 1.13), (1.65, 3.8), (0.46, 2.26)),
+    "edema": ((0.84, 1.02), (0.67, 0.92), (1.66, 1.96), (1.40, 1.78)),
+    "enhancing": ((0.78, 1.10), (1.14, 2.32), (1.64, 2.47), (1.35, 2.26)),
+}
+# Published APTw in percent: two sources' means and spreads together.
+MEASURED_APTW = {
+    "white": (-0.5, 1.8),
+    "grey": (-0.5, 1.8),
+    "fluid": (-0.8, 0.8),
+    "edema": (0.5, 2.0),
+    "necrosis": (0.0, 4.0),
+    "enhancing": (1.9, 4.4),
+}
+
+
+@functools.cache
+def subject(index, where=SMALL.size[0]):
+    return simulate_subject(index, seed=SEED, grid=SMALL if where == 64 else SHARP)
+
+
+@functools.cache
+def pure_medians(index):
+    """Tissue -> median of each sequence where hardly anything else is."""
+    axes = grid_axes(SHARP)
+    spacing = tuple(np.diag(SHARP.affine)[2::-1])
+    contents = mix(draw_patient(SEED, index, axes), axes, spacing)
+    images = subject(index, 128).images
+    medians = {}
+    for name, fraction in zip(physics.TISSUES, contents.fractions, strict=True):
+        pure = (fraction > 0.8) & (contents.brain > 0.99)
+        if pure.sum() > 30:
+            medians[name] = np.median(images[pure], axis=0)
+    return medians
+
+
+def cohort_values(tissue, value):
+    found = [pure_medians(i) for i in COHORT]
+    return np.array([value(m) for m in found if tissue in m])
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES[:4])
+@pytest.mark.parametrize("tissue", MEASURED)
+def test_contrast_is_that_of_real_patients(tissue, sequence):
+    channel = SEQUENCES.index(sequence)
+    ratios = cohort_values(tissue, lambda m: m[tissue][channel] / m["white"][channel])
+    low, high = MEASURED[tissue][channel]
+    assert len(ratios) >= 3
+    assert low <= np.median(ratios) <= high
+    # Bias and individual tissue constants may take one subject a little beyond.
+    assert np.all((ratios > 0.9 * low) & (ratios < 1.1 * high))
+
+
+@pytest.mark.parametrize("tissue", MEASURED_APTW)
+def test_aptw_is_that_of_real_patients(tissue):
+    percents = cohort_values(tissue, lambda m: m[tissue][SEQUENCES.index("APTw")])
+    low, high = MEASURED_APTW[tissue]
+    assert len(percents) >= 3
+    assert np.all((percents > low) & (percents < high))
+
+
+def test_aptw_error_is_at_most_point_four_percent():
+    aptw = subject(0).images[..., SEQUENCES.index("APTw")]
+    white = (subject(0).labels == NORMAL) & (subject(0).tissue[..., 0] > 0.97)
+    assert 0.1 < aptw[white].std() < 0.4
+
+
+def test_signal_equations_by_hand():
+    water = physics.Tissue(t1=1000, t2=100, density=0.5, apt=0, gadolinium=1 / 4.5)
+    assert physics.spin_echo(water, tr=1000, te=100) == pytest.approx(
+        0.5 * (1 - np.exp(-1)) * np.exp(-1)
+    )
+    assert physics.with_gadolinium(water).t1 == pytest.approx(500)
+    null = 1000 * np.log(2)  # of a fully relaxed inversion recovery
+    assert physics.inversion_recovery(water, tr=1e9, ti=null, te=1) == pytest.approx(0)
+
+
+def test_same_arguments_same_subject():
+    again = simulate_subject(0, seed=SEED, grid=SMALL)
+    np.testing.assert_array_equal(again.images, subject(0).images)
+    np.testing.assert_array_equal(again.labels, subject(0).labels)
+    np.testing.assert_array_equal(again.tissue, subject(0).tissue)
+
+
+@pytest.mark.parametrize(("index", "seed"), [(1, SEED), (0, SEED + 1)])
+def test_other_index_or_seed_other_subject(index, seed):
+    other = simulate_subject(index, seed=seed, grid=SMALL)
+    brain = (other.labels > 0) & (subject(0).labels > 0)
+    assert np.abs(other.images - subject(0).images)[brain].mean() > 10
+    assert np.mean(other.labels != subject(0).labels) > 0.01
+
+
+def test_any_sequences_are_the_channels_of_all():
+    names = ("APTw", "T1w", "FLAIR")
+    some = simulate_subject(0, seed=SEED, grid=SMALL, sequences=names)
+    channels = [SEQUENCES.index(name) for name in names]
+    np.testing.assert_array_equal(some.images, subject(0).images[..., channels])
+
+
+@pytest.mark.parametrize("index", COHORT)
+def test_arrays_agree_about_the_brain(index):
+    s = subject(index)
+    assert s.images.shape == (6, 64, 64, 5)
+    assert (s.images.dtype, s.tissue.dtype) == (np.float32, np.float32)
+    assert s.labels.dtype == np.uint8
+    brain = s.labels > 0
+    np.testing.assert_array_equal(np.any(s.images != 0, axis=-1), brain)
+    np.testing.assert_allclose(s.tissue.sum(-1), brain, atol=1e-5)
+    assert s.tissue.min() >= 0
+    assert 0.15 < brain.mean() < 0.55
+    assert s.images[..., :4].min() >= 0 and s.images[..., :4].max() < 1200
+
+
+@pytest.mark.parametrize("index", COHORT)
+def test_lesion_is_where_lesions_are(index):
+    s = subject(index)
+    lesion = np.isin(s.labels, LESION_LABELS)
+    assert 0 < lesion.sum() < 0.4 * (s.labels > 0).sum()
+    core = np.isin(s.labels, (CAVITY, TUMOR))
+    # Edema follows white matter and spares cortex.
+    white, grey, fluid = (s.tissue[..., i][s.labels == EDEMA].mean() for i in range(3))
+    assert white > grey > fluid
+    # Around the core there is more edema than elsewhere: it starts there.
+    shell = ndimage.binary_dilation(core, iterations=2) & ~core & (s.labels > 0)
+    far = ~ndimage.binary_dilation(core, iterations=2) & (s.labels > 0)
+    assert np.mean(s.labels[shell] == EDEMA) > np.mean(s.labels[far] == EDEMA)
+
+
+def test_most_subjects_have_all_labels_and_lesions_differ():
+    maps = [subject(i).labels for i in COHORT]
+    complete = [set(LESION_LABELS) <= set(np.unique(labels)) for labels in maps]
+    assert np.mean(complete) > 0.6
+    cores = [np.argwhere(labels >= CAVITY) for labels in maps]
+    centres = np.array([core.mean(0)[1:] for core in cores if len(core)])
+    assert np.all(centres.std(0) > 2)
+    volumes = np.array([np.isin(labels, LESION_LABELS).sum() for labels in maps])
+    assert volumes.max() > 2 * volumes.min()
+
+
+def test_cavity_lies_in_tumor_or_edema():
+    touching = []
+    for index in COHORT:
+        labels = subject(index, 128).labels
+        cavity = labels == CAVITY
+        rim = ndimage.binary_dilation(cavity, np.ones((1, 3, 3))) & ~cavity
+        touching.append(np.isin(labels[rim], (EDEMA, TUMOR)))
+    assert np.concatenate(touching).mean() > 0.7
+
+
+def test_tumor_enhances():
+    t1, gd = SEQUENCES.index("T1w"), SEQUENCES.index("Gd-T1w")
+    uptake = []
+    for index in COHORT:
+        s = subject(index)
+        ratio = s.images[..., gd] / np.maximum(s.images[..., t1], 1)
+        if (s.labels == TUMOR).sum() > 20:
+            tumor, normal = ratio[s.labels == TUMOR], ratio[s.labels == NORMAL]
+            uptake.append(np.median(tumor) / np.median(normal))
+    assert np.median(uptake) > 1.15
+
+
+def test_mirror_symmetry_of_the_template_is_broken():
+    white = subject(1).tissue[..., 0]
+    both = (subject(1).labels > 0) & (subject(1).labels > 0)[:, :, ::-1]
+    assert np.abs(white - white[:, :, ::-1])[both].mean() > 0.08
+
+
+def test_size_changes_the_sampling_not_the_subject():
+    coarse, fine = subject(0), simulate_subject(0, seed=SEED, grid=grid(128, slices=6))
+    share = np.eye(5)[fine.labels].reshape(6, 64, 2, 64, 2, 5).mean((2, 4))
+    assert np.mean(share.argmax(-1) == coarse.labels) > 0.97
+
+
+def test_grid_is_the_papers():
+    default = grid()
+    assert (default.size, default.slices) == ((256, 256), 15)
+    np.testing.assert_allclose(default.spacing, (212 / 256, 212 / 256, 4.4))
+    middle = default.affine @ [127.5, 127.5, 7, 1]
+    np.testing.assert_allclose(grid(32, 4).affine @ [15.5, 15.5, 1.5, 1], middle)
+
+
+def test_one_slice_still_shows_the_lesion():
+    for index in range(3):
+        s = simulate_subject(index, seed=SEED, grid=grid(32, slices=1))
+        assert np.isin(s.labels, LESION_LABELS).any()
+
+
+def test_user_errors_are_one_line():
+    with pytest.raises(InputError, match=r"'SWI' cannot be simulated.*T1w, Gd-T1w"):
+        simulate_subject(0, seed=0, grid=SMALL, sequences=("T1w", "SWI"))
+    away = Grid.centred((8, 8), 2, spacing=(4, 4, 4), centre=(900, 0, 0))
+    with pytest.raises(InputError, match="misses the brain"):
+        simulate_subject(0, seed=0, grid=away)
+    tilted = Grid((8, 8), 2, SMALL.affine + np.eye(4)[[1, 0, 2, 3]])
+    with pytest.raises(InputError, match="oblique"):
+        simulate_subject(0, seed=0, grid=tilted)
+    above = Grid.centred((64, 64), 2, spacing=(3, 3, 3), centre=(0, -17, 88))
+    with pytest.raises(InputError, match="white matter"):
+        simulate_subject(0, seed=0, grid=above)
+
+
+def test_field_is_standard_normal_at_any_axes():
+    rng = np.random.default_rng(0)
+    axes = tuple(np.linspace(-90, 90, n, dtype=np.float32) for n in (40, 50, 60))
+    field = Field.draw(rng, 8.0)
+    values = field.on(axes)
+    assert abs(values.mean()) < 0.05 and values.std() == pytest.approx(1, abs=0.05)
+    every_other = field.on(tuple(axis[::2] for axis in axes))
+    np.testing.assert_allclose(every_other, values[::2, ::2, ::2], atol=1e-5)
+
+
+def test_resample_is_linear_interpolation():
+    source = coarse_axes(grid_axes(SMALL))
+    target = grid_axes(SMALL)
+    z, y, x = np.meshgrid(*source, indexing="ij")
+    there = np.meshgrid(*target, indexing="ij")
+    values = resample((z - 2 * y + 3 * x).astype(np.float32), source, target)
+    inner = (slice(None), slice(4, -4), slice(12, -12))
+    expected = there[0] - 2 * there[1] + 3 * there[2]
+    np.testing.assert_allclose(values[inner], expected[inner], atol=1e-2)
