@@ -98,7 +98,9 @@ def _draw_foci(
     rng: np.random.Generator, sites: np.ndarray, coarse: Axes
 ) -> tuple[Focus, ...]:
     """The first focus, and perhaps smaller ones in reach of it."""
-    foci = [Focus.draw(rng, _pick(rng, sites, coarse), largest=27)]
+    centre = _pick(rng, sites, coarse)
+    to_midline = abs(float(centre[2]))  # few gliomas grow through the falx
+    foci = [Focus.draw(rng, centre, largest=np.clip(1.3 * to_midline, 10, 27))]
     apart = np.sqrt(sum(o**2 for o in offsets(coarse, foci[0].centre)))
     apart = apart - foci[0].radius
     near = sites * ((apart > 6) & (apart < 40))

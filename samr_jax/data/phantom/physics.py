@@ -30,9 +30,9 @@ class Tissue(NamedTuple):
 
 TISSUES = {
     "white": Tissue(900, 75, 0.69, 0.3, 0.01),
-    "grey": Tissue(1600, 92, 0.83, 0.6, 0.03),
+    "grey": Tissue(1560, 94, 0.83, 0.6, 0.03),
     "nuclei": Tissue(1300, 78, 0.79, 0.5, 0.02),
-    "fluid": Tissue(3750, 2000, 1.00, 0.0, 0.00),
+    "fluid": Tissue(3850, 2000, 1.00, 0.0, 0.00),
     "vessel": Tissue(1800, 25, 0.90, 0.5, 2.50),
     "edema": Tissue(1550, 150, 0.86, 1.1, 0.02),
     "enhancing": Tissue(1500, 128, 0.88, 3.0, 0.18),
@@ -75,7 +75,7 @@ SIGNALS = {
     "T1w": partial(spin_echo, tr=800, te=12),
     "Gd-T1w": gadolinium_weighted,
     "T2w": partial(spin_echo, tr=4500, te=70),
-    "FLAIR": partial(inversion_recovery, tr=11500, ti=2700, te=80),
+    "FLAIR": partial(inversion_recovery, tr=11500, ti=2770, te=80),
 }
 """Signal per unit of fully relaxed water, by sequence."""
 
