@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from samr_jax.data.phantom import physics
 from samr_jax.data.phantom.acquisition import acquire, texture
@@ -59,10 +60,12 @@ def simulate_subject(
     axes = grid_axes(grid)
     window = within_reach(axes)
     axes = tuple(axis[part] for axis, part in zip(axes, window, strict=True))
-    patient = draw_patient(seed, index, axes)
-    brain, anatomy, fractions = mix(patient, axes, tuple(np.diag(grid.affine)[2::-1]))
+    with threadpool_limits(1):  # small products: BLAS threads only get in the way
+        patient = draw_patient(seed, index, axes)
+        spacing = tuple(np.diag(grid.affine)[2::-1])
+        brain, anatomy, fractions = mix(patient, axes, spacing)
+        images = _images(fractions, names, seed, index, axes)
     inside = brain > 0.5
-    images = _images(fractions, names, seed, index, axes)
     arrays = (
         np.where(inside, images, 0),
         np.where(inside, _labels(fractions), BACKGROUND)[None],
