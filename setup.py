@@ -39,6 +39,7 @@ setup(
         "orbax-checkpoint>=0.12.8",
         "scikit-image>=0.26",
         "scipy>=1.14",
+        "threadpoolctl",
         "tensorboardX>=2.6",
         "tensorflow-datasets>=4.9.10",
         "tqdm",

@@ -6,6 +6,7 @@ between numbers of devices.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import logging
 from orbax.checkpoint import checkpoint_managers
 
 from samr_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 BEST = "score"
 """The metric whose maximum is the best checkpoint."""
@@ -157,7 +159,7 @@ class Checkpoints:
         while aside.exists():
             count += 1
             aside = path.with_name(f"{step}.damaged-{count}")
-        logging.warning(
+        _log.warning(
             "checkpoint %s is damaged (%s); set aside as %s, an older one is taken",
             path,
             _line(error),

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-
-from absl import logging
 
 import samr_jax
 from samr_jax.data import phantom
 from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.splits import split_subjects
-from samr_jax.evaluation.figures import dataset_sheet
+from samr_jax.evaluate import draw_dataset
 from samr_jax.files import locked
 from samr_jax.labels import SEQUENCES, check_sequences
+
+_log = logging.getLogger(__name__)
 
 
 def embedded_dataset(
@@ -59,7 +60,7 @@ def embedded_dataset(
         # Whoever holds the lock is alone: what lies here is of a killed process.
         for stale in cache.glob(f".{directory.name}.partial-*"):
             shutil.rmtree(stale)
-        logging.info("building the embedded (simulated) dataset in %s", directory)
+        _log.info("building the embedded (simulated) dataset in %s", directory)
         names = [_name(index) for index in range(subjects)]
         grid = phantom.grid(size, slices)
         dataset = write_dataset(
@@ -86,7 +87,7 @@ def embedded_dataset(
             simulated=True,
             workers=workers,
         )
-        dataset_sheet(dataset, path=directory / "subjects.png")
+        draw_dataset(dataset, directory / "subjects.png")
     return dataset
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.window import unpack
 from samr_jax.errors import InputError
-from samr_jax.evaluation.figures import comparison_figure
+from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
 from samr_jax.evaluation.metrics import SynthesisScores
 from samr_jax.evaluation.report import table1
 from samr_jax.files import write_json, write_text
@@ -112,20 +112,39 @@ def table(result: dict) -> str:
 
 
 def draw_comparison(
-    model: Model, slices: Slices, path: Path, *, batch_size: int
+    model: Model,
+    slices: Slices,
+    path: Path,
+    *,
+    batch_size: int,
+    count: int = FIGURE_ROWS,
+    zoom: bool = True,
 ) -> None:
     """Real, synthesized, absolute error and 1 - c of the slices with most lesion."""
-    rows = lesion_rows(slices, FIGURE_ROWS)
+    rows = lesion_rows(slices, count)
     (instances, synthesis), *_ = predictions(
         model, slices, batch_size=batch_size, rows=rows
     )
     comparison_figure(
         instances,
-        synthesis,
+        synthesis.images,
+        synthesis.confidence,
         sequences=model.dataset.sequences,
         path=path,
         simulated=model.dataset.simulated,
-        title=model.method.name,
+        title=f"{model.method.name}, step {model.step}",
+        zoom=zoom,
+    )
+
+
+def draw_dataset(dataset: Dataset, path: Path, *, count: int = 6) -> None:
+    """A slice of each of a few training subjects."""
+    slices = dataset.split("train")
+    dataset_sheet(
+        [slices[row] for row in lesion_rows(slices, count)],
+        sequences=dataset.sequences,
+        path=path,
+        simulated=dataset.simulated,
     )
 
 

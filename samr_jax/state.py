@@ -8,6 +8,7 @@ import flax.struct
 import jax
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from samr_jax.batch import Batch
 from samr_jax.methods.base import Carry, Method
@@ -21,7 +22,7 @@ class Player:
     Attributes:
       params: its networks' parameters, float32.
       stats: running statistics of batch normalisation.
-      opt_state: the optimizer's state.
+      opt_state: the optimizer's state, over all parameters as one vector.
       ema: exponential moving average of `params`, or None.
     """
 
@@ -86,7 +87,7 @@ def create_state(
         return Player(
             params=params,
             stats=variables.get("batch_stats", {}),
-            opt_state=optimizer.init(params),
+            opt_state=optimizer.init(ravel_pytree(params)[0]),
             ema=params if ema else None,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import shutil
 import signal
@@ -13,7 +14,6 @@ from pathlib import Path
 import jax
 import ml_collections
 import optax
-from absl import logging
 
 import samr_jax
 from samr_jax import parallel
@@ -23,14 +23,15 @@ from samr_jax.config import check_size, validate
 from samr_jax.data.batches import Batches
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.embedded import embedded_dataset
-from samr_jax.evaluate import evaluate, score
+from samr_jax.evaluate import draw_comparison, evaluate, score
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
-from samr_jax.samples import draw_samples
 from samr_jax.state import TrainState, create_state, linear_decay
 from samr_jax.step import make_train_step
 from samr_jax.workdir import claim
 from samr_jax.writers import Writers
+
+_log = logging.getLogger(__name__)
 
 
 class NonFiniteError(RuntimeError):
@@ -152,7 +153,7 @@ class Run:
         if restored is None:
             return state
         state, _ = restored
-        logging.info("resuming at step %d", int(state.step))
+        _log.info("resuming at step %d", int(state.step))
         return state
 
     def _train(
@@ -203,7 +204,7 @@ class Run:
                             score=scores.get("val/score"),
                         )
                 if stopping and not last:
-                    logging.info("asked to stop: saved step %d", step)
+                    _log.info("asked to stop: saved step %d", step)
                     return state, False
         return state, True
 
@@ -227,12 +228,13 @@ class Run:
         if not _is_first_process() or not self.method.can_synthesize:
             return
         split = "val" if self.dataset.splits["val"] else "train"
-        draw_samples(
+        draw_comparison(
             self._model(state),
             self.dataset.split(split),
             self.workdir / "figures" / f"step-{step:07d}.png",
             batch_size=self.config.eval_batch_size,
-            title=f"step {step}",
+            count=2,
+            zoom=False,
         )
 
     def _model(self, state: TrainState) -> Model:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from absl import logging
 from tensorboardX import SummaryWriter
 
 from samr_jax.files import write_text
+
+_log = logging.getLogger(__name__)
 
 LOG = "metrics.jsonl"
 
@@ -58,7 +60,7 @@ class Writers:
             left = _duration((self._steps - step) / speed)
             shown.append(f"{speed:.2f} steps/s, {left} left")
             self._events.add_scalar("steps_per_second", speed, step)
-        logging.info(
+        _log.info(
             "step %d/%d  epoch %.1f  %s", step, self._steps, epoch, "  ".join(shown)
         )
 

@@ -1,0 +1,43 @@
+"""Small settings for the whole suite: compile fast rather than run fast."""
+
+import os
+from pathlib import Path
+
+# Before JAX is imported: tests run each program a few times, so compiling dominates.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import pytest
+
+from tests.tiny import tiny_config, tiny_dataset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Path:
+    """A cache of the suite's own, shared with the commands that tests start."""
+    directory = tmp_path_factory.mktemp("cache")
+    os.environ["SAMR_JAX_CACHE"] = str(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A dataset of random blobs: 5 subjects, 3 slices of 32 x 32, 2 sequences."""
+    return tiny_dataset(tmp_path_factory.mktemp("data") / "blobs")
+
+
+@pytest.fixture
+def config(dataset):
+    """A config that trains on `dataset` in seconds."""
+    return tiny_config(dataset)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of real cases; the test is skipped without it."""
+    if "SAMR_REAL_DATA" not in os.environ:
+        pytest.skip("SAMR_REAL_DATA names no folder of real cases")
+    return Path(os.environ["SAMR_REAL_DATA"])

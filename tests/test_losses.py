@@ -1,0 +1,146 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.stats
+
+from samr_jax import losses
+
+RNG = np.random.default_rng(0)
+
+
+def features(seed, layers=3, networks=2):
+    rng = np.random.default_rng(seed)
+    return [
+        [rng.normal(size=(2, 4, 4, 3)).astype(np.float32) for _ in range(layers)]
+        for _ in range(networks)
+    ]
+
+
+def test_confidence_map_loss_is_a_laplace_likelihood():
+    """Equation (1) is lambda times the mean Laplace negative log-likelihood of scale
+    lambda / c, up to a term without parameters."""
+    shape, lambda_cm = (2, 4, 4, 3), 0.1
+    prediction = RNG.uniform(-1, 1, shape)
+    target = RNG.uniform(-1, 1, shape)
+    confidence = RNG.uniform(0.05, 0.95, shape)
+    nll = -scipy.stats.laplace.logpdf(
+        target, loc=prediction, scale=lambda_cm / confidence
+    )
+    expected = lambda_cm * (nll.mean() - np.log(2 * lambda_cm))
+    found = losses.confidence_map_loss(
+        prediction, confidence, target, lambda_cm=lambda_cm
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.25, 0.8])
+def test_confidence_optimum_predicts_the_error(error):
+    def loss(c):
+        one = jnp.ones((1, 1, 1, 1))
+        return float(
+            losses.confidence_map_loss(error * one, c * one, 0 * one, lambda_cm=0.1)
+        )
+
+    best = scipy.optimize.minimize_scalar(loss, bounds=(1e-3, 1.0), method="bounded").x
+    assert best == pytest.approx(min(1.0, 0.1 / error), abs=2e-3)
+
+
+def test_confidence_map_loss_stays_finite_at_zero_confidence():
+    zero = jnp.zeros((1, 2, 2, 1))
+    value, gradient = jax.value_and_grad(
+        lambda c: losses.confidence_map_loss(zero, c, zero, lambda_cm=0.1)
+    )(zero)
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+def test_half_scale_is_the_area_mean():
+    x = RNG.normal(size=(1, 4, 6, 2))
+    expected = (
+        x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]
+    ) / 4
+    np.testing.assert_allclose(losses.half_scale(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_adversarial_loss_against_probabilities(real):
+    maps = features(1)
+    expected = {"bce": 0.0, "lsgan": 0.0}
+    for layers in maps:
+        logits = layers[-1].astype(np.float64)
+        probability = 1 / (1 + np.exp(-logits))
+        said = probability if real else 1 - probability
+        expected["bce"] += -np.log(said).mean()
+        expected["lsgan"] += ((logits - real) ** 2).mean()
+    for kind, value in expected.items():
+        found = losses.adversarial_loss(maps, real=real, kind=kind)
+        np.testing.assert_allclose(found, value, rtol=1e-5)
+
+
+def test_discriminator_loss_at_ignorance_is_log_two_per_network():
+    blank = [[np.zeros((1, 2, 2, 1), np.float32)]] * 6
+    found = losses.discriminator_loss(blank, blank, kind="bce")
+    assert found == pytest.approx(6 * np.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize("distance, power", [("l2", 2), ("l1", 1)])
+def test_feature_matching_sums_normalised_layers_without_logits(distance, power):
+    real, fake = features(1), features(2)
+    expected = sum(
+        (np.abs(a - b) ** power).sum() / a.size
+        for on_real, on_fake in zip(real, fake, strict=True)
+        for a, b in zip(on_real[:-1], on_fake[:-1], strict=True)
+    )
+    found = losses.feature_matching_loss(real, fake, distance=distance)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_feature_matching_sends_nothing_to_the_real_side():
+    gradient = jax.grad(losses.feature_matching_loss)(features(1), features(2))
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+def test_dice_loss_matches_the_authors_numbers():
+    with np.load("tests/parity/dice_loss.npz") as stored:
+        reference = np.moveaxis(stored["in/reference"], 1, -1)
+        probabilities = np.moveaxis(stored["in/probabilities"], 1, -1)
+        expected = float(stored["out/paper_eq4_loss"])
+    # Equation (4) over everything at once: one label that holds all of them.
+    found = losses.generalized_dice_loss(
+        reference.reshape(-1, 1), probabilities.reshape(-1, 1)
+    )
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_dice_loss_is_the_mean_over_labels():
+    reference = np.eye(5)[RNG.integers(0, 4, (2, 8, 8))]  # label 4 does not occur
+    probabilities = RNG.dirichlet(np.ones(5), (2, 8, 8))
+    expected = np.mean(
+        [
+            1 - 2 * (r * p).sum() / (r.sum() + p.sum())
+            for r, p in zip(
+                np.moveaxis(reference, -1, 0),
+                np.moveaxis(probabilities, -1, 0),
+                strict=True,
+            )
+        ]
+    )
+    found = losses.generalized_dice_loss(reference, probabilities)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert losses.generalized_dice_loss(reference, reference) == pytest.approx(0)
+
+
+def test_dice_loss_does_not_depend_on_how_devices_share_the_batch():
+    reference = np.eye(5)[RNG.integers(0, 5, (4, 8, 8))]
+    probabilities = RNG.dirichlet(np.ones(5), (4, 8, 8))
+    whole = losses.generalized_dice_loss(reference, probabilities)
+
+    def shards(x):
+        return x.reshape(2, 2, *x.shape[1:])
+
+    parts = jax.vmap(
+        lambda r, p: losses.generalized_dice_loss(r, p, axis_name="batch"),
+        axis_name="batch",
+    )(shards(reference), shards(probabilities))
+    np.testing.assert_allclose(parts, [whole, whole], rtol=1e-6)

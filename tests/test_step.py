@@ -1,0 +1,217 @@
+"""The training step: parts, invariances, and what must not change what."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from samr_jax import parallel
+from samr_jax.batch import decode
+from samr_jax.data.batches import Batches
+from samr_jax.inference import build_method
+from samr_jax.labels import ROIS
+from samr_jax.state import create_state, linear_decay
+from samr_jax.step import make_train_step
+
+
+@pytest.fixture(scope="module")
+def batch(dataset):
+    return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
+
+
+def setup(config, dataset, *, axis_name=None, ema_decay=0.0):
+    method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
+    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
+    step = make_train_step(
+        method,
+        optimizer=optimizer,
+        seed=0,
+        axis_name=axis_name,
+        ema_decay=ema_decay,
+    )
+    example = decode(
+        {
+            name: array[:1]
+            for name, array in Batches(dataset.split("train"), batch_size=1, seed=0)[
+                0
+            ].items()
+        }
+    )
+    state = create_state(
+        method, jax.random.key(0), example, optimizer=optimizer, ema=ema_decay > 0
+    )
+    return method, state, step
+
+
+def assert_trees_close(a, b, tolerance):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def test_step_equals_two_separate_gradients(config, dataset, batch):
+    """The shared judgement gives what two independent jax.grad calls give."""
+    method, state, step = setup(config, dataset)
+    decoded = decode(batch)
+
+    def outputs_of(params):
+        return method.gen.apply(
+            {"params": params, "batch_stats": state.gen.stats},
+            decoded,
+            train=True,
+            mutable=["batch_stats"],
+        )[0]
+
+    def features_of(params, outputs):
+        return method.disc.apply(
+            {"params": params, "batch_stats": state.disc.stats},
+            decoded,
+            outputs,
+            train=True,
+            mutable=["batch_stats"],
+        )[0]
+
+    def gen_loss(params):
+        outputs = outputs_of(params)
+        features = features_of(state.disc.params, outputs)
+        return method.gen_loss(outputs, features, decoded, state.carry)[0]
+
+    def disc_loss(params):
+        outputs = jax.lax.stop_gradient(outputs_of(state.gen.params))
+        return method.disc_loss(features_of(params, outputs))[0]
+
+    new_state, metrics = jax.jit(step)(state, batch)
+    for player, loss, name in (("gen", gen_loss, "gen"), ("disc", disc_loss, "disc")):
+        before = getattr(state, player)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(before.params)
+        # Adam's first moment after one step is (1 - b1) times the gradient.
+        moment = getattr(new_state, player).opt_state[0].mu
+        assert_trees_close(
+            moment / (1 - config.adam_b1), ravel_pytree(gradient)[0], 1e-4
+        )
+        assert metrics[f"{name}/total"] == pytest.approx(float(value), rel=1e-5)
+        assert metrics[f"{name}/grad_norm"] == pytest.approx(
+            float(optax.global_norm(gradient)), rel=1e-3
+        )
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_equal_one_device_with_the_whole_batch(config, dataset, batch, devices):
+    _, state, whole = setup(config, dataset)
+    _, _, shared = setup(config, dataset, axis_name=parallel.AXIS)
+    split = {
+        name: array.reshape(devices, -1, *array.shape[1:])
+        for name, array in batch.items()
+    }
+    on_one, metrics_of_one = jax.jit(whole)(state, batch)
+    on_many, metrics_of_many = jax.jit(
+        jax.vmap(shared, in_axes=(None, 0), axis_name=parallel.AXIS)
+    )(state, split)
+    for device in range(devices):
+        own = jax.tree.map(lambda leaf, d=device: leaf[d], on_many)
+        # Adam divides by the gradient's size: compare its moments, which do not.
+        assert_trees_close(own.gen.opt_state[0].mu, on_one.gen.opt_state[0].mu, 1e-5)
+        assert_trees_close(own.disc.opt_state[0].mu, on_one.disc.opt_state[0].mu, 1e-5)
+        assert_trees_close(own.gen.stats, on_one.gen.stats, 1e-5)
+    for name, value in metrics_of_one.items():
+        np.testing.assert_allclose(metrics_of_many[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_same_seed_same_state(config, dataset, batch):
+    results = []
+    for _ in range(2):
+        _, state, step = setup(config, dataset)
+        results.append(jax.jit(step)(state, batch)[0])
+    for a, b in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_average_of_weights(config, dataset, batch):
+    _, state, step = setup(config, dataset, ema_decay=0.9)
+    new, _ = jax.jit(step)(state, batch)
+    expected = jax.tree.map(
+        lambda old, fresh: 0.9 * old + 0.1 * fresh, state.gen.params, new.gen.params
+    )
+    assert_trees_close(new.gen.ema, expected, 1e-6)
+
+
+def test_bfloat16_computes_in_it_and_keeps_float32(config, dataset, batch):
+    config.dtype = "bfloat16"
+    _, state, step = setup(config, dataset)
+    new, metrics = jax.jit(step)(state, batch)
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(new.gen.params)}
+    assert kinds == {np.dtype(np.float32)}
+    assert all(value.dtype == np.float32 for value in metrics.values())
+    text = jax.jit(step).lower(state, batch).as_text()
+    assert "bf16" in text
+    config.dtype = "float32"
+    _, exact = jax.jit(setup(config, dataset)[2])(state, batch)
+    assert metrics["gen/total"] == pytest.approx(float(exact["gen/total"]), rel=0.05)
+
+
+def test_lambda_switches_once_at_the_end_of_an_epoch():
+    from samr_jax.config import default
+    from samr_jax.methods import cg_samr
+    from samr_jax.models.generator import Synthesis
+
+    settings = cg_samr.LossSettings(**default().loss.to_dict())
+    update = functools.partial(cg_samr.update_carry, settings=settings, epoch_steps=2)
+    carry = cg_samr.init_carry(settings)
+    seen = []
+    for mean in (0.9, 0.4, 0.9, 0.6, 0.1, 0.1):  # epochs of mean .65, .75, .1
+        maps = jnp.full((1, 2, 2, 1), mean)
+        carry = update(carry, {"synthesis": Synthesis(maps, maps, maps)})
+        seen.append(round(float(carry["lambda_cm"]), 3))
+    assert seen == [0.1, 0.1, 0.1, 0.03, 0.03, 0.03]
+
+
+def test_schedule_is_constant_then_linear_to_zero():
+    schedule = linear_decay(2e-4, steps=100, constant_steps=50)
+    found = [float(schedule(step)) for step in (0, 49, 50, 75, 100)]
+    assert found == pytest.approx([2e-4, 2e-4, 2e-4, 1e-4, 0.0])
+
+
+@pytest.mark.parametrize(
+    "part, missing",
+    [
+        ("atlas", ("atlas_encoder",)),
+        ("shape_consistency", ("segmenter",)),
+        ("confidence", ("heads_0",)),
+        ("stretch_out", ("branch_1",)),
+    ],
+)
+def test_ablations_remove_what_they_say(config, dataset, part, missing):
+    names = "/".join(_paths(setup(config, dataset)[1].gen.params))
+    config.ablation[part] = False
+    method, state, _ = setup(config, dataset)
+    ablated = "/".join(_paths(state.gen.params))
+    for name in missing:
+        assert name in names and name not in ablated
+    assert method.prior == ("none" if part == "atlas" else "atlas")
+
+
+def test_ablation_without_labelwise_discriminators(config, dataset):
+    six = setup(config, dataset)[1].disc.params["discriminator"]
+    config.ablation.labelwise = False
+    two = setup(config, dataset)[1].disc.params["discriminator"]
+    assert {roi: len(scales) for roi, scales in six.items()} == dict.fromkeys(ROIS, 2)
+    assert len(two["discriminator"]) == 2
+
+
+def test_ablated_atlas_is_seen_by_nobody(config, dataset, batch):
+    config.ablation.atlas = False
+    _, state, step = setup(config, dataset)
+    changed = {**batch, "atlas": batch["atlas"][::-1] // 2}
+    results = [jax.jit(step)(state, b)[0] for b in (batch, changed)]
+    for a, b in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def _paths(tree):
+    return [
+        "/".join(key.key for key in path)
+        for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
+    ]
