@@ -5,10 +5,10 @@
 Run again, it resumes. Any field can be overridden: ``--config.batch_size=4``.
 """
 
-import sys
-
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
+
+from samr_jax.launching import loaded, run
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; ':demo' behind it selects its small variant."
@@ -19,18 +19,12 @@ _WORKDIR = flags.DEFINE_string(
 flags.mark_flag_as_required("config")
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}")
-    from samr_jax.launching import prepare_process, reported
+def main() -> None:
+    from samr_jax.train import train_and_evaluate
 
-    with reported():
-        prepare_process()
-        from samr_jax.train import train_and_evaluate
-
-        config = _CONFIG.value
-        train_and_evaluate(config, _WORKDIR.value or f"runs/{config.name}")
+    config = loaded(_CONFIG)
+    train_and_evaluate(config, _WORKDIR.value or f"runs/{config.name}")
 
 
 if __name__ == "__main__":
-    sys.exit(app.run(main))
+    run(main)

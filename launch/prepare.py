@@ -3,11 +3,9 @@
 python launch/prepare.py --input=BraTS2021 --output=datasets/brats
 """
 
-import sys
+from absl import flags
 
-from absl import app, flags
-
-from samr_jax.errors import InputError
+from samr_jax.launching import run
 from samr_jax.prepare.pipeline import prepare
 
 _INPUT = flags.DEFINE_string("input", None, "Folder with the subjects.", required=True)
@@ -37,28 +35,23 @@ _KEEP_NAMES = flags.DEFINE_bool(
 _WORKERS = flags.DEFINE_integer("workers", -1, "Processes; -1 is one a core.")
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}")
-    try:
-        prepare(
-            _INPUT.value,
-            _OUTPUT.value,
-            layout=_LAYOUT.value,
-            labels=_LABELS.value,
-            sequences=_SEQUENCES.value,
-            size=_SIZE.value,
-            spacing=_SPACING.value,
-            slice_spacing=_SLICE_SPACING.value,
-            slices=_SLICES.value,
-            split=tuple(map(float, _SPLIT.value)),
-            seed=_SEED.value,
-            keep_names=_KEEP_NAMES.value,
-            workers=_WORKERS.value,
-        )
-    except InputError as error:
-        sys.exit(f"error: {error}")
+def main() -> None:
+    prepare(
+        _INPUT.value,
+        _OUTPUT.value,
+        layout=_LAYOUT.value,
+        labels=_LABELS.value,
+        sequences=_SEQUENCES.value,
+        size=_SIZE.value,
+        spacing=_SPACING.value,
+        slice_spacing=_SLICE_SPACING.value,
+        slices=_SLICES.value,
+        split=tuple(map(float, _SPLIT.value)),
+        seed=_SEED.value,
+        keep_names=_KEEP_NAMES.value,
+        workers=_WORKERS.value,
+    )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

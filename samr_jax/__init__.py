@@ -1,6 +1,31 @@
 """Confidence-guided synthesis of multi-contrast brain MR images from lesion masks.
 
+    import samr_jax
+    out = samr_jax.synthesize(mask, atlas, checkpoint="runs/paired-demo")
+    out.images      # [..., H, W, S] in [-1, 1]
+
 Research software, not for clinical use.
 """
 
+import importlib
+
 __version__ = "0.1.0"
+
+_LAZY = {
+    "example": "samr_jax.api",
+    "load_model": "samr_jax.inference",
+    "synthesize": "samr_jax.api",
+}
+"""Public name -> module; JAX is imported when one is first used."""
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

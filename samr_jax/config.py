@@ -60,6 +60,17 @@ def default() -> ml_collections.ConfigDict:
     loss.lambda_cm_late = 0.03  # ... then this, for good
     loss.l1 = 0.0  # on the final images; none in the paper
 
+    config.unpaired = unpaired = ml_collections.ConfigDict()  # UCG-SAMR
+    unpaired.same_subjects = False  # in both domains; never one slice in both
+    unpaired.recon_1 = 1.0  # weights of equation (7), domain 1, ...
+    unpaired.recon_2 = 1.0  # ... domain 2 ...
+    unpaired.recon_cm = 1.0  # ... and its confidence map loss
+    unpaired.gan_1 = 1.0  # of equation (8)
+    unpaired.gan_2 = 1.0
+    unpaired.cyc_1 = 1.0  # of equation (9)
+    unpaired.cyc_2 = 1.0
+    unpaired.cyc_cm = 1.0
+
     config.ablation = ablation = ml_collections.ConfigDict()  # Table V
     ablation.stretch_out = True
     ablation.labelwise = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.evaluate import draw_dataset
-from samr_jax.files import locked
+from samr_jax.files import cache_directory, locked
 from samr_jax.labels import SEQUENCES, check_sequences
 
 _log = logging.getLogger(__name__)
@@ -89,12 +88,6 @@ def embedded_dataset(
         )
         draw_dataset(dataset, directory / "subjects.png")
     return dataset
-
-
-def cache_directory() -> Path:
-    """Where built datasets are kept."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "samr_jax"
-    return Path(os.environ.get("SAMR_JAX_CACHE", default)).expanduser()
 
 
 def _name(index: int) -> str:

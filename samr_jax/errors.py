@@ -1,4 +1,4 @@
-"""The one exception that users are meant to see."""
+"""The exceptions that users are meant to see; commands print them as one line."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line: which file or field, what was found, what was expected.
     Commands print it and exit with status 1; library callers catch a `ValueError`.
     """
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on though its input was right: say, it diverged."""

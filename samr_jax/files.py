@@ -82,3 +82,9 @@ def locked(path: Path | str, *, wait: bool) -> Iterator[None]:
                 "own"
             ) from None
         yield
+
+
+def cache_directory() -> Path:
+    """Where built datasets and compiled programs are kept."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "samr_jax"
+    return Path(os.environ.get("SAMR_JAX_CACHE", default)).expanduser()

@@ -16,6 +16,7 @@ import numpy as np
 from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.data.dataset import Dataset, open_dataset
+from samr_jax.errors import InputError
 from samr_jax.methods import create_method
 from samr_jax.methods.base import Method
 from samr_jax.models.generator import Synthesis
@@ -69,16 +70,23 @@ def build_method(
     axis_name: str | None = None,
 ) -> Method:
     """The method that a config describes, for the sequences of a dataset."""
-    return create_method(
+    method = create_method(
         config.method,
         sequences=len(dataset.sequences),
         model=config.model.to_dict(),
         loss=config.loss.to_dict(),
+        unpaired=config.unpaired.to_dict(),
         ablation=config.ablation.to_dict(),
         epoch_steps=epoch_steps,
         dtype=jnp.dtype(config.dtype),
         axis_name=axis_name,
     )
+    if "tissue" in method.fields and not dataset.has_tissue:
+        raise InputError(
+            f"{dataset.directory}: no tissue maps, expected the WM, GM and CSF "
+            f"probabilities that {method.name} needs"
+        )
+    return method
 
 
 def load_model(run: Path | str, *, which: str = "latest") -> Model:

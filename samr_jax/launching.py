@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import absl.logging
+import ml_collections
+from absl import flags
 
-from samr_jax.errors import InputError
+from samr_jax.errors import InputError, TrainingError
 
 _log = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def reported() -> Iterator[None]:
-    """Turns what the user can mend into one line and exit status 1."""
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags and calls `main`.
+
+    What the user can mend becomes one line and exit status 1: an `InputError`, a
+    `TrainingError`, an unknown flag or a config override that does not fit.
+    """
+
+    def parse(argv: list[str]) -> None:
+        try:
+            rest = flags.FLAGS(argv)
+        # What config files and their overrides raise is of any kind.
+        except Exception as error:
+            raise InputError(f"flags: {_reason(error)}") from error
+        if len(rest) > 1:
+            raise InputError(f"flags: unexpected argument {rest[1]!r}")
+        prepare_process()
+
     try:
-        yield
-    except InputError as error:
+        parse(sys.argv)
+        main()
+    except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
+    """The value of a config file flag; a file that cannot be read is an error."""
+    try:
+        config.value.items()
+    except OSError as error:
+        raise InputError(f"--config: {_reason(error)}") from error
+    return config.value
+
+
+def _reason(error: Exception) -> str:
+    """One line of what flags and config files raise."""
+    if isinstance(error, KeyError | AttributeError):
+        return f"unknown config field {str(error.args[0]).strip(chr(34))}"
+    # A config file's own error comes last, behind a description of where.
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 def prepare_process() -> None:
@@ -34,7 +68,7 @@ def prepare_process() -> None:
     _log_to_console()
     import jax
 
-    from samr_jax.embedded import cache_directory
+    from samr_jax.files import cache_directory
 
     cache = cache_directory() / "compiled"
     # What is in there is executed: nobody else may write to it.

@@ -23,6 +23,7 @@ from samr_jax.config import check_size, validate
 from samr_jax.data.batches import Batches
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.embedded import embedded_dataset
+from samr_jax.errors import TrainingError
 from samr_jax.evaluate import draw_comparison, evaluate, score
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
@@ -32,10 +33,6 @@ from samr_jax.workdir import claim
 from samr_jax.writers import Writers
 
 _log = logging.getLogger(__name__)
-
-
-class NonFiniteError(RuntimeError):
-    """A loss or gradient is NaN or infinite; the last checkpoint is intact."""
 
 
 def train_and_evaluate(
@@ -53,7 +50,7 @@ def train_and_evaluate(
 
     Raises:
       InputError: the config, the dataset or the work directory is not right.
-      NonFiniteError: training has diverged.
+      TrainingError: training has diverged.
     """
     validate(config)
     parallel.check_divisible(config.batch_size)
@@ -256,7 +253,7 @@ def _fetch(metrics: Mapping[str, jax.Array], step: int) -> dict[str, float]:
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        raise NonFiniteError(
+        raise TrainingError(
             f"step {step}: {bad[0]} is {values[bad[0]]}, expected a finite number; the "
             "last checkpoint is intact"
         )

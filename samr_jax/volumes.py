@@ -10,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import Dataset
-from samr_jax.data.nifti import Volume, check_same_grid, read_volume
+from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.errors import InputError
+from samr_jax.evaluation.figures import synthesis_sheet
 from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import (
     BACKGROUND,
@@ -32,6 +34,8 @@ from samr_jax.labels import (
 BATCH = 8
 MIN_LESION_INSIDE = 0.8
 """Share of the lesion's voxels that must lie where the atlas has brain."""
+
+SHEET_PLANES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +91,17 @@ def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
     directory = Path(directory)
     if (directory / "atlas").is_dir():
         directory = directory / "atlas"
-    volumes = {
-        name: read_volume(directory / f"{name}.nii.gz") for name in dataset.sequences
-    }
-    check_same_grid(volumes)
-    first = next(iter(volumes.values()))
-    images = np.stack([_to_slices(v.data) for v in volumes.values()], axis=-1)
-    brain = (images != 0).any(axis=-1)
+    names = list(dataset.sequences)
     if (directory / "brain.nii.gz").exists():
-        coverage = read_volume(directory / "brain.nii.gz")
-        check_same_grid({"atlas": first, "brain": coverage})
-        brain = _to_slices(coverage.data) >= 0.5
-    grid = Grid(brain.shape[1:], len(brain), first.affine)
+        names.append("brain")
+    volumes = {name: read_volume(directory / f"{name}.nii.gz") for name in names}
+    check_same_grid(volumes)
+    affine = next(iter(volumes.values())).affine
+    arrays = {name: _axial(v.data, affine) for name, v in volumes.items()}
+    images = np.stack([arrays[name] for name in dataset.sequences], axis=-1)
+    brain = arrays["brain"] >= 0.5 if "brain" in arrays else (images != 0).any(axis=-1)
+    turned = _axial_affine(affine, next(iter(volumes.values())).data.shape)
+    grid = Grid(brain.shape[1:], len(brain), turned)
     return AtlasSpace(grid, dataset.normalise(None, images), brain)
 
 
@@ -276,5 +279,65 @@ def _check_lesion(
         )
 
 
-def _to_slices(data: np.ndarray) -> np.ndarray:
-    return np.transpose(data, (2, 1, 0))
+def write_volumes(
+    volume: SynthesizedVolume, model: Model, output: Path | str
+) -> list[Path]:
+    """Writes ``<sequence>.nii.gz``, ``<sequence>_confidence.nii.gz`` and a picture.
+
+    Returns:
+      The files.
+
+    Raises:
+      InputError: `output` exists and is not empty; nothing is overwritten.
+    """
+    output = Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output}: exists already, expected a new directory")
+    files = []
+    for channel, name in enumerate(volume.sequences):
+        maps = {f"{name}.nii.gz": volume.images}
+        if volume.confidence is not None:
+            maps[f"{name}_confidence.nii.gz"] = volume.confidence
+        for file, values in maps.items():
+            write_volume(output / file, values[..., channel], volume.affine)
+            files.append(output / file)
+    sheet = output / "contact_sheet.png"
+    _draw_sheet(volume, model.dataset, sheet)
+    return [*files, sheet]
+
+
+def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
+    """A few planes with most lesion, shown in the radiological way."""
+    planes = _axial(volume.labels, volume.affine)
+    sizes = np.isin(planes, LESION_LABELS).sum(axis=(1, 2))
+    if not sizes.any():
+        sizes = (planes != BACKGROUND).sum(axis=(1, 2))
+    chosen = np.sort(np.argsort(sizes)[::-1][:SHEET_PLANES])
+    confidence = volume.confidence
+    synthesis_sheet(
+        planes[chosen],
+        dataset.normalise(None, _axial(volume.images, volume.affine)[chosen]),
+        None if confidence is None else _axial(confidence, volume.affine)[chosen],
+        sequences=volume.sequences,
+        path=path,
+        simulated=dataset.simulated,
+        title="Synthesized images",
+    )
+
+
+def _axial(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """``(X, Y, Z, ...)`` of any orientation to ``(slice, row, column, ...)``."""
+    turned = nib.orientations.apply_orientation(values, _turn(affine))
+    return np.swapaxes(turned, 0, 2)
+
+
+def _axial_affine(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The affine from (column, row, slice) after `_axial`."""
+    return affine @ nib.orientations.inv_ornt_aff(_turn(affine), shape)
+
+
+def _turn(affine: np.ndarray) -> np.ndarray:
+    """Axis flips and swaps that bring voxels to left, posterior, superior."""
+    return nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt("LPS")
+    )

@@ -126,6 +126,8 @@ class Slices:
         return 0 if self._source is None else len(self._source)
 
     def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < len(self):
+            raise IndexError(f"slice {index} of {len(self)}")
         instance = dict(self._source[int(index)])
         instance["subject"] = instance["subject"].decode()
         instance["atlas"] = self._atlas[instance["slice"]]

@@ -87,7 +87,7 @@ def draw_grid(
     height, width = next(t.image.shape for _, row in rows for t in row if t is not None)
     size = _INCHES * np.array([len(columns) * width / height, len(rows)])
     margin = 0.75
-    total = size + [0.5 + 0.5 * aptw_bar, margin]
+    total = np.add(size, (0.5 + 0.5 * aptw_bar, margin))
     figure = Figure(figsize=total, facecolor="black", dpi=max(100, height / _INCHES))
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(columns), squeeze=False)

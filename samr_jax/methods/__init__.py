@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 from samr_jax.errors import InputError
@@ -11,6 +12,7 @@ from samr_jax.methods.base import Method
 METHODS = {
     "cg_samr": ("samr_jax.methods.cg_samr", {}),
     "samr": ("samr_jax.methods.cg_samr", {"samr": True}),
+    "ucg_samr": ("samr_jax.methods.ucg_samr", {}),
 }
 """Config name -> module whose ``create`` builds the method, and arguments for it."""
 
@@ -20,7 +22,7 @@ def create_method(name: str, **settings: Any) -> Method:
 
     Args:
       name: a key of `METHODS`.
-      **settings: what every ``create`` takes; see `samr_jax.methods.cg_samr.create`.
+      **settings: all that is known; of it each ``create`` is given what it names.
 
     Raises:
       InputError: there is no such method.
@@ -30,4 +32,7 @@ def create_method(name: str, **settings: Any) -> Method:
             f"config.method is {name!r}, expected one of {', '.join(METHODS)}"
         )
     module, extra = METHODS[name]
-    return importlib.import_module(module).create(**settings, **extra)
+    create = importlib.import_module(module).create
+    wanted = inspect.signature(create).parameters
+    taken = {name: value for name, value in settings.items() if name in wanted}
+    return create(**taken, **extra)

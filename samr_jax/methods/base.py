@@ -34,6 +34,8 @@ class Method:
       name: as in the tables.
       prior: the anatomy prior that the method is given; printed beside its results.
       fields: what it needs of an instance.
+      unpaired_fields: those of `fields` that come from another instance than the rest
+        do when it is trained; none in paired training.
       gen: the minimising side, ``gen(batch, train=) -> outputs``, a pytree of float
         arrays. It answers ``synthesize(batch)`` (a `Synthesis`), ``segment(batch)``
         (label probabilities) or both.
@@ -52,6 +54,7 @@ class Method:
     gen_loss: Callable[[Any, Any, Batch, Carry], tuple[jax.Array, Terms]]
     disc: nn.Module | None = None
     disc_loss: Callable[[Any], tuple[jax.Array, Terms]] | None = None
+    unpaired_fields: tuple[str, ...] = ()
     init_carry: Callable[[], Carry] = _no_carry
     update_carry: Callable[..., Carry] = _keep_carry
     can_synthesize: bool = True

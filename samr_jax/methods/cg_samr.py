@@ -58,13 +58,17 @@ class DiscriminatorSide(nn.Module):
 
     Attributes:
       discriminator: the six label-wise networks, or the whole-image ablation.
+      use_atlas: whether the atlas is part of what is judged.
     """
 
     discriminator: nn.Module
+    use_atlas: bool = True
 
     def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
+        atlas = batch.atlas if self.use_atlas else batch.atlas[..., :0]
+
         def judge(images: jax.Array) -> losses.Features:
-            return self.discriminator(batch.mask, batch.atlas, images, train=train)
+            return self.discriminator(batch.mask, atlas, images, train=train)
 
         return {
             "real": judge(batch.images),
@@ -135,7 +139,7 @@ def create(
         gen_loss=functools.partial(
             generator_loss, settings=settings, axis_name=axis_name
         ),
-        disc=DiscriminatorSide(discriminator),
+        disc=DiscriminatorSide(discriminator, ablation["atlas"]),
         disc_loss=functools.partial(discriminator_loss, settings=settings),
         init_carry=functools.partial(init_carry, settings),
         update_carry=functools.partial(

@@ -1,0 +1,47 @@
+"""Synthesizes MR images from a lesion mask in NIfTI.
+
+    python launch/synthesize.py --mask=mask.nii.gz --workdir=runs/paired-demo \\
+        --output=synthesized
+
+Writes, on the mask's own grid and affine, one NIfTI a sequence in the units of the
+training data, one a confidence map, and a contact sheet.
+"""
+
+from absl import flags
+
+from samr_jax.launching import run
+
+_MASK = flags.DEFINE_string("mask", None, "Label map (NIfTI).", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "New directory.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "A trained run.", required=True)
+_ATLAS = flags.DEFINE_string(
+    "atlas",
+    None,
+    "Directory with <sequence>.nii.gz; by default the atlas of the run's data.",
+)
+_LABELS = flags.DEFINE_string(
+    "labels", "samr", "Preset of the mask's codes, such as brats2021 or brats2024."
+)
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
+)
+
+
+def main() -> None:
+    from samr_jax.data.nifti import read_labels
+    from samr_jax.inference import load_model
+    from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
+
+    model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    atlas = None
+    if _ATLAS.value:
+        atlas = read_atlas(_ATLAS.value, model.dataset)
+    volume = synthesize_volume(
+        model, read_labels(_MASK.value), labels=_LABELS.value, atlas=atlas
+    )
+    for path in write_volumes(volume, model, _OUTPUT.value):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,131 @@
+"""`samr_jax.synthesize`: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.config import check_size
+from samr_jax.errors import InputError
+from samr_jax.inference import Model, load_model, padded_batches
+from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, preset, remap
+
+BATCH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesizedImages:
+    """What `synthesize` returns; leading axes are those of the mask.
+
+    Attributes:
+      images: ``[..., H, W, S]`` float32 in [-1, 1].
+      confidence: ``[..., H / 2, W / 2, S]`` in (0, 1), or None for a method without.
+      intermediate: same shape in [-1, 1], or None.
+      sequences: names along the last axis.
+    """
+
+    images: np.ndarray
+    confidence: np.ndarray | None
+    intermediate: np.ndarray | None
+    sequences: tuple[str, ...]
+
+
+def synthesize(
+    mask: np.ndarray,
+    atlas: np.ndarray,
+    *,
+    checkpoint: str | Path | Model,
+    labels: str | Mapping[int, int] = "samr",
+) -> SynthesizedImages:
+    """Synthesizes all MR sequences of one slice or many.
+
+    Args:
+      mask: integer label map ``[H, W]`` or ``[N, H, W]``, or one-hot with a last axis
+        of 5.
+      atlas: ``[H, W, 3 S]`` (for all slices) or ``[N, H, W, 3 S]`` in [-1, 1]: of each
+        sequence the group average below, at and above the slice.
+      checkpoint: work directory of a trained run, or a model that is loaded already.
+      labels: preset or map of an integer mask's codes, see `samr_jax.labels.PRESETS`.
+
+    Returns:
+      Images, confidence maps and intermediate images.
+
+    Raises:
+      InputError: an array's shape, type or values are not as above.
+
+    Example:
+      >>> out = samr_jax.synthesize(mask, atlas, checkpoint="runs/paired-demo")
+      >>> out.images.shape
+      (64, 64, 5)
+    """
+    model = checkpoint if isinstance(checkpoint, Model) else _load(str(checkpoint))
+    codes = _label_map(mask, labels)
+    stacked = codes if codes.ndim == 3 else codes[None]
+    stored = {
+        "labels": stacked,
+        "atlas": _atlas(atlas, stacked.shape, len(model.dataset.sequences)),
+    }
+    check_size(stacked.shape[1:], model.method.downsamplings, source="mask")
+    size = 1 if len(stacked) == 1 else BATCH
+    parts = [
+        [None if x is None else x[:count] for x in _arrays(model.synthesize(batch))]
+        for batch, count in padded_batches(stored, size)
+    ]
+    images, confidence, intermediate = (
+        None if pieces[0] is None else np.concatenate(pieces)
+        for pieces in zip(*parts, strict=True)
+    )
+    if codes.ndim == 2:
+        images, confidence, intermediate = (
+            None if x is None else x[0] for x in (images, confidence, intermediate)
+        )
+    return SynthesizedImages(images, confidence, intermediate, model.dataset.sequences)
+
+
+def _arrays(synthesis) -> tuple:
+    return synthesis.images, synthesis.confidence, synthesis.intermediate
+
+
+@functools.lru_cache(maxsize=2)
+def _load(run: str) -> Model:
+    return load_model(run)
+
+
+def _label_map(mask: np.ndarray, labels: str | Mapping[int, int]) -> np.ndarray:
+    """uint8 codes ``[H, W]`` or ``[N, H, W]``."""
+    mask = np.asarray(mask)
+    if mask.ndim in (3, 4) and mask.shape[-1] == len(LABELS):
+        hot = np.isclose(mask, 1)
+        if not (np.isclose(mask, 0) | hot).all() or not (hot.sum(-1) == 1).all():
+            raise InputError(
+                "mask: last axis of 5 that is not one-hot, expected a single 1 a pixel"
+            )
+        return mask.argmax(axis=-1).astype(np.uint8)
+    if mask.ndim not in (2, 3) or 0 in mask.shape:
+        raise InputError(
+            f"mask: shape {mask.shape}, expected [H, W], [N, H, W] or one-hot with a "
+            f"last axis of {len(LABELS)}"
+        )
+    if mask.dtype.kind not in "iub":
+        raise InputError(f"mask: type {mask.dtype}, expected integers")
+    mapping = preset(labels) if isinstance(labels, str) else labels
+    return remap(mask, mapping, source="mask")
+
+
+def _atlas(atlas: np.ndarray, shape: tuple[int, ...], sequences: int) -> np.ndarray:
+    """float32 ``[N, H, W, 3 S]``."""
+    atlas = np.asarray(atlas, np.float32)
+    expected = (*shape[1:], ATLAS_NEIGHBOURS * sequences)
+    if atlas.shape == expected:
+        atlas = np.broadcast_to(atlas, (shape[0], *expected))
+    if atlas.shape != (shape[0], *expected):
+        raise InputError(
+            f"atlas: shape {atlas.shape}, expected {expected} for mask and model"
+        )
+    if not np.isfinite(atlas).all() or np.abs(atlas).max() > 1 + 1e-3:
+        raise InputError("atlas: values outside [-1, 1], expected network intensity")
+    return atlas

@@ -1,0 +1,132 @@
+"""Unpaired batches: masks of some subjects, images of others (section III-E).
+
+Both domains are shuffled on their own. Like paired ones, batches are a function of the
+step alone, and the processes of a run share out the same global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from samr_jax.data.batches import READ_AHEAD, READ_THREADS
+from samr_jax.errors import InputError
+
+
+class UnpairedBatches:
+    """Endless batches of two domains, no mask beside the images of its own slice.
+
+    ``batches[t]`` is this process's part of global batch ``t``: a dictionary of arrays
+    with a leading axis of ``batch_size // process_count``. Row ``i`` of the fields of
+    domain 1 has nothing to do with row ``i`` of those of domain 2.
+
+    Attributes:
+      epoch_steps: steps in which the larger domain is seen once.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[dict],
+        *,
+        batch_size: int,
+        seed: int,
+        fields: Sequence[str] = ("labels", "tissue"),
+        unpaired_fields: Sequence[str] = ("images",),
+        same_subjects: bool = False,
+        process_index: int = 0,
+        process_count: int = 1,
+    ):
+        """Args:
+        slices: instances; see `samr_jax.data.dataset.Slices`.
+        batch_size: instances of the global batch, in each domain.
+        seed: of the order and of the subjects' division.
+        fields: what to keep of an instance of domain 1.
+        unpaired_fields: what to keep of an instance of domain 2.
+        same_subjects: take every subject for both domains, in place of one half of
+          them for each. An instance of domain 2 whose slice is in the batch's domain 1
+          is then exchanged for a random other one.
+        process_index: which process this is.
+        process_count: how many share the global batch.
+        """
+        if batch_size % process_count:
+            raise InputError(
+                f"batch_size {batch_size} is not divisible by {process_count} processes"
+            )
+        self._slices = slices
+        self._batch_size = batch_size
+        self._seed = seed
+        self._fields = tuple(fields), tuple(unpaired_fields)
+        self._own = slice(process_index, None, process_count)
+        domains = (
+            _every_row(slices, batch_size)
+            if same_subjects
+            else _rows_of_halves(slices, seed)
+        )
+        self._all_rows = np.arange(len(slices)) if same_subjects else None
+        self._orders = [
+            grain.MapDataset.source(rows)
+            .seed(int(np.random.default_rng([seed, domain]).integers(2**31)))
+            .shuffle()
+            .repeat()
+            for domain, rows in enumerate(domains)
+        ]
+        self.epoch_steps = max(1, max(map(len, domains)) // batch_size)
+
+    def rows(self, step: int) -> tuple[list[int], list[int]]:
+        """Which slices make up the global batch, in domain 1 and in domain 2."""
+        start = step * self._batch_size
+        places = range(start, start + self._batch_size)
+        first, second = ([order[place] for place in places] for order in self._orders)
+        if self._all_rows is not None:
+            others = np.setdiff1d(self._all_rows, first)
+            rng = np.random.default_rng([self._seed, 2, step])
+            drawn = rng.choice(others, self._batch_size).tolist()
+            second = [
+                other if row in first else row
+                for row, other in zip(second, drawn, strict=True)
+            ]
+        return first, second
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        batch = {}
+        for rows, fields in zip(self.rows(step), self._fields, strict=True):
+            instances = [self._slices[row] for row in rows[self._own]]
+            for name in fields:
+                batch[name] = np.stack([instance[name] for instance in instances])
+        return batch
+
+    def iterate(self, start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
+        """Batches `start` to `stop`, read ahead by threads."""
+        options = grain.ReadOptions(
+            num_threads=READ_THREADS, prefetch_buffer_size=READ_AHEAD
+        )
+        steps = grain.MapDataset.range(start, stop)
+        return iter(steps.map(self.__getitem__).to_iter_dataset(options))
+
+
+def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
+    """The slices of one random half of the subjects, and those of the other."""
+    owners = [slices[row]["subject"] for row in range(len(slices))]
+    names = sorted(set(owners))
+    if len(names) < 2:
+        raise InputError(
+            f"the training split holds {len(names)} subject(s), expected at least 2 for "
+            "two domains of different subjects (config.unpaired.same_subjects)"
+        )
+    shuffled = np.random.default_rng([seed, 3]).permutation(names).tolist()
+    first = set(shuffled[: (len(names) + 1) // 2])
+    return [
+        [row for row, owner in enumerate(owners) if (owner in first) == wanted]
+        for wanted in (True, False)
+    ]
+
+
+def _every_row(slices: Sequence[dict], batch_size: int) -> list[list[int]]:
+    if len(slices) <= batch_size:
+        raise InputError(
+            f"the training split holds {len(slices)} slices, expected more than "
+            f"config.batch_size {batch_size} for two domains of the same subjects"
+        )
+    return [list(range(len(slices)))] * 2
