@@ -1,16 +1,23 @@
 """Convolutions with PyTorch's semantics, in the forms that compile to fast code.
 
 Everything is NHWC with kernels ``[k, k, in, out]``. The functions compute exactly what
-`jax.lax.conv_general_dilated` does with explicit padding; only the form differs.
+`jax.lax.conv_general_dilated` does with explicit padding, and on accelerators they are
+that. XLA's CPU backend has cliffs of up to two orders of magnitude, so there the same
+sums are written in another way.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+Pads = tuple[tuple[int, int], tuple[int, int]]
+"""Zeros before and after the rows, and the columns."""
+
+PIXELS_PER_BLOCK = 2048
+"""Pixels whose products are summed at a time: their patches fit a core's cache."""
 
 
 def reflect_pad(x: jax.Array, pad: int) -> jax.Array:
@@ -37,10 +44,6 @@ def conv2d(
 ) -> jax.Array:
     """Convolution with `padding` zeros on every side, as PyTorch's ``conv2d``.
 
-    XLA's CPU backend is many times slower with explicit padding than with ``"SAME"``,
-    so the input is padded by hand to where ``"SAME"`` falls into place, and rows that
-    come out in excess are cropped.
-
     Args:
       x: ``(N, H, W, C)``.
       kernel: ``(k, k, C, features)``.
@@ -50,102 +53,152 @@ def conv2d(
     Returns:
       ``(N, (H + 2 padding - k) // strides + 1, ..., features)``.
     """
-    rows, columns = (
-        _same_plan(n, kernel.shape[0], strides, padding) for n in x.shape[1:3]
-    )
-    x = lax.pad(
-        x,
-        jnp.zeros((), x.dtype),
-        [
-            (0, 0, 0),
-            (rows.before, rows.after, 0),
-            (columns.before, columns.after, 0),
-            (0, 0, 0),
-        ],
-    )
-    y = lax.conv_general_dilated(
-        x, kernel, (strides, strides), "SAME", dimension_numbers=DIMENSIONS
-    )
-    return y[
-        :,
-        rows.first : rows.first + rows.count,
-        columns.first : columns.first + columns.count,
-    ]
-
-
-class _Plan(NamedTuple):
-    """Zeros to add before and after, then the outputs to keep, along one axis."""
-
-    before: int
-    after: int
-    first: int
-    count: int
-
-
-def _same_plan(size: int, kernel: int, strides: int, padding: int) -> _Plan:
-    """The least work with which ``"SAME"`` yields every output of explicit padding."""
-    count = (size + 2 * padding - kernel) // strides + 1
-    plans = []
-    for before in range(kernel + strides):
-        for after in range(kernel + strides):
-            padded = size + before + after
-            outputs = -(-padded // strides)
-            same_before = max((outputs - 1) * strides + kernel - padded, 0) // 2
-            first, misaligned = divmod(before + same_before - padding, strides)
-            if not misaligned and 0 <= first <= outputs - count:
-                plans.append((padded, _Plan(before, after, first, count)))
-    return min(plans)[1]
+    return _convolve(x, kernel, strides, ((padding, padding), (padding, padding)))
 
 
 def up_conv2d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Transposed convolution of stride 2 that doubles the size, as PyTorch's.
 
-    Kernels of 3 (``padding=1, output_padding=1``), 4 (``padding=1``) and 2
-    (``padding=0``). Each of the four output phases is a convolution of the small input,
-    so all four are computed as one convolution to 4 times the channels and interleaved:
-    unlike an input-dilated convolution, its gradients are ordinary ones.
+    Each of the four output phases (even or odd rows and columns) is a small convolution
+    of the input; they are computed apart and interleaved. Unlike an input-dilated
+    convolution, this multiplies no zeros, and its gradients are ordinary ones.
 
     Args:
       x: ``(N, H, W, C)``.
-      kernel: ``(k, k, C, features)``, where output pixel ``2 i + a - 1`` (for k = 2:
-        ``2 i + a``) receives ``x[i] @ kernel[a]``.
+      kernel: ``(k, k, C, features)`` with k 3 (PyTorch's ``padding=1,
+        output_padding=1``), 4 (``padding=1``) or 2 (``padding=0``).
 
     Returns:
       ``(N, 2 H, 2 W, features)``.
     """
+    phases = _PHASES[kernel.shape[0]]
+    rows = []
+    for taps, pads in phases:
+        columns = [
+            _convolve(x, kernel[taps, :, :][:, across], 1, (pads, pads_across))
+            for across, pads_across in phases
+        ]
+        rows.append(jnp.stack(columns, 3))
     n, height, width, _ = x.shape
-    size, features = kernel.shape[0], kernel.shape[-1]
-    if size == 4:  # windows of odd outputs start one pixel later: see _TAPS
-        x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
-    y = lax.conv_general_dilated(
-        x, _phase_kernel(kernel), (1, 1), "SAME", dimension_numbers=DIMENSIONS
-    )
-    n, height, width, _ = y.shape
-    y = y.reshape(n, height, width, 2, 2, features)
-    y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, features)
-    return y[:, 1:-1, 1:-1] if size == 4 else y
+    return jnp.stack(rows, 2).reshape(n, 2 * height, 2 * width, kernel.shape[-1])
 
 
-_TAPS = {2: ((0, 1),), 3: ((1, 2), (None, 0)), 4: ((2, 3), (0, 1))}
-"""Kernel size -> for each tap on the small input, the weight of either phase.
+_PHASES = {
+    2: ((slice(0, 1), (0, 0)), (slice(1, 2), (0, 0))),
+    3: ((slice(1, 2), (0, 0)), (slice(2, None, -2), (0, 1))),
+    4: ((slice(3, None, -2), (1, 0)), (slice(2, None, -2), (0, 1))),
+}
+"""Kernel size -> for even and for odd outputs, which weights apply and the padding.
 
-For k = 4 the phases are (odd, even) and the outermost rows are cropped afterwards, so
-that 2 taps suffice.
+Output o of the transposed convolution sums ``x[i] * kernel[o + padding - 2 i]``.
 """
 
 
-def _phase_kernel(kernel: jax.Array) -> jax.Array:
-    """``[k, k, in, out]`` as ``[taps, taps, in, 4 out]``, the phases outermost."""
-    for axis in (0, 2):
-        weights = jnp.moveaxis(kernel, axis, 0)
-        zero = jnp.zeros_like(weights[0])
-        table = jnp.stack(
-            [
-                jnp.stack([zero if i is None else weights[i] for i in phases])
-                for phases in _TAPS[kernel.shape[axis]]
-            ]
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x: jax.Array, kernel: jax.Array, strides: int, pads: Pads) -> jax.Array:
+    """Convolution with explicit zero padding."""
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=partial(_convolve_cpu, strides=strides, pads=pads),
+        default=partial(_convolve_xla, strides=strides, pads=pads),
+    )
+
+
+def _forward(x, kernel, strides, pads):
+    return _convolve(x, kernel, strides, pads), (x, kernel)
+
+
+def _backward(strides, pads, operands, gradient):
+    return lax.platform_dependent(
+        *operands,
+        gradient,
+        cpu=partial(_gradients_cpu, strides=strides, pads=pads),
+        default=partial(_gradients_xla, strides=strides, pads=pads),
+    )
+
+
+_convolve.defvjp(_forward, _backward)
+
+
+def _convolve_xla(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel, (strides,) * 2, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _gradients_xla(x, kernel, gradient, *, strides: int, pads: Pads):
+    return jax.vjp(partial(_convolve_xla, strides=strides, pads=pads), x, kernel)[1](
+        gradient
+    )
+
+
+def _convolve_cpu(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
+    """Never without padding, which is up to 25 times slower: one column, then cropped.
+
+    Measured with jax 0.10, whose CPU convolutions are YNNPACK's.
+    """
+    size = kernel.shape[0]
+    if max(kernel.shape[:2]) == 1 or pads != ((0, 0), (0, 0)):
+        return _convolve_xla(x, kernel, strides=strides, pads=pads)
+    y = _convolve_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
+    return y[:, :, : (x.shape[2] - size) // strides + 1]
+
+
+def _gradients_cpu(x, kernel, gradient, *, strides: int, pads: Pads):
+    forward = partial(_convolve_cpu, kernel=kernel, strides=strides, pads=pads)
+    (x_gradient,) = jax.vjp(forward, x)[1](gradient)
+    kernel_gradient = _kernel_gradient(
+        x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
+    )
+    return x_gradient, kernel_gradient.astype(kernel.dtype)
+
+
+def _kernel_gradient(
+    x: jax.Array, gradient: jax.Array, *, size: Sequence[int], strides: int, pads: Pads
+) -> jax.Array:
+    """The kernel's gradient as products of matrices, summed over blocks of rows.
+
+    ``dL/dkernel[i, j] = Σ x[s u + i, s v + j]ᵀ gradient[u, v]`` over outputs (u, v).
+    The x of all columns j are laid side by side, and so are the gradients of all rows
+    i, so that one product yields all ``(i, j)`` while only k copies of each are made.
+    With strides s, row i is ``s t + q``: the s rows q count as channels of x.
+    """
+    (k_rows, k_columns), s = size, strides
+    n, height, width, features = gradient.shape
+    inputs, taps = x.shape[-1], -(-k_rows // s)
+    rows = height + taps - 1
+    blocks = -(-n * rows * width // PIXELS_PER_BLOCK)
+    block = -(-rows // blocks)
+    blocks = -(-rows // block)
+    x = _pad_to(x, pads[0][0], blocks * block * s, pads[1])
+    gradient = _pad_to(gradient, taps - 1, blocks * block + taps - 1, (0, 0))
+
+    def product(index):
+        a = lax.dynamic_slice_in_dim(x, index * block * s, block * s, 1)
+        a = [
+            lax.slice_in_dim(a, j, j + s * (width - 1) + 1, s, 2)
+            for j in range(k_columns)
+        ]
+        a = jnp.concatenate(a, -1).reshape(n, block, s, width, k_columns * inputs)
+        a = a.swapaxes(2, 3).reshape(n * block * width, s * k_columns * inputs)
+        b = lax.dynamic_slice_in_dim(gradient, index * block, block + taps - 1, 1)
+        b = [b[:, taps - 1 - t : taps - 1 - t + block] for t in range(taps)]
+        b = jnp.concatenate(b, -1).reshape(n * block * width, taps * features)
+        return lax.dot_general(
+            a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
         )
-        kernel = jnp.moveaxis(table, (0, 1), (axis, axis + 1))
-    rows, _, columns, _, inputs, features = kernel.shape
-    kernel = kernel.transpose(0, 2, 4, 1, 3, 5)
-    return kernel.reshape(rows, columns, inputs, 4 * features)
+
+    total = lax.fori_loop(1, blocks, lambda i, sum_: sum_ + product(i), product(0))
+    total = total.reshape(s, k_columns, inputs, taps, features)
+    total = total.transpose(3, 0, 1, 2, 4)
+    return total.reshape(taps * s, k_columns, inputs, features)[:k_rows]
+
+
+def _pad_to(
+    x: jax.Array, before: int, rows: int, columns: tuple[int, int]
+) -> jax.Array:
+    """Zeros before the rows, then after (or a crop) until there are `rows`."""
+    after = rows - before - x.shape[1]
+    config = [(0, 0, 0), (before, after, 0), (*columns, 0), (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
