@@ -1,0 +1,177 @@
+"""Does the confidence map predict the error (equation 1)?
+
+``c·e − λ·log c`` is, up to the factor λ and a constant, the negative log-likelihood of
+a Laplace distribution of scale ``λ / c``. So ``λ_cm / c`` is a prediction of the local
+absolute error of the intermediate synthesis, and can be held against it: bin by bin
+(reliability) and by order (rank correlation, sparsification). As c ≤ 1 no prediction is
+below λ_cm; where the error is smaller, as outside the brain, it is an overestimate by
+construction, so that the region belongs to every number.
+
+Errors are in network intensity, whose range [-1, 1] is 2 wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from samr_jax.errors import InputError
+
+CURVE_POINTS = 21
+"""Points of the sparsification curves that are kept for a chart."""
+
+
+def expected_error(confidence: np.ndarray, *, lambda_cm: float) -> np.ndarray:
+    """The absolute error that a confidence in (0, 1] stands for: λ_cm / c."""
+    return lambda_cm / np.asarray(confidence, np.float64)
+
+
+def half_scale_error(intermediate: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """``|ŷ − y↓|`` of equation (1).
+
+    Args:
+      intermediate: ``(N, H/2, W/2, S)`` the intermediate synthesis, in [-1, 1].
+      real: ``(N, H, W, S)`` in [-1, 1]; y↓ is its mean over 2 x 2 pixels.
+
+    Returns:
+      ``(N, H/2, W/2, S)``.
+    """
+    n, h, w, s = intermediate.shape
+    if real.shape != (n, 2 * h, 2 * w, s):
+        raise ValueError(
+            f"real images have shape {real.shape}, expected {(n, 2 * h, 2 * w, s)}"
+        )
+    half = np.asarray(real, np.float64).reshape(n, h, 2, w, 2, s).mean((2, 4))
+    return np.abs(intermediate - half)
+
+
+def confidence_calibration(
+    confidence: np.ndarray,
+    errors: np.ndarray,
+    *,
+    sequences: Sequence[str],
+    lambda_cm: float,
+    region: np.ndarray | None = None,
+    bins: int = 10,
+) -> dict:
+    """Calibration of the confidence maps of each sequence.
+
+    Args:
+      confidence: ``(N, h, w, S)`` in (0, 1].
+      errors: ``(N, h, w, S)`` from `half_scale_error`.
+      sequences: names of the S channels.
+      lambda_cm: the weight that training ended with.
+      region: ``(N, h, w)`` boolean, where to look; everywhere by default.
+      bins: of the reliability curve.
+
+    Returns:
+      JSON-ready; for each sequence what `calibration` returns.
+    """
+    if region is None:
+        region = np.ones(confidence.shape[:-1], bool)
+    predicted = expected_error(confidence[region], lambda_cm=lambda_cm)
+    observed = errors[region]
+    return {
+        "lambda_cm": float(lambda_cm),
+        "unit": "network intensity",
+        "sequences": {
+            name: calibration(predicted[:, channel], observed[:, channel], bins=bins)
+            for channel, name in enumerate(sequences)
+        },
+    }
+
+
+def calibration(predicted: np.ndarray, observed: np.ndarray, *, bins: int) -> dict:
+    """Holds predicted absolute errors against observed ones.
+
+    Args:
+      predicted: positive, any shape.
+      observed: absolute errors, same shape.
+      bins: quantile bins of the reliability curve; fewer come out where predictions
+        are equal.
+
+    Returns:
+      JSON-ready: ``reliability`` (see `reliability`), ``calibration_error`` (the mean
+      over pixels of |predicted − observed| of their bins), ``spearman`` (None if either
+      is constant), ``sparsification`` (see `sparsification`), ``mean_predicted``,
+      ``mean_observed``, ``pixels``.
+
+    Raises:
+      InputError: there are no pixels, or values that are not finite.
+    """
+    predicted, observed = np.ravel(predicted), np.ravel(observed)
+    if predicted.size == 0 or not np.isfinite([predicted, observed]).all():
+        raise InputError(
+            f"calibration: {predicted.size} pixels, expected at least one, all finite"
+        )
+    curve = reliability(predicted, observed, bins=bins)
+    gaps = np.abs(np.subtract(curve["predicted"], curve["observed"]))
+    constant = np.ptp(predicted) == 0 or np.ptp(observed) == 0
+    return {
+        "pixels": int(predicted.size),
+        "mean_predicted": float(predicted.mean()),
+        "mean_observed": float(observed.mean()),
+        "calibration_error": float(np.average(gaps, weights=curve["pixels"])),
+        "spearman": None
+        if constant
+        else float(stats.spearmanr(predicted, observed).statistic),
+        "reliability": curve,
+        "sparsification": sparsification(predicted, observed),
+    }
+
+
+def reliability(predicted: np.ndarray, observed: np.ndarray, *, bins: int) -> dict:
+    """Mean predicted and mean observed error of quantile bins of the prediction.
+
+    Equal predictions share a bin, so that no order of pixels can matter.
+    """
+    inner = np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1])
+    place = np.searchsorted(np.unique(inner), predicted, side="right")
+    pixels = np.bincount(place)
+    filled = pixels > 0
+    count = pixels[filled]
+    return {
+        "predicted": (np.bincount(place, predicted)[filled] / count).tolist(),
+        "observed": (np.bincount(place, observed)[filled] / count).tolist(),
+        "pixels": count.tolist(),
+    }
+
+
+def sparsification(predicted: np.ndarray, observed: np.ndarray) -> dict:
+    """Mean error of what is left when the least certain pixels are removed first.
+
+    Curves are over the removed fraction and divided by the mean error of all pixels.
+    The oracle removes the largest errors first; removing at random leaves 1.
+
+    Returns:
+      JSON-ready: ``ause``, the area between prediction and oracle (0 for a perfect
+      order), ``ause_random``, the same of a random order, and ``fraction``,
+      ``remaining``, ``oracle`` for a chart.
+    """
+    if not observed.any():
+        ours = oracle = np.ones(observed.size)
+    else:
+        ours = _remaining(predicted, observed)
+        oracle = _remaining(observed, observed)
+    shown = np.linspace(0, observed.size - 1, CURVE_POINTS).astype(int)
+    return {
+        "ause": float(np.mean(ours - oracle)),
+        "ause_random": float(np.mean(1 - oracle)),
+        "fraction": (shown / observed.size).tolist(),
+        "remaining": ours[shown].tolist(),
+        "oracle": oracle[shown].tolist(),
+    }
+
+
+def _remaining(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Relative mean error after removing 0, 1, ... n - 1 pixels of largest `order`.
+
+    Pixels of equal order each count as their mean: the expectation over all ways to
+    break the tie.
+    """
+    _, tie, sizes = np.unique(order, return_inverse=True, return_counts=True)
+    kept = np.repeat(np.bincount(tie, errors) / sizes, sizes)
+    means = np.cumsum(kept) / np.arange(1, errors.size + 1)
+    return means[::-1] / errors.mean()
