@@ -95,8 +95,16 @@ class SynthesisScores:
         Args:
           synthesized, real: ``(N, H, W, S)`` in [-1, 1].
           labels: ``(N, H, W)``.
-          subjects: whose each slice is.
+          subjects: whose each slice is, named by patient.
+
+        Raises:
+          InputError: a synthesized value is not finite.
         """
+        bad = np.count_nonzero(~np.isfinite(synthesized))
+        if bad:
+            raise InputError(
+                f"synthesized images: {bad} values are not finite, expected [-1, 1]"
+            )
         synthesized, real = to_metric_range(synthesized), to_metric_range(real)
         for fake, true, label, name in zip(
             synthesized, real, labels, subjects, strict=True
@@ -110,7 +118,8 @@ class SynthesisScores:
         ``sequences`` has for each sequence, and ``average`` for their mean, ``edema``,
         ``cavity``, ``tumor`` and ``lesion`` (pixel accuracy in percent, None where no
         slice has the label), ``ssim`` and ``psnr``; ``subjects`` the averages of each
-        subject.
+        subject, and ``weights`` how much each counts in the split's: its pixels of the
+        region, or its slices.
         """
         if not self._subjects:
             raise InputError("no slices to score, expected at least one")
@@ -124,6 +133,10 @@ class SynthesisScores:
             "average": average(total.scores()),
             "subjects": {
                 name: average(counts.scores())
+                for name, counts in sorted(self._subjects.items())
+            },
+            "weights": {
+                name: {**counts.pixels, "ssim": counts.slices, "psnr": counts.slices}
                 for name, counts in sorted(self._subjects.items())
             },
         }
@@ -197,6 +210,7 @@ class DiceCounts:
         self._overlap: dict[str, np.ndarray] = {}
         self._deleted = np.zeros(len(LESION_LABELS), np.int64)
         self._invented = np.zeros(len(LESION_LABELS), np.int64)
+        self._slices = np.zeros(len(LESION_LABELS), np.int64)
 
     def add(
         self, predicted: np.ndarray, reference: np.ndarray, subjects: Sequence[str]
@@ -210,11 +224,19 @@ class DiceCounts:
                 a, b = found == code, true == code
                 rows[0, place] += 2 * np.count_nonzero(a & b)
                 rows[1, place] += np.count_nonzero(a) + np.count_nonzero(b)
+                self._slices[place] += b.any()
                 self._deleted[place] += b.any() and not a.any()
                 self._invented[place] += a.any() and not b.any()
 
     def summary(self) -> dict:
-        """JSON-ready Dice by label, the mean over patients, and each patient's."""
+        """JSON-ready scores of each lesion label.
+
+        ``dice`` is the mean over the patients for whom either map has the label (None
+        without any), ``subjects`` has each patient's; ``deleted`` and ``invented``
+        count slices, of ``slices`` in which the reference has the label.
+        """
+        if not self._overlap:
+            raise InputError("no slices to score, expected at least one")
 
         def dice(rows: np.ndarray) -> dict[str, float | None]:
             return {
@@ -234,16 +256,6 @@ class DiceCounts:
             "dice": average(list(subjects.values())),
             "deleted": count(self._deleted),
             "invented": count(self._invented),
+            "slices": count(self._slices),
             "subjects": subjects,
         }
-
-
-def bootstrap_interval(
-    values: Sequence[float], *, seed: int, level: float = 0.95, draws: int = 2000
-) -> tuple[float, float]:
-    """Percentile interval of the mean over patients, who are drawn with replacement."""
-    values = np.asarray(values, np.float64)
-    rng = np.random.default_rng(seed)
-    means = rng.choice(values, (draws, len(values))).mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
