@@ -18,7 +18,7 @@ from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import LESION_LABELS
 from samr_jax.models.generator import Synthesis
 
-FIGURE_ROWS = 4
+FIGURE_ROWS = 2
 """Slices in the figure like the paper's Fig. 6."""
 
 

@@ -10,6 +10,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import jax
 import pytest
 
 from tests.tiny import tiny_config, tiny_dataset
@@ -20,6 +21,7 @@ def cache(tmp_path_factory) -> Path:
     """A cache of the suite's own, shared with the commands that tests start."""
     directory = tmp_path_factory.mktemp("cache")
     os.environ["SAMR_JAX_CACHE"] = str(directory)
+    jax.config.update("jax_compilation_cache_dir", str(directory / "compiled"))
     return directory
 
 
@@ -33,6 +35,16 @@ def dataset(tmp_path_factory):
 def config(dataset):
     """A config that trains on `dataset` in seconds."""
     return tiny_config(dataset)
+
+
+@pytest.fixture(scope="session")
+def trained(dataset, tmp_path_factory) -> Path:
+    """Work directory of a finished run."""
+    from samr_jax.train import train_and_evaluate
+
+    workdir = tmp_path_factory.mktemp("runs") / "trained"
+    train_and_evaluate(tiny_config(dataset), workdir)
+    return workdir
 
 
 @pytest.fixture

@@ -63,9 +63,15 @@ def tiny_dataset(
 
 
 def tiny_config(dataset: Dataset):
-    config = default()
+    config = shrink(default())
     config.data.dir = str(dataset.directory)
-    config.batch_size = 2
+    return config
+
+
+def shrink(config):
+    """Four steps of networks with a few channels."""
+    config.name = "tiny"
+    config.batch_size = 4
     config.epochs = 2
     config.constant_epochs = 1
     config.model.ngf = 2
@@ -78,6 +84,6 @@ def tiny_config(dataset: Dataset):
     config.log_steps = 1
     config.sample_epochs = 1.0
     config.eval_epochs = 1.0
-    config.checkpoint_epochs = 0.34
+    config.checkpoint_epochs = 0.5
     config.eval_batch_size = 4
     return config

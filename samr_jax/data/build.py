@@ -6,8 +6,10 @@ number; the atlas and the windows need all training subjects before the first re
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -189,7 +191,9 @@ def _write(
             if names
         },
     )
-    builder.download_and_prepare()
+    # TFDS announces on standard output that it downloads, which it does not.
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
     dataset = dataclasses.replace(dataset, content_hash=digest.hexdigest())
     write_json(dataset.directory / DESCRIPTION, to_json(dataset))
 
