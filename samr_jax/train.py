@@ -22,11 +22,13 @@ from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, validate
 from samr_jax.data.batches import Batches
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
+from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.embedded import embedded_dataset
 from samr_jax.errors import TrainingError
 from samr_jax.evaluate import draw_comparison, evaluate, score
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
+from samr_jax.methods.base import Method
 from samr_jax.state import TrainState, create_state, linear_decay
 from samr_jax.step import make_train_step
 from samr_jax.workdir import claim
@@ -79,6 +81,28 @@ def training_dataset(config: ml_collections.ConfigDict) -> Dataset:
     return dataset
 
 
+def training_batches(
+    config: ml_collections.ConfigDict, dataset: Dataset, method: Method
+) -> Batches | UnpairedBatches:
+    """This process's part of the training split's batches, as the method wants them."""
+    slices = dataset.split("train")
+    options = {
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "process_index": jax.process_index(),
+        "process_count": jax.process_count(),
+    }
+    if not method.unpaired_fields:
+        return Batches(slices, fields=method.fields, **options)
+    return UnpairedBatches(
+        slices,
+        fields=[name for name in method.fields if name not in method.unpaired_fields],
+        unpaired_fields=method.unpaired_fields,
+        same_subjects=config.unpaired.same_subjects,
+        **options,
+    )
+
+
 class Run:
     """One process's part of a training run in a work directory."""
 
@@ -88,16 +112,7 @@ class Run:
         self.config = config
         self.workdir = workdir
         self.dataset = dataset
-        train = dataset.split("train")
-        fields = build_method(config, dataset).fields
-        self.batches = Batches(
-            train,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            fields=fields,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
+        self.batches = training_batches(config, dataset, build_method(config, dataset))
         self.epoch_steps = self.batches.epoch_steps
         self.steps = config.steps or config.epochs * self.epoch_steps
         self.method = build_method(

@@ -59,15 +59,17 @@ class GeneratorSide(nn.Module):
         code_2 = self.encoder_2(batch.images, train=train)
         cross_1 = self.decoder_1(code_2, train=train)
         cross_2 = self.decoder_2(code_1, train=train)
-        cycled_1 = _untracked(self.encoder_2, cross_2.images, train=train)
-        cycled_2 = _untracked(self.encoder_1, cross_1, train=train)
+        (cycled_1,) = _untracked(self.encoder_2, cross_2.images, train=train)
+        (cycled_2,) = _untracked(self.encoder_1, cross_1, train=train)
+        recon_1, cyc_1 = _untracked(self.decoder_1, code_1, cycled_1, train=train)
+        recon_2, cyc_2 = _untracked(self.decoder_2, code_2, cycled_2, train=train)
         return {
-            "recon_1": _untracked(self.decoder_1, code_1, train=train),
-            "recon_2": _untracked(self.decoder_2, code_2, train=train),
+            "recon_1": recon_1,
+            "recon_2": recon_2,
             "cross_1": cross_1,
             "cross_2": cross_2,
-            "cyc_1": _untracked(self.decoder_1, cycled_1, train=train),
-            "cyc_2": _untracked(self.decoder_2, cycled_2, train=train),
+            "cyc_1": cyc_1,
+            "cyc_2": cyc_2,
         }
 
     def synthesize(self, batch: Batch) -> Synthesis:
@@ -81,13 +83,21 @@ class GeneratorSide(nn.Module):
         return self.decoder_1(code, train=False)[..., : len(LABELS)]
 
 
-def _untracked(module: nn.Module, x: jax.Array, *, train: bool) -> Any:
-    """Calls a network, once called before, without touching its running statistics."""
+def _untracked(module: nn.Module, *inputs: jax.Array, train: bool) -> list:
+    """Calls a network on each input and leaves its running statistics alone.
+
+    The calls are mapped, each with batch statistics of its own: one program that is
+    compiled once and runs convolutions over all inputs.
+    """
     if module.is_initializing():
-        return module(x, train=train)
+        return [module(x, train=train) for x in inputs]
     unbound, variables = module.unbind()
-    outputs, _ = unbound.apply(variables, x, train=train, mutable=["batch_stats"])
-    return outputs
+
+    def call(x: jax.Array) -> Any:
+        return unbound.apply(variables, x, train=train, mutable=["batch_stats"])[0]
+
+    outputs = jax.vmap(call)(jnp.stack(inputs))
+    return [jax.tree.map(lambda leaf: leaf[i], outputs) for i in range(len(inputs))]
 
 
 class DiscriminatorSide(nn.Module):
@@ -102,13 +112,17 @@ class DiscriminatorSide(nn.Module):
     discriminator_2: nn.Module
 
     def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        d1 = functools.partial(self.discriminator_1, train=train)
-        d2 = functools.partial(self.discriminator_2, train=train)
+        real_1, fake_1 = _untracked(
+            self.discriminator_1, domain_1(batch), outputs["cross_1"], train=train
+        )
+        real_2, fake_2 = _untracked(
+            self.discriminator_2, batch.images, outputs["cross_2"].images, train=train
+        )
         return {
-            "real_1": d1(domain_1(batch)),
-            "fake_1": d1(outputs["cross_1"]),
-            "real_2": d2(batch.images),
-            "fake_2": d2(outputs["cross_2"].images),
+            "real_1": real_1,
+            "fake_1": fake_1,
+            "real_2": real_2,
+            "fake_2": fake_2,
         }
 
 
@@ -213,9 +227,7 @@ def discriminator_loss(
 ) -> tuple[jax.Array, Terms]:
     """The maximised side of equation (8), as a loss, and how D1 and D2 do on each."""
     terms = {
-        name: losses.adversarial_loss(
-            layers, real=name.startswith("real"), kind=gan
-        )
+        name: losses.adversarial_loss(layers, real=name.startswith("real"), kind=gan)
         for name, layers in features.items()
     }
     total = 0.5 * (
