@@ -1,0 +1,167 @@
+"""Tables: what is printed is what was measured, beside what the paper printed."""
+
+import numpy as np
+import pytest
+
+from samr_jax.evaluation import paper
+from samr_jax.evaluation.intervals import average_intervals
+from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
+from samr_jax.evaluation.report import (
+    PAPER_NOTE,
+    SIMULATED_NOTE,
+    segmentation_table,
+    table1,
+)
+from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
+
+
+def evaluation(sequences=SEQUENCES, *, offset=0.1, prior="atlas"):
+    """An evaluation in which every pixel is off by `offset`; no slice has a cavity."""
+    rng = np.random.default_rng(0)
+    real = rng.uniform(-0.8, 0.8, (3, 16, 16, len(sequences)))
+    labels = rng.choice([EDEMA, TUMOR], (3, 16, 16))
+    scores = SynthesisScores(sequences)
+    scores.add(real + offset, real, labels, ["a", "b", "c"])
+    return {"anatomy_prior": prior, "split": "test", **scores.summary()}
+
+
+def cells(markdown):
+    """Rows of the table as lists of cells, without the rule."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in markdown.splitlines()
+        if line.startswith("|")
+    ]
+    assert len({len(row) for row in rows}) == 1
+    return [row for row in rows if not row[0].startswith(":-")]
+
+
+def test_table1_has_the_paper_rows_and_columns():
+    header, *rows = cells(table1({"CG-SAMR": evaluation()}, title="T"))
+    assert header == ["Sequence", "Edema", "Cavity", "Tumor", "SSIM", "PSNR"]
+    assert [row[0] for row in rows] == [*SEQUENCES, "**Avg.**"]
+
+
+def test_table1_prints_what_was_measured_and_na_for_an_absent_label():
+    result = evaluation()
+    average = cells(table1({"CG-SAMR": result}, title="T"))[-1]
+    # 0.1 of [-1, 1] is 12.75 of 255: within 16, and 20 dB·log10(255 / 12.75) = 26.0.
+    assert average[1:4] == ["100.0", "n/a", "100.0"]
+    assert average[4] == f"{result['average']['ssim']:.3f}"
+    assert average[5] == "26.0"
+
+
+@pytest.mark.parametrize("sequences", [("T1w",), ("a", "b", "c", "d", "e", "f")])
+def test_table1_takes_any_sequences(sequences):
+    rows = cells(table1({"m": evaluation(sequences)}, title="T"))
+    assert [row[0] for row in rows] == ["Sequence", *sequences, "**Avg.**"]
+
+
+def test_table1_sets_methods_side_by_side_with_their_settings():
+    results = {
+        "CG-SAMR": evaluation(),
+        "Shin et al.": evaluation(offset=0.2, prior="the subject's own tissue"),
+    }
+    markdown = table1(results, title="Table I", notes=["One seed."])
+    header, *rows = cells(markdown)
+    assert header[1] == "CG-SAMR: Edema"
+    assert header[6] == "Shin et al.: Edema"
+    assert rows[-1][1] == "100.0"
+    assert rows[-1][6] == "0.0"
+    assert "- Shin et al.: anatomy prior: the subject's own tissue; test split" in (
+        markdown
+    )
+    assert "3 slices of 3 subjects" in markdown
+    assert markdown.startswith("# Table I\n")
+    assert markdown.endswith("- One seed.\n")
+
+
+def test_table1_puts_published_numbers_in_brackets():
+    results = {"CG-SAMR": evaluation(), "mine": evaluation()}
+    markdown = table1(results, title="T", published=paper.TABLE_1)
+    average = cells(markdown)[-1]
+    assert average[1:4] == ["100.0 (77.4)", "n/a (66.9)", "100.0 (69.0)"]
+    assert average[6] == "100.0"
+    assert PAPER_NOTE in markdown
+    assert PAPER_NOTE not in table1({"mine": evaluation()}, title="T", published={})
+
+
+def test_published_average_needs_the_same_sequences():
+    rows = cells(
+        table1({"SAMR": evaluation(SEQUENCES[:4])}, title="T", published=paper.TABLE_1)
+    )
+    assert rows[1][1] == "100.0 (73.3)"
+    assert rows[-1][1] == "100.0"
+
+
+def test_table1_prints_intervals_when_given():
+    result = evaluation()
+    result["intervals"] = average_intervals(result, seed=0)
+    last = cells(table1({"m": result}, title="T"))[-1]
+    assert last[:4] == ["95 % interval", "100.0 to 100.0", "n/a", "100.0 to 100.0"]
+
+
+def test_simulated_data_is_named_only_where_it_is():
+    results = {"m": evaluation()}
+    assert SIMULATED_NOTE in table1(results, title="T", simulated=True)
+    assert "simulated" not in table1(results, title="T", simulated=False)
+
+
+def test_segmentation_table_prints_dice_and_the_lesions_lost():
+    reference = np.zeros((2, 4, 4), int)
+    predicted = np.zeros((2, 4, 4), int)
+    reference[0], predicted[0, :2] = TUMOR, TUMOR
+    reference[1, 0], predicted[1, 1] = EDEMA, CAVITY
+    counts = DiceCounts()
+    counts.add(predicted, reference, ["a", "a"])
+    markdown = segmentation_table(
+        {"UNIT": counts.summary()},
+        title="Table IV",
+        published=paper.TABLE_4,
+        simulated=True,
+    )
+    header, row = cells(markdown)
+    assert header[1:4] == ["Edema", "Cavity", "Tumor"]
+    scores = dict(zip(header, row, strict=True))
+    assert scores["Tumor"] == f"{2 * 8 / 24:.3f} (0.509)"
+    assert scores["Edema"] == "0.000 (0.533)"
+    assert scores["edema deleted"] == "1/1"
+    assert scores["cavity deleted"] == "0/0"
+    assert scores["cavity invented"] == "1"
+    assert SIMULATED_NOTE in markdown
+
+
+# As printed, these two are not the means of their columns.
+ODD_AVERAGES = {("SynSeg-Net", "ssim"), ("w/o LSC", "lesion")}
+
+
+@pytest.mark.parametrize("table", [paper.TABLE_1, paper.TABLE_3, paper.TABLE_5])
+def test_published_averages_are_the_means_of_their_columns(table):
+    """A slip of the pen in one number would show in its column's average."""
+    for method, result in table.items():
+        for score, average in result["average"].items():
+            column = [row[score] for row in result["sequences"].values()]
+            # Five rounded numbers and a rounded mean: within one last digit.
+            digit = 0.001 if score == "ssim" else 0.1
+            agrees = abs(np.mean(column) - average) <= digit * 1.01
+            assert agrees != ((method, score) in ODD_AVERAGES), (method, score)
+
+
+def test_published_gains_are_those_of_the_text():
+    """Section V: gains over Shin et al.; IV-D: mean accuracy gains of UCG-SAMR."""
+    ours, shin = (paper.TABLE_1[m]["average"] for m in ("CG-SAMR", "Shin et al."))
+    gains = [round(ours[label] - shin[label], 1) for label in paper.COLUMNS[:3]]
+    assert gains == [13.6, 11.5, 17.4]
+    mean = {
+        method: np.mean([result["average"][label] for label in paper.COLUMNS[:3]])
+        for method, result in paper.TABLE_3.items()
+    }
+    for method, gain in {"CycleGAN": 17.7, "SynSeg-Net": 7.6, "UNIT": 4.3}.items():
+        assert mean["UCG-SAMR"] - mean[method] == pytest.approx(gain, abs=0.1)
+
+
+def test_published_tables_agree_with_each_other():
+    """Table V's last row is CG-SAMR of Table II, and 'without LCM' is SAMR."""
+    best = paper.TABLE_2["50% Synthesized + 50% Real (1080 + 1080)"]
+    assert paper.TABLE_5["CG-SAMR"]["dice"] == best["CG-SAMR"]["dice"]
+    assert paper.TABLE_5["w/o LCM"]["dice"] == best["SAMR"]["dice"]
