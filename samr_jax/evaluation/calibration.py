@@ -19,8 +19,8 @@ from scipy import stats
 
 from samr_jax.errors import InputError
 
-CURVE_POINTS = 21
-"""Points of the sparsification curves that are kept for a chart."""
+CURVE_FRACTIONS = np.linspace(0, 0.95, 20)
+"""Where sparsification curves are kept for a chart: their end is of few pixels."""
 
 
 def expected_error(confidence: np.ndarray, *, lambda_cm: float) -> np.ndarray:
@@ -155,7 +155,7 @@ def sparsification(predicted: np.ndarray, observed: np.ndarray) -> dict:
     else:
         ours = _remaining(predicted, observed)
         oracle = _remaining(observed, observed)
-    shown = np.linspace(0, observed.size - 1, CURVE_POINTS).astype(int)
+    shown = (CURVE_FRACTIONS * observed.size).astype(int)
     return {
         "ause": float(np.mean(ours - oracle)),
         "ause_random": float(np.mean(1 - oracle)),

@@ -1,0 +1,175 @@
+"""Grids of pictures: one tile a cell, black around, names at the sides.
+
+APTw is shown in colour with its fixed window and a colour bar, the other sequences in
+gray. Everything is drawn at native resolution or above, without interpolation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from samr_jax.files import replacing
+from samr_jax.labels import BACKGROUND, LABELS, SIGNED_PERCENT_WINDOW, is_percent
+
+LABEL_COLOURS = ListedColormap(["black", "0.45", "limegreen", "royalblue", "gold"])
+"""As in the paper: gray normal brain, green edema, blue cavity, yellow tumor."""
+
+APTW_COLOURS = "turbo"
+ERROR_LIMIT = 0.5
+"""Brightest absolute error, in network intensity: the paper's 16 of 255 is 0.125."""
+
+_INCHES = 1.6
+"""Height of a tile; all other lengths within the grid are in tile heights."""
+_GAP = 0.03
+_LEFT, _RIGHT, _TOP, _BOTTOM, _BAR = 0.45, 0.05, 0.6, 0.05, 0.5
+"""Margins in inches; the last one is added right of the grid for APTw's colours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One cell of a grid.
+
+    Attributes:
+      image: ``(H, W)``; masked values are black.
+      limits: values shown darkest and brightest.
+      colours: matplotlib colour map.
+      box: rows and columns to frame in red, or None.
+    """
+
+    image: np.ndarray
+    limits: tuple[float, float] = (-1.0, 1.0)
+    colours: str | Colormap = "gray"
+    box: tuple[slice, slice] | None = None
+
+
+def image_tile(
+    image: np.ndarray,
+    sequence: str,
+    labels: np.ndarray,
+    *,
+    box: tuple[slice, slice] | None = None,
+) -> Tile:
+    """An image of a sequence, in [-1, 1].
+
+    APTw is black outside the brain, where 0 % would be as bright a green as inside.
+    """
+    if not is_percent(sequence):
+        return Tile(image, box=box)
+    inside = np.ma.masked_where(labels == BACKGROUND, image)
+    return Tile(inside, colours=APTW_COLOURS, box=box)
+
+
+def label_tile(labels: np.ndarray) -> Tile:
+    """A label map."""
+    return Tile(labels, (0, len(LABELS) - 1), LABEL_COLOURS)
+
+
+def error_tile(error: np.ndarray) -> Tile:
+    """An absolute error in network intensity."""
+    return Tile(error, (0, ERROR_LIMIT), "magma")
+
+
+def uncertainty_tile(confidence: np.ndarray) -> Tile:
+    """``1 - c``, as the paper shows confidence maps."""
+    return Tile(1 - confidence, (0, 1), "magma")
+
+
+def draw_grid(
+    rows: Sequence[tuple[str, Sequence[Tile | None]]],
+    *,
+    columns: Sequence[str],
+    path: Path | str,
+    title: str,
+    simulated: bool,
+    aptw_bar: bool = False,
+) -> None:
+    """Draws rows of tiles with their names; missing tiles stay black.
+
+    Args:
+      rows: name and tiles of each.
+      columns: names of the columns.
+      path: the PNG to write.
+      title: heading.
+      simulated: whether to say that the data is.
+      aptw_bar: whether to show what APTw's colours mean.
+    """
+    height, width = next(t.image.shape for _, row in rows for t in row if t is not None)
+    wide = width / height
+    grid = (len(columns) * (wide + _GAP) - _GAP, len(rows) * (1 + _GAP) - _GAP)
+    figure, axes = _canvas(grid, dpi=max(100, height / _INCHES), bar=aptw_bar)
+    for column, name in enumerate(columns):
+        middle = column * (wide + _GAP) + wide / 2
+        axes.text(middle, -0.04, name, ha="center", va="bottom", color="w", fontsize=8)
+    for row, (name, tiles) in enumerate(rows):
+        top = row * (1 + _GAP)
+        style = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 8}
+        axes.text(-0.03, top + 0.5, name, color="w", multialignment="center", **style)
+        for column, tile in enumerate(tiles):
+            if tile is not None:
+                _draw(axes, tile, column * (wide + _GAP), top, wide)
+    axes.set(xlim=(0, grid[0]), ylim=(grid[1], 0))
+    heading = f"{title} (simulated data)" if simulated else title
+    top = 1 - 0.08 / figure.get_figheight()
+    figure.suptitle(heading, color="w", fontsize=9, y=top, va="top")
+    with replacing(path) as partial:
+        # Higher compression levels take longer than drawing and save a few percent.
+        figure.savefig(partial, pil_kwargs={"compress_level": 3})
+
+
+def _canvas(grid: tuple[float, float], *, dpi: float, bar: bool) -> tuple[Figure, Axes]:
+    """A figure around axes of `grid` (width and height) whose unit is a tile."""
+    inner = np.multiply(grid, _INCHES)
+    margins = (_LEFT + _RIGHT + _BAR * bar, _TOP + _BOTTOM)
+    width, height = inner + margins
+    # One axes for all tiles: making axes (their ticks) costs more than drawing images.
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="black")
+    FigureCanvasAgg(figure)
+    place = (_LEFT / width, _BOTTOM / height, inner[0] / width, inner[1] / height)
+    axes = figure.add_axes(place)
+    axes.set_axis_off()
+    if bar:
+        length = min(0.9 * inner[1], 2 * _INCHES)
+        left, bottom = 1 - 0.42 / width, 1 - (_TOP + length) / height
+        _draw_aptw_bar(figure, (left, bottom, 0.1 / width, length / height))
+    return figure, axes
+
+
+def _draw(axes: Axes, tile: Tile, left: float, top: float, wide: float) -> None:
+    """Draws a tile in the middle of its cell of 1 x `wide`, as large as fits."""
+    ratio = tile.image.shape[1] / tile.image.shape[0]
+    width = min(wide, ratio)
+    height = width / ratio
+    left, top = left + (wide - width) / 2, top + (1 - height) / 2
+    low, high = tile.limits
+    axes.imshow(
+        tile.image,
+        cmap=tile.colours,
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+        extent=(left, left + width, top + height, top),
+        aspect="auto",
+    )
+    if tile.box:
+        rows, columns = tile.box
+        pixel = height / tile.image.shape[0]
+        corner = (left + columns.start * pixel, top + rows.start * pixel)
+        size = np.subtract((columns.stop, rows.stop), (columns.start, rows.start))
+        axes.add_patch(Rectangle(corner, *(size * pixel), fill=False, edgecolor="red"))
+
+
+def _draw_aptw_bar(figure: Figure, place: tuple[float, float, float, float]) -> None:
+    colours = ScalarMappable(Normalize(*SIGNED_PERCENT_WINDOW), APTW_COLOURS)
+    bar = figure.colorbar(colours, cax=figure.add_axes(place))
+    bar.set_label("APTw (%)", color="w", fontsize=7, labelpad=-2)
+    bar.ax.tick_params(colors="w", labelsize=6, length=2, pad=1)
