@@ -1,0 +1,125 @@
+"""Random edits of training masks, for the augmentation experiment (Table II).
+
+The paper's manipulations are a tumor grown by 100 % or shrunk to 50 %, another
+patient's lesion in place of the own, and a lesion reassembled from several patients'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from samr_jax.data.edits.geometry import Deform, Mirror, Move, Rotate
+from samr_jax.data.edits.recipe import Edit, Recipe, apply
+from samr_jax.data.edits.resize import Scale
+from samr_jax.data.edits.rules import PARTS
+from samr_jax.data.edits.transplant import Insert, Recombine, Replace
+from samr_jax.errors import InputError
+
+FACTORS = (0.5, 2.0)
+"""Range of the tumor's size, drawn evenly on a logarithmic scale."""
+
+MAX_TRIES = 20
+
+
+def random_edit(
+    labels: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    spacing: tuple[float, ...],
+    donors: Mapping[str, np.ndarray] | None = None,
+    jitter: bool = False,
+) -> tuple[Recipe, np.ndarray]:
+    """Draws recipes until one can be applied.
+
+    Args:
+      labels: ``[H, W]`` or ``[Z, H, W]`` of our codes.
+      rng: all randomness.
+      spacing: millimetres between cells along each array axis.
+      donors: labels of other patients on the same grid, by name; those without a
+        lesion are passed over.
+      jitter: see `draw_recipe`.
+
+    Returns:
+      The recipe, and the labels that `apply` makes of it.
+
+    Raises:
+      InputError: there is no lesion, own or donor's, or no recipe could be applied.
+    """
+    for _ in range(MAX_TRIES):
+        recipe = draw_recipe(labels, rng, donors=donors, jitter=jitter)
+        try:
+            return recipe, apply(recipe, labels, spacing=spacing, donors=donors)
+        except InputError as error:
+            refusal = error
+    raise InputError(f"no random edit in {MAX_TRIES} tries; the last: {refusal}")
+
+
+def draw_recipe(
+    labels: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    donors: Mapping[str, np.ndarray] | None = None,
+    jitter: bool = False,
+) -> Recipe:
+    """Draws one of the paper's manipulations, evenly among those that have material.
+
+    A healthy brain gets a donor's lesion. With `jitter` the lesion is then mirrored
+    (every other time), moved (up to 5 mm), rotated (15 degrees) and deformed (2 mm),
+    which the paper does not do.
+    """
+    having = {
+        part: [name for name, donor in (donors or {}).items() if _has(donor, part)]
+        for part in PARTS
+    }
+    draws = [_draw_scale, _draw_replace, _draw_recombine]
+    if not _has(labels, "lesion"):
+        if not having["lesion"]:
+            raise InputError("labels: no lesion and no donor's, expected some to edit")
+        edit = Insert(_choice(rng, having["lesion"]))
+    else:
+        draw = _choice(rng, draws if having["lesion"] else draws[:1])
+        edit = draw(labels, rng, having)
+    more = _draw_jitter(rng) if jitter else ()
+    return Recipe((edit, *more), seed=int(rng.integers(2**31)))
+
+
+Donors = Mapping[str, list[str]]
+"""Names of the donors that have each part."""
+
+
+def _draw_scale(labels: np.ndarray, rng: np.random.Generator, having: Donors) -> Scale:
+    factor = round(float(np.exp(rng.uniform(*np.log(FACTORS)))), 3)
+    return Scale(**{"tumor" if _has(labels, "tumor") else "lesion": factor})
+
+
+def _draw_replace(
+    labels: np.ndarray, rng: np.random.Generator, having: Donors
+) -> Replace:
+    return Replace(_choice(rng, having["lesion"]))
+
+
+def _draw_recombine(
+    labels: np.ndarray, rng: np.random.Generator, having: Donors
+) -> Recombine:
+    """One to three parts of donors, the rest the own."""
+    parts = [p for p in ("edema", "cavity", "tumor") if having[p]]
+    count = int(rng.integers(1, len(parts) + 1))
+    taken = sorted(rng.permutation(len(parts))[:count])
+    return Recombine(**{parts[i]: _choice(rng, having[parts[i]]) for i in taken})
+
+
+def _draw_jitter(rng: np.random.Generator) -> tuple[Edit, ...]:
+    mirrored = (Mirror(),) if rng.random() < 0.5 else ()
+    dx, dy = rng.uniform(-5, 5, 2).round(1).tolist()
+    degrees = round(float(rng.uniform(-15, 15)), 1)
+    return (*mirrored, Move(dx, dy), Rotate(degrees), Deform(2.0))
+
+
+def _has(labels: np.ndarray, part: str) -> bool:
+    return bool(np.isin(labels, PARTS[part]).any())
+
+
+def _choice(rng: np.random.Generator, items: list):
+    return items[int(rng.integers(len(items)))]
