@@ -6,6 +6,7 @@ step alone, and the processes of a run share out the same global batch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import grain
@@ -66,11 +67,7 @@ class UnpairedBatches:
         )
         self._all_rows = np.arange(len(slices)) if same_subjects else None
         self._orders = [
-            grain.MapDataset.source(rows)
-            .seed(int(np.random.default_rng([seed, domain]).integers(2**31)))
-            .shuffle()
-            .repeat()
-            for domain, rows in enumerate(domains)
+            _ShuffledRows(rows, (seed, domain)) for domain, rows in enumerate(domains)
         ]
         self.epoch_steps = max(1, max(map(len, domains)) // batch_size)
 
@@ -81,7 +78,7 @@ class UnpairedBatches:
         first, second = ([order[place] for place in places] for order in self._orders)
         if self._all_rows is not None:
             others = np.setdiff1d(self._all_rows, first)
-            rng = np.random.default_rng([self._seed, 2, step])
+            rng = np.random.default_rng((self._seed, 2, step))
             drawn = rng.choice(others, self._batch_size).tolist()
             second = [
                 other if row in first else row
@@ -106,16 +103,32 @@ class UnpairedBatches:
         return iter(steps.map(self.__getitem__).to_iter_dataset(options))
 
 
+class _ShuffledRows:
+    """Rows without end, each once an epoch, in a new order every epoch."""
+
+    def __init__(self, rows: Sequence[int], seed: tuple[int, ...]):
+        @functools.lru_cache(maxsize=2)
+        def shuffled(epoch: int) -> list[int]:
+            return np.random.default_rng((*seed, epoch)).permutation(rows).tolist()
+
+        self._shuffled = shuffled
+        self._length = len(rows)
+
+    def __getitem__(self, place: int) -> int:
+        epoch, index = divmod(place, self._length)
+        return self._shuffled(epoch)[index]
+
+
 def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
     """The slices of one random half of the subjects, and those of the other."""
     owners = [slices[row]["subject"] for row in range(len(slices))]
     names = sorted(set(owners))
     if len(names) < 2:
         raise InputError(
-            f"the training split holds {len(names)} subject(s), expected at least 2 for "
-            "two domains of different subjects (config.unpaired.same_subjects)"
+            f"the training split holds {len(names)} subject(s), expected at least 2, "
+            "one for each domain (or config.unpaired.same_subjects)"
         )
-    shuffled = np.random.default_rng([seed, 3]).permutation(names).tolist()
+    shuffled = np.random.default_rng((seed, 3)).permutation(names).tolist()
     first = set(shuffled[: (len(names) + 1) // 2])
     return [
         [row for row, owner in enumerate(owners) if (owner in first) == wanted]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,7 +98,7 @@ def _untracked(module: nn.Module, *inputs: jax.Array, train: bool) -> list:
         return unbound.apply(variables, x, train=train, mutable=["batch_stats"])[0]
 
     outputs = jax.vmap(call)(jnp.stack(inputs))
-    return [jax.tree.map(lambda leaf: leaf[i], outputs) for i in range(len(inputs))]
+    return [jax.tree.map(operator.itemgetter(i), outputs) for i in range(len(inputs))]
 
 
 class DiscriminatorSide(nn.Module):
