@@ -10,12 +10,18 @@ import numpy as np
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.window import unpack
 from samr_jax.errors import InputError
+from samr_jax.evaluation.calibration import (
+    confidence_calibration,
+    half_scale_error,
+)
 from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
+from samr_jax.evaluation.intervals import average_intervals
 from samr_jax.evaluation.metrics import SynthesisScores
-from samr_jax.evaluation.report import table1
+from samr_jax.evaluation.report import segmentation_table, table1
+from samr_jax.evaluation.translation import translation_figure
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import Model, padded_batches
-from samr_jax.labels import LESION_LABELS
+from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.models.generator import Synthesis
 
 FIGURE_ROWS = 2
@@ -36,29 +42,52 @@ def predictions(
     Yields:
       The instances of a batch and what was synthesized for them, as numpy arrays.
     """
-    rows = range(len(slices)) if rows is None else rows
-    for start in range(0, len(rows), batch_size):
-        instances = [slices[row] for row in rows[start : start + batch_size]]
-        stored = {
-            name: np.stack([instance[name] for instance in instances])
-            for name in model.method.fields
-        }
-        batch, count = next(padded_batches(stored, batch_size))
-        synthesis = model.synthesize(batch)
-        yield instances, _first(synthesis, count)
+    for instances, batch in _batches(model, slices, batch_size, rows):
+        yield instances, _first(model.synthesize(batch), len(instances))
 
 
-def score(model: Model, slices: Slices, *, batch_size: int) -> dict:
-    """Scores of section IV-C on a split; see `SynthesisScores.summary`."""
+def segmentations(
+    model: Model, slices: Slices, *, batch_size: int, rows: Sequence[int] | None = None
+) -> Iterator[tuple[list[dict], np.ndarray]]:
+    """As `predictions`: label maps ``(N, H, W)`` found in the instances' images."""
+    for instances, batch in _batches(model, slices, batch_size, rows):
+        probabilities = model.segment(batch)[: len(instances)]
+        yield instances, probabilities.argmax(axis=-1).astype(np.uint8)
+
+
+def score(
+    model: Model, slices: Slices, *, batch_size: int, calibrate: bool = False
+) -> dict:
+    """Scores of section IV-C on a split; see `SynthesisScores.summary`.
+
+    Args:
+      model: a trained one.
+      slices: the split.
+      batch_size: of the one compiled batch.
+      calibrate: whether to hold the confidence maps against the errors, too, inside
+        the brain; adds ``calibration``, where the method has such maps.
+    """
     scores = SynthesisScores(model.dataset.sequences)
+    confidence, errors, brain = [], [], []
     for instances, synthesis in predictions(model, slices, batch_size=batch_size):
-        scores.add(
-            synthesis.images,
-            unpack(np.stack([item["images"] for item in instances])),
-            np.stack([item["labels"] for item in instances]),
-            [item["subject"] for item in instances],
+        real = unpack(np.stack([item["images"] for item in instances]))
+        labels = np.stack([item["labels"] for item in instances])
+        subjects = [item["subject"] for item in instances]
+        scores.add(synthesis.images, real, labels, subjects)
+        if calibrate and synthesis.confidence is not None:
+            confidence.append(synthesis.confidence)
+            errors.append(half_scale_error(synthesis.intermediate, real))
+            brain.append(labels[:, ::2, ::2] != BACKGROUND)
+    summary = scores.summary()
+    if confidence:
+        summary["calibration"] = confidence_calibration(
+            np.concatenate(confidence),
+            np.concatenate(errors),
+            sequences=model.dataset.sequences,
+            lambda_cm=float(model.carry["lambda_cm"]),
+            region=np.concatenate(brain),
         )
-    return scores.summary()
+    return summary
 
 
 def evaluate(
@@ -67,7 +96,9 @@ def evaluate(
     """Evaluates a model and writes what comes of it.
 
     Into `workdir`: ``metrics.json``, ``table.md`` in the form of the paper's Table I
-    and ``figures/comparison.png`` in the form of its Fig. 6.
+    and, of a method that segments, Table IV, ``figures/comparison.png`` in the form of
+    its Fig. 6 and, after unpaired training, ``figures/translation.png`` in that of
+    Fig. 8.
 
     Returns:
       What ``metrics.json`` holds.
@@ -92,23 +123,38 @@ def evaluate(
         "step": model.step,
         "simulated": dataset.simulated,
         "dataset_hash": dataset.content_hash,
-        **score(model, slices, batch_size=batch_size),
+        **score(model, slices, batch_size=batch_size, calibrate=True),
     }
+    result["intervals"] = average_intervals(result, seed=0)
+    if model.method.can_segment:
+        result["segmentation"] = score_segmentation(
+            model, slices, batch_size=batch_size
+        )
     write_json(workdir / "metrics.json", result)
     write_text(workdir / "table.md", table(result))
-    draw_comparison(
-        model, slices, workdir / "figures" / "comparison.png", batch_size=batch_size
-    )
+    figures = workdir / "figures"
+    draw_comparison(model, slices, figures / "comparison.png", batch_size=batch_size)
+    if model.method.unpaired_fields:
+        draw_translation(
+            model, slices, figures / "translation.png", batch_size=batch_size
+        )
     return result
 
 
 def table(result: dict) -> str:
-    """The Markdown table of one evaluation."""
-    return table1(
-        {result["method"]: result},
-        title=f"{result['method']} on the {result['split']} split",
-        simulated=result["simulated"],
-    )
+    """The Markdown tables of one evaluation."""
+    place = f"{result['method']} on the {result['split']} split"
+    simulated = result["simulated"]
+    tables = [table1({result["method"]: result}, title=place, simulated=simulated)]
+    if "segmentation" in result:
+        tables.append(
+            segmentation_table(
+                {result["method"]: result["segmentation"]},
+                title=f"Segmentation by {place}",
+                simulated=simulated,
+            )
+        )
+    return "\n".join(tables)
 
 
 def draw_comparison(
@@ -134,6 +180,26 @@ def draw_comparison(
         simulated=model.dataset.simulated,
         title=f"{model.method.name}, step {model.step}",
         zoom=zoom,
+    )
+
+
+def draw_translation(
+    model: Model, slices: Slices, path: Path, *, batch_size: int
+) -> None:
+    """Masks to images and images to masks, of the slices with most lesion."""
+    rows = lesion_rows(slices, FIGURE_ROWS)
+    options = {"batch_size": batch_size, "rows": rows}
+    (instances, synthesis), *_ = predictions(model, slices, **options)
+    (_, labels), *_ = segmentations(model, slices, **options)
+    translation_figure(
+        instances,
+        synthesis.images,
+        synthesis.confidence,
+        labels,
+        sequences=model.dataset.sequences,
+        path=path,
+        simulated=model.dataset.simulated,
+        title=f"{model.method.name}, step {model.step}",
     )
 
 
@@ -163,6 +229,21 @@ def lesion_rows(slices: Slices, count: int) -> list[int]:
     ]
     rest = [row for row in order if row not in firsts]
     return (firsts + rest)[:count]
+
+
+def _batches(
+    model: Model, slices: Slices, batch_size: int, rows: Sequence[int] | None
+) -> Iterator[tuple[list[dict], dict[str, np.ndarray]]]:
+    """Instances, and a batch of one fixed size that begins with them."""
+    rows = range(len(slices)) if rows is None else rows
+    for start in range(0, len(rows), batch_size):
+        instances = [slices[row] for row in rows[start : start + batch_size]]
+        stored = {
+            name: np.stack([instance[name] for instance in instances])
+            for name in model.method.fields
+        }
+        batch, _ = next(padded_batches(stored, batch_size))
+        yield instances, batch
 
 
 def _first(synthesis: Synthesis, count: int) -> Synthesis:

@@ -1,0 +1,69 @@
+"""The picture of unpaired training: both directions beside the truth, like Fig. 8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.data.window import unpack
+from samr_jax.evaluation.figures import UNCERTAINTY
+from samr_jax.evaluation.tiles import (
+    draw_grid,
+    image_tile,
+    label_tile,
+    uncertainty_tile,
+)
+from samr_jax.labels import is_percent
+
+
+def translation_figure(
+    instances: Sequence[Mapping],
+    images: np.ndarray,
+    confidence: np.ndarray | None,
+    segmented: np.ndarray,
+    *,
+    sequences: Sequence[str],
+    path: Path,
+    simulated: bool,
+    title: str,
+) -> None:
+    """The real mask and images; those translated from each other; ``1 - c``.
+
+    Args:
+      instances: with ``labels`` and ``images`` as stored.
+      images: synthesized from the masks, ``(N, H, W, S)`` in [-1, 1].
+      confidence: ``(N, h, w, S)`` in (0, 1), or None for a method without.
+      segmented: label maps found in the real images, ``(N, H, W)``.
+      sequences: names of the channels.
+      path: the PNG to write.
+      simulated: whether to say that the data is.
+      title: heading.
+    """
+    rows = []
+    for i, item in enumerate(instances):
+        labels = item["labels"]
+        pairs = {
+            "real": (labels, unpack(item["images"])),
+            "translated": (segmented[i], images[i]),
+        }
+        for name, (mask, channels) in pairs.items():
+            tiles = [
+                image_tile(channels[..., c], sequence, labels)
+                for c, sequence in enumerate(sequences)
+            ]
+            rows.append((name, [label_tile(mask), *tiles]))
+        if confidence is not None:
+            maps = [
+                uncertainty_tile(confidence[i, ..., c]) for c in range(len(sequences))
+            ]
+            rows.append((UNCERTAINTY, [None, *maps]))
+    draw_grid(
+        rows,
+        columns=["mask", *sequences],
+        path=path,
+        title=title,
+        simulated=simulated,
+        aptw_bar=any(map(is_percent, sequences)),
+    )
