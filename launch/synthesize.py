@@ -7,6 +7,8 @@ Writes, on the mask's own grid and affine, one NIfTI a sequence in the units of 
 training data, one a confidence map, and a contact sheet.
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from samr_jax.launching import run
@@ -25,10 +27,16 @@ _LABELS = flags.DEFINE_string(
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
 )
+_EDIT = flags.DEFINE_string(
+    "edit", None, "Changes the mask first, such as scale:tumor=2.0; see launch/edit.py."
+)
+_DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions from.")
 
 
 def main() -> None:
-    from samr_jax.data.nifti import read_labels
+    from samr_jax.data.edits import edit_volume
+    from samr_jax.data.nifti import Volume, read_labels
+    from samr_jax.files import write_json
     from samr_jax.inference import load_model
     from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
 
@@ -36,11 +44,24 @@ def main() -> None:
     atlas = None
     if _ATLAS.value:
         atlas = read_atlas(_ATLAS.value, model.dataset)
+    recipes = []
+
+    def edit(mask: Volume) -> Volume:
+        edited = edit_volume(mask, _EDIT.value, donors=_DONORS.value)
+        recipes.append(edited.to_json())
+        return edited.mask
+
     volume = synthesize_volume(
-        model, read_labels(_MASK.value), labels=_LABELS.value, atlas=atlas
+        model,
+        read_labels(_MASK.value),
+        labels=_LABELS.value,
+        atlas=atlas,
+        edit=edit if _EDIT.value else None,
     )
     for path in write_volumes(volume, model, _OUTPUT.value):
         print(path)
+    for recipe in recipes:
+        write_json(Path(_OUTPUT.value) / "edit.json", recipe)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from samr_jax.evaluation.calibration import (
     confidence_calibration,
     half_scale_error,
 )
+from samr_jax.evaluation.charts import calibration_chart
 from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
 from samr_jax.evaluation.intervals import average_intervals
-from samr_jax.evaluation.metrics import SynthesisScores
+from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
 from samr_jax.evaluation.report import segmentation_table, table1
 from samr_jax.evaluation.translation import translation_figure
 from samr_jax.files import write_json, write_text
@@ -90,6 +91,18 @@ def score(
     return summary
 
 
+def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict:
+    """Dice, lesions deleted and invented of the method's own segmentation."""
+    dice = DiceCounts()
+    for instances, found in segmentations(model, slices, batch_size=batch_size):
+        dice.add(
+            found,
+            np.stack([item["labels"] for item in instances]),
+            [item["subject"] for item in instances],
+        )
+    return dice.summary()
+
+
 def evaluate(
     model: Model, dataset: Dataset, split: str, workdir: Path, *, batch_size: int
 ) -> dict:
@@ -134,6 +147,13 @@ def evaluate(
     write_text(workdir / "table.md", table(result))
     figures = workdir / "figures"
     draw_comparison(model, slices, figures / "comparison.png", batch_size=batch_size)
+    if "calibration" in result:
+        calibration_chart(
+            result["calibration"],
+            path=figures / "calibration.png",
+            title=f"{model.method.name}: does confidence predict the error?",
+            simulated=dataset.simulated,
+        )
     if model.method.unpaired_fields:
         draw_translation(
             model, slices, figures / "translation.png", batch_size=batch_size

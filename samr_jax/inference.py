@@ -35,12 +35,14 @@ class Model:
       variables: of the generator side.
       dataset: sequences, grid, windows and atlas that it was trained with.
       step: optimizer steps that it was trained for.
+      carry: the method's own training state, such as λ_cm.
     """
 
     method: Method
     variables: Any
     dataset: Dataset
-    step: int = 0
+    step: int
+    carry: Any
 
     def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
         """Runs the generator on a batch of one fixed size, compiled once.
@@ -113,6 +115,7 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
         variables={"params": params, "batch_stats": gen["stats"] or {}},
         dataset=dataset,
         step=int(state["step"]),
+        carry=state["carry"] or {},
     )
 
 

@@ -250,8 +250,9 @@ class Run:
         )
 
     def _model(self, state: TrainState) -> Model:
-        variables = parallel.to_host(state.gen.variables)
-        return Model(self.method, variables, self.dataset, int(state.step))
+        host = parallel.to_host({"gen": state.gen.variables, "carry": state.carry})
+        step = int(state.step)
+        return Model(self.method, host["gen"], self.dataset, step, host["carry"])
 
     def _meta(self) -> dict:
         return {

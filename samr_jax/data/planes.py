@@ -1,0 +1,122 @@
+"""Between a mask's voxels and axial planes on an atlas's grid."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.subject import Grid
+from samr_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Planes:
+    """Axial planes on an atlas's in-plane grid, at the heights of a mask's slices.
+
+    Attributes:
+      grid: the atlas's.
+      heights: slice index in the atlas of each plane, fractional, evenly spaced.
+      to_atlas: affine from the mask's voxels to atlas indices (column, row, slice).
+      shape: of the mask.
+    """
+
+    grid: Grid
+    heights: np.ndarray
+    to_atlas: np.ndarray
+    shape: tuple[int, int, int]
+
+    @staticmethod
+    def through(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> Planes:
+        to_atlas = np.linalg.inv(grid.affine) @ affine
+        corners = np.stack(
+            np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), axis=-1
+        ).reshape(-1, 3)
+        slices = (corners @ to_atlas[:3, :3].T + to_atlas[:3, 3])[:, 2]
+        spacing = np.abs(to_atlas[2, :3]).max()
+        first = slices.min()
+        count = round((slices.max() - first) / spacing) + 1
+        heights = np.round(first + spacing * np.arange(count), 6)
+        inside = (heights >= -0.5) & (heights <= grid.slices - 0.5)
+        if not inside.any():
+            raise InputError(
+                "the mask's slices lie outside the atlas's, expected the same space "
+                "(check the affine)"
+            )
+        return Planes(grid, heights[inside], to_atlas, tuple(shape))
+
+    def interpolate(self, volume: np.ndarray) -> np.ndarray:
+        """A volume ``(Z, H, W)`` of the atlas at the planes: ``(P, H, W)``."""
+        return at_heights(volume, self.heights)
+
+    def from_mask(self, codes: np.ndarray) -> np.ndarray:
+        """The mask's labels in the planes ``(P, H, W)``, by nearest neighbour."""
+        height, width = self.grid.size
+        rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+        inverse = np.linalg.inv(self.to_atlas)
+        out = np.zeros((len(self.heights), height, width), np.uint8)
+        for plane, level in enumerate(self.heights):
+            points = np.stack([columns, rows, np.full_like(rows, level, float)])
+            voxels = (
+                np.tensordot(inverse[:3, :3], points, 1) + inverse[:3, 3, None, None]
+            )
+            out[plane] = ndimage.map_coordinates(codes, voxels, order=0)
+        return out
+
+    def to_mask(self, values: np.ndarray) -> np.ndarray:
+        """Values of the planes ``(P, H, W, C)`` at the mask's voxels, linear."""
+        step = self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
+        out = np.zeros((*self.shape, values.shape[-1]), np.float32)
+        y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")
+        for x in range(self.shape[0]):
+            voxels = np.stack([np.full_like(y, x), y, z])
+            column, row, level = (
+                np.tensordot(self.to_atlas[:3, :3], voxels, 1)
+                + self.to_atlas[:3, 3, None, None]
+            )
+            plane = np.round((level - self.heights[0]) / step, 4)
+            points = np.stack([plane, np.round(row, 4), np.round(column, 4)])
+            for channel in range(values.shape[-1]):
+                out[x, ..., channel] = ndimage.map_coordinates(
+                    values[..., channel], points, order=1
+                )
+        return out
+
+
+def stack_neighbours_at(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """`stack_neighbours` at fractional slice indices: ``(P, H, W, 3 S)``."""
+    if np.array_equal(heights, np.arange(len(volume))):
+        return stack_neighbours(volume)
+    channels = [at_heights(volume, heights + offset) for offset in (-1, 0, 1)]
+    stacked = np.stack(channels, axis=-1)
+    return stacked.reshape(*stacked.shape[:3], -1)
+
+
+def at_heights(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """Linear interpolation between slices; the end slices repeat."""
+    heights = np.clip(heights, 0, len(volume) - 1)
+    below = np.floor(heights).astype(int)
+    above = np.minimum(below + 1, len(volume) - 1)
+    share = (heights - below).reshape(-1, *[1] * (volume.ndim - 1))
+    return ((1 - share) * volume[below] + share * volume[above]).astype(np.float32)
+
+
+def axial(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """``(X, Y, Z, ...)`` of any orientation to ``(slice, row, column, ...)``."""
+    turned = nib.orientations.apply_orientation(values, _turn(affine))
+    return np.swapaxes(turned, 0, 2)
+
+
+def axial_affine(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The affine from (column, row, slice) after `axial`."""
+    return affine @ nib.orientations.inv_ornt_aff(_turn(affine), shape)
+
+
+def _turn(affine: np.ndarray) -> np.ndarray:
+    """Axis flips and swaps that bring voxels to left, posterior, superior."""
+    return nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt("LPS")
+    )
