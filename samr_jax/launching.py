@@ -62,8 +62,9 @@ def _reason(error: Exception) -> str:
 def prepare_process() -> None:
     """Logging, the compilation cache, and several hosts where they were announced.
 
-    Hosts: with ``JAX_COORDINATOR_ADDRESS`` set, `jax.distributed` connects the
-    processes; it must come before any device is touched.
+    Hosts: `jax.distributed` connects the processes before any device is touched, with
+    ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` set, or on
+    a slice of TPU VMs, which knows them, with ``SAMR_JAX_DISTRIBUTED=1``.
     """
     _log_to_console()
     import jax
@@ -74,8 +75,7 @@ def prepare_process() -> None:
     # What is in there is executed: nobody else may write to it.
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     jax.config.update("jax_compilation_cache_dir", str(cache))
-    if "JAX_COORDINATOR_ADDRESS" in os.environ:
-        jax.distributed.initialize()
+    _connect_processes(jax.distributed.initialize)
     devices = jax.devices()
     _log.info(
         "%d %s device(s), %d process(es)",
@@ -83,6 +83,18 @@ def prepare_process() -> None:
         devices[0].device_kind,
         jax.process_count(),
     )
+
+
+def _connect_processes(initialize: Callable) -> None:
+    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    if names[0] in os.environ:
+        missing = [name for name in names if not os.environ.get(name)]
+        if missing:
+            raise InputError(f"{missing[0]} is not set, expected with {names[0]}")
+        address, count, index = (os.environ[name] for name in names)
+        initialize(address, int(count), int(index))
+    elif os.environ.get("SAMR_JAX_DISTRIBUTED") == "1":
+        initialize()
 
 
 def _log_to_console() -> None:

@@ -65,3 +65,8 @@ def must_block() -> bool:
     XLA:CPU dead-locks when collectives of several devices are dispatched ahead.
     """
     return jax.default_backend() == "cpu" and jax.device_count() > 1
+
+
+def is_first_process() -> bool:
+    """Whether this process writes what is written once."""
+    return jax.process_index() == 0

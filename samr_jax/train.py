@@ -6,9 +6,7 @@ import contextlib
 import logging
 import math
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -28,6 +26,7 @@ from samr_jax.errors import TrainingError
 from samr_jax.evaluate import draw_comparison, evaluate, score
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
+from samr_jax.interruption import stop_signal
 from samr_jax.methods.base import Method
 from samr_jax.state import TrainState, create_state, linear_decay
 from samr_jax.step import make_train_step
@@ -48,7 +47,8 @@ def train_and_evaluate(
         ``checkpoints/``, ``figures/`` and TensorBoard's ``events/``.
 
     Returns:
-      The evaluation on the test split; None if the run was asked to stop before.
+      The evaluation on the test split; None if the run was asked to stop before, and in
+      all but the first of several processes.
 
     Raises:
       InputError: the config, the dataset or the work directory is not right.
@@ -57,7 +57,10 @@ def train_and_evaluate(
     validate(config)
     parallel.check_divisible(config.batch_size)
     workdir = Path(workdir)
-    with locked(workdir / ".lock", wait=False):
+    alone = contextlib.nullcontext()
+    if parallel.is_first_process():
+        alone = locked(workdir / ".lock", wait=False)
+    with alone:
         dataset = training_dataset(config)
         return Run(config, workdir, dataset).train_and_evaluate()
 
@@ -127,7 +130,7 @@ class Run:
             b1=config.adam_b1,
             b2=config.adam_b2,
         )
-        if _is_first_process():
+        if parallel.is_first_process():
             claim(workdir, config, {"dataset_hash": dataset.content_hash})
             _copy_description(dataset, workdir / DATASET_COPY)
 
@@ -139,7 +142,7 @@ class Run:
         with contextlib.closing(checkpoints):
             state = self._restore_or_create(checkpoints)
             state, finished = self._train(state, checkpoints)
-        if not finished:
+        if not (finished and parallel.is_first_process()):
             return None
         model = self._model(state)
         split = "test" if self.dataset.splits["test"] else "train"
@@ -185,17 +188,24 @@ class Run:
             name: max(1, round(config[f"{name}_epochs"] * self.epoch_steps))
             for name in ("sample", "eval", "checkpoint")
         }
+        state = parallel.replicate(state)
         writers = Writers(
-            self.workdir, step=start, steps=self.steps, epoch_steps=self.epoch_steps
+            self.workdir if parallel.is_first_process() else None,
+            step=start,
+            steps=self.steps,
+            epoch_steps=self.epoch_steps,
         )
-        with contextlib.closing(writers), _stop_signal() as stop:
+        with contextlib.closing(writers), stop_signal() as stop:
             batches = self.batches.iterate(start, self.steps)
             for step, batch in enumerate(batches, start=start + 1):
                 state, metrics = step_fn(state, parallel.shard(batch))
                 if parallel.must_block():
                     jax.block_until_ready(state)
                 last = step == self.steps
-                stopping = stop.is_set() or checkpoints.reached_preemption(step)
+                stopping = checkpoints.reached_preemption(step) or (
+                    # Several processes must agree: they leave it to the platform.
+                    stop.is_set() and jax.process_count() == 1
+                )
                 evaluating = last or step % every["eval"] == 0
                 saving = evaluating or stopping or step % every["checkpoint"] == 0
                 # What is saved has been looked at: no checkpoint of a diverged state.
@@ -237,7 +247,7 @@ class Run:
         return {**values, "val/score": average["ssim"]}
 
     def _draw_samples(self, state: TrainState, step: int) -> None:
-        if not _is_first_process() or not self.method.can_synthesize:
+        if not parallel.is_first_process() or not self.method.can_synthesize:
             return
         split = "val" if self.dataset.splits["val"] else "train"
         draw_comparison(
@@ -274,24 +284,6 @@ def _fetch(metrics: Mapping[str, jax.Array], step: int) -> dict[str, float]:
             "last checkpoint is intact"
         )
     return values
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, so that the loop can save and leave."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _is_first_process() -> bool:
-    return jax.process_index() == 0
 
 
 def _copy_description(dataset: Dataset, directory: Path) -> None:

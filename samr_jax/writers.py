@@ -20,9 +20,11 @@ LOG = "metrics.jsonl"
 class Writers:
     """Scalars of a run, and its progress."""
 
-    def __init__(self, workdir: Path, *, step: int, steps: int, epoch_steps: int):
+    def __init__(
+        self, workdir: Path | None, *, step: int, steps: int, epoch_steps: int
+    ):
         """Args:
-        workdir: of the run.
+        workdir: of the run; None in a process that is to write nothing.
         step: where the run begins; log lines beyond it, of a run that was killed after
           its last checkpoint, are dropped, since they will be written again.
         steps: where it ends.
@@ -30,21 +32,26 @@ class Writers:
         """
         self._steps = steps
         self._epoch_steps = epoch_steps
-        self._path = workdir / LOG
-        if self._path.exists():
-            kept = [
-                line
-                for line in self._path.read_text().splitlines()
-                if (entry := _parse(line)) is not None and entry["step"] <= step
-            ]
-            write_text(self._path, "".join(f"{line}\n" for line in kept))
-        self._file = self._path.open("a", buffering=1)
-        self._events = SummaryWriter(str(workdir / "events"), purge_step=step)
         self._clock = time.monotonic()
         self._clock_step = step
+        self._file = self._events = None
+        if workdir is None:
+            return
+        path = workdir / LOG
+        if path.exists():
+            kept = [
+                line
+                for line in path.read_text().splitlines()
+                if (entry := _parse(line)) is not None and entry["step"] <= step
+            ]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+        self._file = path.open("a", buffering=1)
+        self._events = SummaryWriter(str(workdir / "events"), purge_step=step)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One log line: metrics, steps per second, and on the console the time left."""
+        if self._file is None:
+            return
         now = time.monotonic()
         speed = (step - self._clock_step) / max(now - self._clock, 1e-9)
         self._clock, self._clock_step = now, step
@@ -70,6 +77,8 @@ class Writers:
 
     def close(self) -> None:
         """Flushes and closes the files."""
+        if self._file is None:
+            return
         self._file.close()
         self._events.close()
 
