@@ -71,16 +71,15 @@ def build_method(
     epoch_steps: int = 1,
     axis_name: str | None = None,
 ) -> Method:
-    """The method that a config describes, for the sequences of a dataset."""
-    method = create_method(
-        config.method,
+    """The method that a config describes, for a dataset.
+
+    Raises:
+      InputError: the method needs a tissue prior that the dataset has not.
+    """
+    method = method_of(
+        config,
         sequences=len(dataset.sequences),
-        model=config.model.to_dict(),
-        loss=config.loss.to_dict(),
-        unpaired=config.unpaired.to_dict(),
-        ablation=config.ablation.to_dict(),
         epoch_steps=epoch_steps,
-        dtype=jnp.dtype(config.dtype),
         axis_name=axis_name,
     )
     if "tissue" in method.fields and not dataset.has_tissue:
@@ -89,6 +88,27 @@ def build_method(
             f"probabilities that {method.name} needs"
         )
     return method
+
+
+def method_of(
+    config: ml_collections.ConfigDict,
+    *,
+    sequences: int,
+    epoch_steps: int = 1,
+    axis_name: str | None = None,
+) -> Method:
+    """The method that a config describes, for so many sequences."""
+    return create_method(
+        config.method,
+        sequences=sequences,
+        model=config.model.to_dict(),
+        loss=config.loss.to_dict(),
+        unpaired=config.unpaired.to_dict(),
+        ablation=config.ablation.to_dict(),
+        epoch_steps=epoch_steps,
+        dtype=jnp.dtype(config.dtype),
+        axis_name=axis_name,
+    )
 
 
 def load_model(run: Path | str, *, which: str = "latest") -> Model:

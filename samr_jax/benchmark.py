@@ -1,0 +1,204 @@
+"""How fast a training step and a synthesis call are, and how far from the machine.
+
+Keys and meaning of the times are those of a PyTorch peer that is timed the same way:
+medians of calls on random data, two warm-up calls left out.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+import optax
+
+from samr_jax import parallel
+from samr_jax.batch import decode
+from samr_jax.data.window import STORED_SCALE
+from samr_jax.inference import method_of
+from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
+from samr_jax.methods.base import Method
+from samr_jax.state import create_state
+from samr_jax.step import make_train_step
+
+WARM_UP = 2
+
+
+def benchmark(
+    config: ml_collections.ConfigDict,
+    *,
+    size: int,
+    steps: int,
+    synthesis: bool = True,
+    train: bool = True,
+) -> dict:
+    """Times a method at a size.
+
+    Args:
+      config: method, networks, batch size and dtype.
+      size: rows and columns of a slice.
+      steps: timed calls of each.
+      synthesis: whether to time synthesis.
+      train: whether to time the full training step.
+
+    Returns:
+      JSON-ready: settings, device, ``params`` of G, D and U, ``synthesis_s``,
+      ``train_step_s``, times to the first call, ``peak_gib``, and what XLA counts of
+      FLOPs and bytes beside the machine's measured matrix rate and copy bandwidth.
+    """
+    sequences = len(config.data.sequences)
+    method = method_of(config, sequences=sequences, axis_name=parallel.AXIS)
+    batch = random_batch(method.fields, config.batch_size, size, sequences)
+    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1, b2=config.adam_b2)
+    state = create_state(
+        method,
+        jax.random.key(0),
+        decode({name: array[:1] for name, array in batch.items()}),
+        optimizer=optimizer,
+    )
+    result = {
+        "peer": "samr_jax",
+        "version": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "method": method.name,
+        "size": size,
+        "batch": config.batch_size,
+        "ngf": config.model.ngf,
+        "dtype": config.dtype,
+        "params": count_parameters(state),
+        "machine": machine_rates(),
+    }
+    if synthesis:
+        result |= _time_synthesis(method, state, batch, steps)
+    if train:
+        step = parallel.parallel_step(
+            make_train_step(
+                method, optimizer=optimizer, seed=0, axis_name=parallel.AXIS
+            )
+        )
+        result |= _time_training(step, state, batch, steps)
+    result["peak_gib"] = peak_gib()
+    return result
+
+
+def random_batch(
+    fields: tuple[str, ...], batch_size: int, size: int, sequences: int
+) -> dict[str, np.ndarray]:
+    """A batch in stored form, of random numbers."""
+    rng = np.random.default_rng(0)
+    channels = {"images": sequences, "atlas": ATLAS_NEIGHBOURS * sequences}
+
+    def field(name: str) -> np.ndarray:
+        shape = (batch_size, size, size)
+        if name == "labels":
+            return rng.integers(0, len(LABELS), shape, dtype=np.uint8)
+        if name == "tissue":
+            return rng.integers(0, 255, (*shape, len(TISSUES)), dtype=np.uint8)
+        limits = -STORED_SCALE, STORED_SCALE
+        return rng.integers(*limits, (*shape, channels[name]), dtype=np.int16)
+
+    return {name: field(name) for name in fields}
+
+
+def count_parameters(state: Any) -> dict[str, int]:
+    """Parameters of G (or all translators), U and D."""
+
+    def count(tree: Any) -> int:
+        return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+    networks = dict(state.gen.params)
+    counts = {"U": count(networks.pop("segmenter", {}))}
+    counts["G"] = count(networks)
+    counts["D"] = count(state.disc.params) if state.disc is not None else 0
+    return counts
+
+
+def machine_rates() -> dict[str, float]:
+    """Measured ceilings: float32 matrix product in GFLOP/s, copy in GB/s both ways."""
+    n = 2048 if jax.default_backend() == "cpu" else 8192
+    a = jax.random.normal(jax.random.key(0), (n, n))
+    product = _median(jax.jit(lambda x: x @ x), (a,), 5)
+    copy = _median(jax.jit(lambda x: x + 1), (a,), 5)
+    return {
+        "matrix_gflops": 2 * n**3 / product / 1e9,
+        "copy_gb_per_s": 2 * a.nbytes / copy / 1e9,
+    }
+
+
+def peak_gib() -> float:
+    """Most device memory in use so far, or of this process where XLA cannot tell."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"] / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict:
+    @jax.jit
+    def synthesize(variables, stored):
+        return method.gen.apply(
+            variables,
+            decode(stored),
+            method="synthesize",
+            rngs={"dropout": jax.random.key(0)},
+        ).images
+
+    arguments = jax.device_put((state.gen.variables, batch))
+    start = time.perf_counter()
+    compiled = synthesize.lower(*arguments).compile()
+    first = time.perf_counter() - start
+    seconds = _median(compiled, arguments, steps)
+    return {
+        "synthesis_s": seconds,
+        "synthesis_compile_s": first,
+        "synthesis_cost": _cost(compiled, seconds),
+    }
+
+
+def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
+    state = parallel.replicate(state)
+    shards = parallel.shard(batch)
+    start = time.perf_counter()
+    compiled = step.lower(state, shards).compile()
+    first = time.perf_counter() - start
+    times = []
+    for _ in range(steps + WARM_UP):
+        begin = time.perf_counter()
+        state, metrics = compiled(state, shards)
+        jax.block_until_ready((state, metrics))
+        times.append(time.perf_counter() - begin)
+    seconds = statistics.median(times[WARM_UP:])
+    return {
+        "train_step_s": seconds,
+        "train_compile_s": first,
+        "train_cost": _cost(compiled, seconds),
+    }
+
+
+def _median(call: Callable, arguments: tuple, repeats: int) -> float:
+    times = []
+    for _ in range(repeats + WARM_UP):
+        begin = time.perf_counter()
+        jax.block_until_ready(call(*arguments))
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[WARM_UP:])
+
+
+def _cost(compiled: Any, seconds: float) -> dict[str, float]:
+    """XLA's count of a program's work, and the rates that come of it."""
+    counted = compiled.cost_analysis() or {}
+    if isinstance(counted, list):
+        counted = counted[0]
+    flops, moved = counted.get("flops", 0.0), counted.get("bytes accessed", 0.0)
+    return {
+        "gflop": flops / 1e9,
+        "gb": moved / 1e9,
+        "gflop_per_s": flops / seconds / 1e9,
+        "gb_per_s": moved / seconds / 1e9,
+    }
