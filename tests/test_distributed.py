@@ -45,7 +45,7 @@ def test_two_processes_train_evaluate_checkpoint_and_resume(dataset, trained, tm
     for name, value in theirs[0].items():
         assert ours[0][name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
     assert json.loads((workdir / "metrics.json").read_text())["step"] == 4
-    # Without the last checkpoint, both go back to the one before and arrive at the same.
+    # Without the last checkpoint, both go back by one and arrive at the same state.
     before = _state(workdir)
     checkpoint = workdir / "checkpoints" / "4"
     checkpoint.rename(tmp_path / "moved")
