@@ -49,9 +49,6 @@ class GeneratorSide(nn.Module):
     def synthesize(self, batch: Batch) -> Synthesis:
         return self.generator(batch.mask, batch.atlas, train=False)
 
-    def segment(self, batch: Batch) -> jax.Array:
-        return nn.softmax(self.segmenter(batch.images, train=False))
-
 
 class DiscriminatorSide(nn.Module):
     """D, judging real and synthesized images with the mask and atlas they came from.
@@ -145,7 +142,6 @@ def create(
         update_carry=functools.partial(
             update_carry, settings=settings, epoch_steps=epoch_steps
         ),
-        can_segment=segmenter is not None,
         downsamplings=model["downsamplings"],
     )
 
