@@ -25,6 +25,7 @@ def get_config(variant: str = "paper"):
         config.model.downsamplings = 3
         config.model.blocks = 4
         config.model.ndf = 16
+        config.learning_rate = 5e-4
         config.epochs = 30
         config.constant_epochs = 15
         config.log_steps = 50

@@ -22,7 +22,13 @@ LAYERS = [
     ("samr_jax.step", "samr_jax.workdir", "samr_jax.writers"),
     ("samr_jax.inference",),
     ("samr_jax.evaluate",),
-    ("samr_jax.api", "samr_jax.benchmark", "samr_jax.embedded", "samr_jax.volumes"),
+    (
+        "samr_jax.api",
+        "samr_jax.benchmark",
+        "samr_jax.embedded",
+        "samr_jax.segmentation",
+        "samr_jax.volumes",
+    ),
     ("samr_jax.train",),
     ("samr_jax.launching",),
 ]

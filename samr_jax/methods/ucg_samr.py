@@ -107,16 +107,20 @@ class DiscriminatorSide(nn.Module):
     They see whole slices at two scales: real images of domain 2 come without a mask, so
     that there are no regions of interest. D1 sees F1's probabilities as they are; it
     soon tells soft labels from one-hot ones, and so teaches F1 to be sharp.
+
+    Real and synthesized instances are judged as one batch. Normalised apart, both would
+    have the same mean and variance in every channel; with few instances a step D2 then
+    learned far too slowly, and was fooled by images that anyone can tell.
     """
 
     discriminator_1: nn.Module
     discriminator_2: nn.Module
 
     def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        real_1, fake_1 = _untracked(
+        real_1, fake_1 = self._judge(
             self.discriminator_1, domain_1(batch), outputs["cross_1"], train=train
         )
-        real_2, fake_2 = _untracked(
+        real_2, fake_2 = self._judge(
             self.discriminator_2, batch.images, outputs["cross_2"].images, train=train
         )
         return {
@@ -125,6 +129,17 @@ class DiscriminatorSide(nn.Module):
             "real_2": real_2,
             "fake_2": fake_2,
         }
+
+    @staticmethod
+    def _judge(
+        discriminator: nn.Module, real: jax.Array, fake: jax.Array, *, train: bool
+    ) -> tuple[losses.Features, losses.Features]:
+        features = discriminator(jnp.concatenate([real, fake]), train=train)
+        count = len(real)
+        return (
+            jax.tree.map(lambda layer: layer[:count], features),
+            jax.tree.map(lambda layer: layer[count:], features),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
