@@ -96,7 +96,6 @@ def edit_volume(
     else:
         edited = apply(recipe, original, spacing=spacing, donors=material)
     about = {
-        "mask": mask.source,
         "text": str(recipe),
         "millilitres": _sizes(original, edited, spacing),
     }
