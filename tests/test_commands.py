@@ -1,0 +1,75 @@
+"""The commands around a trained run, as a user types them."""
+
+import os
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+
+def launch(script, *arguments):
+    return subprocess.run(
+        [sys.executable, f"launch/{script}.py", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def mask(dataset, tmp_path_factory):
+    """A test subject's lesion, in the space of the dataset."""
+    labels = np.stack([item["labels"] for item in dataset.split("test")])
+    path = tmp_path_factory.mktemp("masks") / "mask.nii.gz"
+    image = nib.Nifti1Image(np.transpose(labels, (2, 1, 0)), dataset.grid.affine)
+    nib.save(image, path)
+    return path
+
+
+@pytest.mark.slow
+def test_evaluate(trained):
+    done = launch("evaluate", f"--workdir={trained}", "--split=val")
+    assert done.returncode == 0, done.stderr
+    assert "CG-SAMR on the val split" in done.stdout
+    assert "simulated" in done.stdout and "anatomy prior: atlas" in done.stdout
+
+
+@pytest.mark.slow
+def test_synthesize_with_an_edit(trained, mask, tmp_path):
+    output = tmp_path / "out"
+    arguments = [f"--workdir={trained}", f"--mask={mask}", f"--output={output}"]
+    done = launch("synthesize", *arguments, "--edit=scale:tumor=1.5")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in output.iterdir()}
+    assert names == {
+        "T1w.nii.gz",
+        "T1w_confidence.nii.gz",
+        "APTw.nii.gz",
+        "APTw_confidence.nii.gz",
+        "contact_sheet.png",
+        "edit.json",
+    }
+    assert str(mask) not in (output / "edit.json").read_text()
+    again = launch("synthesize", *arguments)
+    assert again.returncode == 1 and "exists already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"mask": "none.nii.gz"}, "none.nii.gz: no such file"),
+        ({"workdir": "."}, "no config.json, expected a work directory"),
+        ({"labels": "brats1999"}, "label preset 'brats1999' is unknown"),
+        ({"edit": "shrink:tumor=2"}, "shrink"),
+        ({"atlas": "nowhere"}, "nowhere/T1w.nii.gz: no such file"),
+    ],
+)
+def test_synthesize_refuses_in_one_line(trained, mask, tmp_path, change, message):
+    flags = {"workdir": trained, "mask": mask, "output": tmp_path / "out", **change}
+    done = launch("synthesize", *[f"--{name}={value}" for name, value in flags.items()])
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 1 and len(errors) == 1 and message in errors[0]
+    assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()

@@ -1,0 +1,56 @@
+"""Initial values: the tree of Flax's init, the distribution of the paper."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from samr_jax.models.initialise import draw_variables
+from samr_jax.models.unet import UNet
+
+
+def test_same_tree_as_init():
+    network, x = UNet(features=2, depth=1), jnp.zeros((1, 4, 4, 2))
+    key = jax.random.key(0)
+    drawn = draw_variables(network, key, x, train=True)
+    expected = jax.eval_shape(lambda: network.init(key, x, train=True))
+    assert jax.tree.structure(drawn) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(drawn), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+
+
+def test_distribution():
+    network, x = UNet(features=32, depth=2), jnp.zeros((1, 8, 8, 5))
+    drawn = draw_variables(network, jax.random.key(1), x, train=True)
+    leaves = jax.tree_util.tree_flatten_with_path(drawn)[0]
+    by_name = {}
+    for path, leaf in leaves:
+        by_name.setdefault(path[-1].key, []).append(leaf.ravel())
+    values = {name: np.concatenate(parts) for name, parts in by_name.items()}
+    assert values["kernel"].std() == pytest.approx(0.02, rel=0.02)
+    assert values["kernel"].mean() == pytest.approx(0, abs=1e-3)
+    assert values["scale"].mean() == pytest.approx(1, abs=5e-3)
+    assert values["scale"].std() == pytest.approx(0.02, rel=0.2)
+    for name, value in (("bias", 0), ("mean", 0), ("var", 1)):
+        assert np.all(values[name] == value)
+
+
+def test_seeds():
+    network, x = UNet(features=2, depth=1), jnp.zeros((1, 4, 4, 2))
+    first, again, other = (
+        jax.tree.leaves(draw_variables(network, jax.random.key(seed), x, train=True))
+        for seed in (0, 0, 1)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_unknown_parameters_are_refused():
+    class Odd(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return x * self.param("gain", nn.initializers.ones, ())
+
+    with pytest.raises(ValueError, match="gain"):
+        draw_variables(Odd(), jax.random.key(0), jnp.zeros(1))
