@@ -1,22 +1,29 @@
 """Turns a folder of scans into a dataset to train on.
 
-python launch/prepare.py --input=BraTS2021 --output=datasets/brats
+    python launch/prepare.py --input=BraTS2021 --output=datasets/brats
+
+What is recognised, and which steps the scans need, is printed. Run again after a crash,
+it goes on. Subjects that failed are listed; the quality page is OUTPUT/qc/index.html.
 """
 
 from absl import flags
 
 from samr_jax.launching import run
-from samr_jax.prepare.pipeline import prepare
 
-_INPUT = flags.DEFINE_string("input", None, "Folder with the subjects.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The dataset, new.", required=True)
-_LAYOUT = flags.DEFINE_string("layout", "auto", "How the files are named.")
+_INPUT = flags.DEFINE_string("input", None, "Folder with the subjects, or a manifest.")
+_OUTPUT = flags.DEFINE_string("output", None, "The dataset, a new directory.")
+_LAYOUT = flags.DEFINE_string(
+    "layout",
+    "auto",
+    "auto, brats2021, brats2023, bids, ucsf-pdgm, upenn-gbm or manifest.",
+)
 _LABELS = flags.DEFINE_string(
     "labels", "auto", "Label preset, or a map such as 1:cavity,2:edema,4:tumor."
 )
 _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Sequences to use; by default those that every subject has."
 )
+_APTW_SUFFIX = flags.DEFINE_string("aptw_suffix", "APTw", "BIDS suffix of APTw.")
 _SIZE = flags.DEFINE_integer("size", 256, "Rows and columns of a slice.", 8)
 _SPACING = flags.DEFINE_float(
     "spacing", None, "Millimetres between rows and columns; by default the scans' own."
@@ -29,13 +36,36 @@ _SLICES = flags.DEFINE_integer(
 )
 _SPLIT = flags.DEFINE_list("split", ["0.72", "0.10", "0.18"], "Train, val, test.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the split.")
+
+_CHOICES = ["auto", "on", "off"]
+_STEPS = {
+    name: flags.DEFINE_enum(name, "auto", _CHOICES, text)
+    for name, text in {
+        "register": "Rigid registration of a subject's sequences with one another.",
+        "align": "Rigid alignment of all subjects with the template.",
+        "strip": "Skull stripping.",
+        "bias": "N4 bias correction.",
+        "tissue": "WM, GM and CSF maps.",
+        "standardise": "Nyúl's intensity standardisation.",
+    }.items()
+}
+_ATLAS = flags.DEFINE_enum(
+    "atlas", "auto", ["auto", "template", "mean"], "How the atlas is made."
+)
 _KEEP_NAMES = flags.DEFINE_bool(
     "keep_names", False, "Keep the source's identifiers in place of pseudonyms."
 )
 _WORKERS = flags.DEFINE_integer("workers", -1, "Processes; -1 is one a core.")
+_SCHEDULER = flags.DEFINE_string(
+    "scheduler", None, "Address of a Dask scheduler that runs the subjects instead."
+)
+flags.mark_flags_as_required(["input", "output"])
 
 
 def main() -> None:
+    from samr_jax.prepare.pipeline import prepare
+    from samr_jax.prepare.steps import Steps
+
     prepare(
         _INPUT.value,
         _OUTPUT.value,
@@ -46,10 +76,14 @@ def main() -> None:
         spacing=_SPACING.value,
         slice_spacing=_SLICE_SPACING.value,
         slices=_SLICES.value,
-        split=tuple(map(float, _SPLIT.value)),
+        split=_SPLIT.value,
         seed=_SEED.value,
+        steps=Steps(**{name: flag.value for name, flag in _STEPS.items()}),
+        atlas=_ATLAS.value,
+        aptw_suffix=_APTW_SUFFIX.value,
         keep_names=_KEEP_NAMES.value,
         workers=_WORKERS.value,
+        scheduler=_SCHEDULER.value,
     )
 
 

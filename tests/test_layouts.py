@@ -5,7 +5,8 @@ import pytest
 from samr_jax.errors import InputError
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.annotation import label_mapping
-from samr_jax.prepare.layouts import LABELS_ROLE, find_subjects
+from samr_jax.prepare.layouts import find_subjects
+from samr_jax.prepare.raw import BRAIN_ROLE, LABELS_ROLE
 
 BRATS = {"T1w", "Gd-T1w", "T2w", "FLAIR", LABELS_ROLE}
 
@@ -29,7 +30,7 @@ def test_brats2021_is_recognised(tmp_path):
     for name in ("BraTS2021_00002", "BraTS2021_00000"):
         _brats2021(tmp_path, name)
     found = find_subjects(tmp_path)
-    assert (found.layout, found.preset) == ("brats2021", "brats2021")
+    assert (found.layout, found.labels) == ("brats2021", "brats2021")
     assert [s.name for s in found.subjects] == ["BraTS2021_00000", "BraTS2021_00002"]
     assert all(set(s.files) == BRATS for s in found.subjects)
     assert found.subjects[0].file("Gd-T1w").name == "BraTS2021_00000_t1ce.nii.gz"
@@ -78,7 +79,7 @@ def test_two_folders_with_the_same_subject_are_refused(tmp_path):
 
 def test_nothing_recognisable_is_said(tmp_path):
     _touch(tmp_path, "scan1.nii.gz", "readme.txt")
-    with pytest.raises(InputError, match="no subjects of layout"):
+    with pytest.raises(InputError, match="no subjects of a known layout"):
         find_subjects(tmp_path)
 
 
@@ -98,3 +99,107 @@ def test_label_maps():
         label_mapping("1:nothing", auto="brats2021")
     with pytest.raises(InputError, match="preset 'brats' is unknown"):
         label_mapping("brats", auto="brats2021")
+
+
+def test_ucsf_prefers_what_it_corrected_and_knows_follow_ups(tmp_path):
+    for name in ("UCSF-PDGM-0004", "UCSF-PDGM-0409_FU001d"):
+        suffixes = ("T1", "T1_bias", "T1c_bias", "T2", "FLAIR", "tumor_segmentation")
+        _touch(tmp_path, *(f"{name}_nifti/{name}_{s}.nii.gz" for s in suffixes))
+        _touch(tmp_path, f"{name}_nifti/{name}_ADC.nii.gz")
+    found = find_subjects(tmp_path)
+    assert found.layout == "ucsf-pdgm" and not found.common_space
+    first, second = found.subjects
+    assert first.file("T1w").name == "UCSF-PDGM-0004_T1_bias.nii.gz"
+    assert first.file("T2w").name == "UCSF-PDGM-0004_T2.nii.gz"
+    assert set(first.files) == BRATS
+    assert second.patient == "UCSF-PDGM-0409"
+
+
+def test_upenn_joins_its_folders_and_prefers_the_corrected_labels(tmp_path):
+    for visit in ("11", "21"):
+        name = f"UPENN-GBM-00001_{visit}"
+        scans = ("T1", "T1GD", "T2", "FLAIR")
+        _touch(tmp_path, *(f"structural/{name}/{name}_{s}.nii.gz" for s in scans))
+        _touch(tmp_path, f"automated/{name}_automated_approx_segm.nii.gz")
+    _touch(tmp_path, "segm/UPENN-GBM-00001_11_segm.nii.gz")
+    found = find_subjects(tmp_path)
+    assert found.layout == "upenn-gbm"
+    assert all(set(s.files) == BRATS for s in found.subjects)
+    assert {s.patient for s in found.subjects} == {"UPENN-GBM-00001"}
+    assert found.subjects[0].file(LABELS_ROLE).parent.name == "segm"
+    assert found.subjects[1].file(LABELS_ROLE).parent.name == "automated"
+
+
+def _bids(root, table):
+    for session in ("01", "02"):
+        base, name = f"sub-a1/ses-{session}/anat", f"sub-a1_ses-{session}"
+        _touch(
+            root,
+            f"{base}/{name}_T1w.nii.gz",
+            f"{base}/{name}_ce-gadolinium_T1w.nii.gz",
+            f"{base}/{name}_FLAIR.nii.gz",
+            f"{base}/{name}_cest.nii.gz",
+            f"{base}/{name}_cestref.nii.gz",
+            f"derivatives/lesions/{base}/{name}_dseg.nii.gz",
+            f"derivatives/lesions/{base}/{name}_desc-brain_mask.nii.gz",
+            f"derivatives/fmriprep/{base}/{name}_label-WM_probseg.nii.gz",
+        )
+    (root / "derivatives/lesions/dseg.tsv").write_text(table)
+
+
+def test_bids(tmp_path):
+    table = (
+        "index\tname\n0\tBackground\n1\tNon-enhancing tumor core\n2\tPeritumoral "
+        "edema\n3\tEnhancing tumor\n4\tResection cavity\n"
+    )
+    _bids(tmp_path, table)
+    found = find_subjects(tmp_path, aptw_suffix="cest")
+    assert found.layout == "bids"
+    assert found.labels == {0: 0, 1: CAVITY, 2: EDEMA, 3: TUMOR, 4: CAVITY}
+    assert [s.name for s in found.subjects] == ["sub-a1_ses-01", "sub-a1_ses-02"]
+    assert {s.patient for s in found.subjects} == {"sub-a1"}
+    roles = {"T1w", "Gd-T1w", "FLAIR", "APTw", "APTw-reference", LABELS_ROLE}
+    assert set(found.subjects[0].files) == {*roles, BRAIN_ROLE, "WM"}
+    with pytest.raises(InputError, match=r"T2w is missing, .*sub-a1_ses-01_T2w.nii.gz"):
+        found.subjects[0].file("T2w")
+
+
+def test_bids_with_two_candidates_or_an_unknown_label_is_refused(tmp_path):
+    _bids(tmp_path, "index\tname\n1\tTumor\n")
+    _touch(tmp_path, "sub-a1/ses-01/anat/sub-a1_ses-01_run-2_T1w.nii.gz")
+    with pytest.raises(InputError, match=r"second file for T1w .* manifest can say"):
+        find_subjects(tmp_path)
+    (tmp_path / "sub-a1/ses-01/anat/sub-a1_ses-01_run-2_T1w.nii.gz").unlink()
+    (tmp_path / "derivatives/lesions/dseg.tsv").write_text("index\tname\n1\tmystery\n")
+    with pytest.raises(InputError, match="label name 'mystery' is not understood"):
+        find_subjects(tmp_path)
+
+
+def test_manifest(tmp_path):
+    _touch(tmp_path, "x/one.nii", "x/seg.nii")
+    path = tmp_path / "manifest.csv"
+    path.write_text(
+        "subject,patient,T1w,ADC,labels\nb,p,x/one.nii,,x/seg.nii\na,p,x/one.nii,,\n"
+    )
+    found = find_subjects(tmp_path)
+    assert found.layout == "manifest"
+    assert [(s.name, s.patient) for s in found.subjects] == [("a", "p"), ("b", "p")]
+    assert found.subjects[1].file("T1w") == tmp_path / "x/one.nii"
+    with pytest.raises(InputError, match=r"a: labels is missing, .*line 3, column"):
+        found.subjects[0].file(LABELS_ROLE)
+    assert find_subjects(path).subjects == found.subjects
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("subject,T1w\na,b\n", "no column 'labels'"),
+        ("subject,labels\na,b\na,c\n", "line 3: subject 'a' occurs twice"),
+        ("subject,labels\n,b\n", "line 2: subject is empty"),
+        ("subject,labels\n", "no subjects of layout manifest"),
+    ],
+)
+def test_bad_manifest_is_refused(tmp_path, text, words):
+    (tmp_path / "manifest.csv").write_text(text)
+    with pytest.raises(InputError, match=words):
+        find_subjects(tmp_path)

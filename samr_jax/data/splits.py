@@ -44,7 +44,10 @@ def split_subjects(
 
 def _counts(total: int, fractions: tuple[float, float, float]) -> tuple[int, ...]:
     """Patients a split by largest remainder; train and test hold one at the least."""
-    shares = np.asarray(fractions, float)
+    try:
+        shares = np.asarray(fractions, float)
+    except ValueError:
+        shares = np.zeros(0)
     if shares.shape != (3,) or not (shares >= 0).all() or shares[0] <= 0:
         raise InputError(
             f"split {tuple(fractions)}, expected three shares (train, val, test), none "

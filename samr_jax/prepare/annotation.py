@@ -8,18 +8,20 @@ from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, LABELS, preset
 
 
-def label_mapping(labels: str | Mapping[int, int], *, auto: str) -> Mapping[int, int]:
+def label_mapping(
+    labels: str | Mapping[int, int], *, auto: str | Mapping[int, int]
+) -> Mapping[int, int]:
     """The map from source values to our codes.
 
     Args:
       labels: ``auto``, a preset's name, a custom map such as
         ``"1:cavity,2:edema,4:tumor"``, or the mapping itself. 0 may be left out.
-      auto: the preset that ``auto`` stands for.
+      auto: what ``auto`` stands for: a preset or a mapping.
     """
+    if isinstance(labels, str) and labels == "auto":
+        labels = auto
     if isinstance(labels, Mapping):
         return {0: BACKGROUND, **labels}
-    if labels == "auto":
-        return preset(auto)
     return _parse(labels) if ":" in labels else preset(labels)
 
 

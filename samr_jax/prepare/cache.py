@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,21 +13,29 @@ import numpy as np
 
 from samr_jax.data.subject import Subject
 from samr_jax.files import replacing
+from samr_jax.prepare.subjects import Prepared
+
+VERSION = 1
+"""Raised when the same settings come to give another result."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A subject in a file, with what is needed to plan the dataset from it.
+    """A prepared subject in a file, with what is needed to plan the dataset from it.
 
     Attributes:
       name: the subject's name.
+      patient: who it is.
       path: the file.
       profile: brain voxels of each slice ``(Z,)``.
+      record: what each step did.
     """
 
     name: str
+    patient: str
     path: Path
     profile: np.ndarray
+    record: Mapping
 
     def load(self) -> Subject:
         """The subject itself."""
@@ -35,8 +44,20 @@ class Stored:
             images = np.zeros((*labels.shape, arrays["values"].shape[-1]), np.float32)
             images[labels > 0] = arrays["values"]
             tissue = arrays.get("tissue")
-            patient = str(arrays["patient"])
-        return Subject(self.name, images, labels, tissue, patient)
+        if tissue is not None:
+            tissue = tissue.astype(np.float32) / 255
+        return Subject(self.name, images, labels, tissue, self.patient)
+
+    def working(self) -> np.ndarray:
+        """The images on the working grid, ``(Z, H, W, S)`` float32."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return arrays["working"].astype(np.float32) * arrays["peaks"]
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """The pictures of its stages."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            names = [n for n in arrays.files if n.startswith("picture ")]
+            return {name.removeprefix("picture "): arrays[name] for name in names}
 
 
 def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:
@@ -46,31 +67,43 @@ def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:
         for role, path in sorted(files.items())
         if path.exists()
     }
-    text = json.dumps([stamps, settings], sort_keys=True, default=str)
+    text = json.dumps([VERSION, stamps, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def store(subject: Subject, path: Path) -> Stored:
-    """Writes the subject's brain voxels to `path`, all of it or nothing."""
+def store(prepared: Prepared, path: Path) -> Stored:
+    """Writes a subject to `path`, all of it or nothing."""
+    subject = prepared.subject
     arrays = {
         "labels": subject.labels,
         "values": subject.images[subject.labels > 0],
-        "patient": np.array(subject.patient or subject.name),
+        "profile": prepared.profile,
+        "record": np.array(json.dumps(prepared.record)),
+        **{f"picture {name}": view for name, view in prepared.pictures.items()},
     }
     if subject.tissue is not None:
-        arrays["tissue"] = subject.tissue
+        arrays["tissue"] = np.round(subject.tissue * 255).astype(np.uint8)
+    if prepared.working is not None:
+        peaks = np.maximum(np.abs(prepared.working).max(axis=(0, 1, 2)), 1e-6)
+        # Three digits are more than any scanner gives.
+        arrays["working"] = (prepared.working / peaks).astype(np.float16)
+        arrays["peaks"] = peaks.astype(np.float32)
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    return Stored(subject.name, path, _profile(subject.labels))
+    return Stored(
+        subject.name,
+        subject.patient or subject.name,
+        path,
+        prepared.profile,
+        prepared.record,
+    )
 
 
-def find_stored(name: str, path: Path) -> Stored | None:
-    """The subject that an earlier run left at `path`, if there is one."""
-    if not path.exists():
+def find_stored(name: str, patient: str, path: Path) -> Stored | None:
+    """The subject that an earlier run left at `path`, if it is there and whole."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            record = json.loads(str(arrays["record"]))
+            return Stored(name, patient, path, arrays["profile"], record)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return Stored(name, path, _profile(arrays["labels"]))
-
-
-def _profile(labels: np.ndarray) -> np.ndarray:
-    return np.count_nonzero(labels, axis=(1, 2))

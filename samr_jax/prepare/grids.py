@@ -88,3 +88,17 @@ def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
     """Outer corners of a volume in millimetres, ``(8, 3)``."""
     indices = np.array(list(np.ndindex(2, 2, 2))) * np.array(shape) - 0.5
     return indices @ affine[:3, :3].T + affine[:3, 3]
+
+
+def isotropic_over(
+    shape: tuple[int, int, int], affine: np.ndarray, spacing: float
+) -> Grid:
+    """Grid of cubic voxels over a volume that all subjects share."""
+    corners = _corners(shape, affine)
+    columns, rows, slices = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int)
+    return Grid.centred(
+        (int(rows), int(columns)),
+        int(slices),
+        spacing=(spacing,) * 3,
+        centre=tuple(corners.mean(axis=0)),
+    )

@@ -45,6 +45,56 @@ def resample(
     return np.transpose(out, (2, 1, 0))
 
 
+def resample_like(
+    data: np.ndarray,
+    affine: np.ndarray,
+    shape: tuple[int, int, int],
+    to_affine: np.ndarray,
+    *,
+    transform: np.ndarray | None = None,
+) -> np.ndarray:
+    """Samples a volume where another scan has its voxels; see `resample`.
+
+    Args:
+      data: ``(X, Y, Z)``.
+      affine: its voxel indices to RAS+ millimetres.
+      shape: of the other scan.
+      to_affine: of the other scan.
+      transform: 4 x 4, from the other scan's millimetres to the volume's.
+
+    Returns:
+      Array of `shape`, float32.
+    """
+    x, y, z = shape
+    on_grid = resample(data, affine, Grid((y, x), z, to_affine), transform=transform)
+    return np.transpose(on_grid, (2, 1, 0))
+
+
+def sample(data: np.ndarray, affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Linear interpolation at points ``(N, 3)`` in millimetres; 0 outside."""
+    to_voxel = np.linalg.inv(affine)
+    voxels = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+    return ndimage.map_coordinates(data, voxels.T, order=1, output=np.float32)
+
+
+def coarsened(
+    data: np.ndarray, affine: np.ndarray, spacing: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Averages whole blocks of voxels up to about `spacing` millimetres a side.
+
+    Returns:
+      The smaller volume and its affine; voxels that fill no block are cut off.
+    """
+    own = np.linalg.norm(affine[:3, :3], axis=0)
+    steps = np.clip(np.round(spacing / own).astype(int), 1, data.shape)
+    shape = np.array(data.shape) // steps
+    cut = np.asarray(data, np.float32)[tuple(map(slice, shape * steps))]
+    blocks = cut.reshape(np.stack([shape, steps], axis=1).ravel())
+    larger = np.diag([*steps, 1.0])
+    larger[:3, 3] = (steps - 1) / 2
+    return blocks.mean(axis=(1, 3, 5)), affine @ larger
+
+
 def _sample(
     data: np.ndarray, to_voxel: np.ndarray, first: np.ndarray, shape: np.ndarray
 ) -> np.ndarray:

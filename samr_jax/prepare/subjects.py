@@ -1,79 +1,189 @@
-"""One subject: its files read, checked and brought onto the common grid."""
+"""One subject through all steps that need no other subject."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from samr_jax.data.nifti import Volume, check_same_grid, read_labels, read_volume
+from samr_jax.data.nifti import Volume
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.errors import InputError
-from samr_jax.labels import is_percent, mark_normal_brain, remap
-from samr_jax.prepare.layouts import LABELS_ROLE, RawSubject
+from samr_jax.labels import (
+    BACKGROUND,
+    LESION_LABELS,
+    is_percent,
+    mark_normal_brain,
+)
+from samr_jax.prepare.bias import bias_field, field_variation
+from samr_jax.prepare.pictures import stage_pictures
+from samr_jax.prepare.placement import Placement, place_subject
+from samr_jax.prepare.raw import RawSubject
 from samr_jax.prepare.resample import resample, resample_inside, resample_labels
+from samr_jax.prepare.scans import Scans, read_scans
+from samr_jax.prepare.steps import Plan
+from samr_jax.prepare.tissue import tissue_maps
 
-MAX_BRAIN_SHARE = 0.6
-"""More non-zero voxels than this are a head with its surroundings, not a brain."""
+MIN_FIELD = 0.03
+"""N4 finds up to 0.025 where there is no bias; a coil's is 0.05 to 0.15."""
 
-
-def read_subject(
-    raw: RawSubject, sequences: Sequence[str]
-) -> tuple[dict[str, Volume], Volume]:
-    """Reads a subject's scans and annotation, which must share one grid."""
-    images = {name: read_volume(raw.file(name)) for name in sequences}
-    labels = read_labels(raw.file(LABELS_ROLE))
-    check_same_grid({**images, LABELS_ROLE: labels})
-    return images, labels
+MIN_COVERAGE = 0.8
+"""Share of a slice's brain that every sequence must have seen."""
 
 
-def brain_of(images: Mapping[str, Volume]) -> np.ndarray:
-    """Brain of a skull-stripped subject: where an anatomic image is not zero."""
-    anatomic = [v for name, v in images.items() if not is_percent(name)]
-    brain = np.any([volume.data != 0 for volume in anatomic or images.values()], axis=0)
-    if brain.mean() > MAX_BRAIN_SHARE:
-        raise InputError(
-            f"{next(iter(images.values())).source}: {100 * brain.mean():.0f} % of the "
-            "voxels are not zero, expected a skull-stripped brain"
-        )
-    return brain
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A subject on the dataset's grid, and how it came there.
+
+    Attributes:
+      subject: the arrays.
+      profile: brain voxels of each slice ``(Z,)``; 0 where a sequence does not reach.
+      working: ``(Z, H, W, S)`` images on the plan's working grid, or None.
+      record: JSON-ready: what each step did, and the transforms.
+      pictures: stage -> ``(S, H, W)`` uint8 of one slice, for the quality page.
+    """
+
+    subject: Subject
+    profile: np.ndarray
+    working: np.ndarray | None
+    record: dict
+    pictures: Mapping[str, np.ndarray]
 
 
 def prepare_subject(
-    raw: RawSubject,
-    *,
-    name: str,
-    patient: str,
-    sequences: Sequence[str],
-    mapping: Mapping[int, int],
-    grid: Grid,
-) -> Subject:
-    """Brings a co-registered, skull-stripped subject onto the grid.
+    raw: RawSubject, plan: Plan, *, name: str, patient: str
+) -> Prepared:
+    """Takes one subject from its files to the dataset's grid.
 
     Args:
       raw: its files.
+      plan: what to do, common to all subjects.
       name: what it is called from here on.
       patient: who it is.
-      sequences: what to read, the order of the channels.
-      mapping: values of the annotation -> our codes.
-      grid: the dataset's grid.
     """
-    images, annotation = read_subject(raw, sequences)
-    labels = remap(annotation.data, mapping, source=annotation.source)
-    # A resected or necrotic part may be zero in all images and still belongs inside.
-    brain = brain_of(images) | (labels > 0)
-    labels = mark_normal_brain(labels, brain)
-    affine = annotation.affine
-    on_grid = resample_labels(labels, affine, grid)
-    share = resample(brain, affine, grid)
-    channels = [
-        resample_inside(images[name].data, brain, share, affine, grid)
-        for name in sequences
-    ]
-    inside = (on_grid > 0)[..., None]
-    return Subject(
-        name=name,
-        images=np.stack(channels, axis=-1) * inside,
-        labels=on_grid,
-        patient=patient,
+    steps = plan.steps
+    one_grid = raw.registered and steps.register == "auto"
+    scans = read_scans(raw, plan.sequences, plan.mapping, one_grid=one_grid)
+    placed = place_subject(
+        scans, register=steps.register, strip=steps.strip, align=plan.align
     )
+    corrected, variation = _correct(scans, placed, steps.bias)
+    images, labels, seen = _on_grid(corrected, placed, plan.grid)
+    working, tissue = _working(corrected, placed, plan)
+    subject = Subject(name, images, labels, tissue, patient)
+    record = {
+        "registered": list(placed.registered),
+        "aligned": plan.align,
+        "stripped": placed.stripped,
+        "bias": variation,
+        "brain_ml": round(_millilitres(labels, plan.grid), 1),
+        "scans": {
+            key: {
+                "shape": list(volume.data.shape),
+                "affine": volume.affine.round(6).tolist(),
+                "from_dataset": placed.to_scan[key].round(6).tolist(),
+            }
+            for key, volume in scans.images.items()
+        },
+        "sha256": {role: _digest(path) for role, path in sorted(raw.files.items())},
+    }
+    pictures = stage_pictures(scans, placed, subject, plan.grid)
+    return Prepared(subject, _profile(labels, seen), working, record, pictures)
+
+
+def _correct(
+    scans: Scans, placed: Placement, step: str
+) -> tuple[Scans, dict[str, float]]:
+    """Divides scans by their bias field; returns each field's variation, if applied."""
+    images, variation = dict(scans.images), {}
+    for key, volume in scans.images.items():
+        if step == "off" or is_percent(key):
+            continue
+        healthy = placed.masks[key]
+        if key == scans.labels_on:
+            healthy = healthy & ~np.isin(scans.labels, LESION_LABELS)
+        field = bias_field(volume.data, healthy, volume.affine)
+        found = field_variation(field, healthy)
+        if step == "on" or found > MIN_FIELD:
+            images[key] = Volume(volume.data / field, volume.affine, volume.source)
+            variation[key] = round(found, 4)
+    return dataclasses.replace(scans, images=images), variation
+
+
+def _on_grid(
+    scans: Scans, placed: Placement, grid: Grid
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images ``(Z, H, W, S)``, labels, and where every sequence was seen."""
+    home = scans.images[scans.labels_on]
+    marked = mark_normal_brain(scans.labels, placed.masks[scans.labels_on])
+    labels = resample_labels(
+        marked, home.affine, grid, transform=placed.to_scan[scans.labels_on]
+    )
+    channels, shares, seen = [], {}, labels != BACKGROUND
+    for key, volume in scans.images.items():
+        mask, where = placed.masks[key], placed.to_scan[key]
+        # Scans that lie together share their mask, and its resampling.
+        if id(mask) not in shares:
+            shares[id(mask)] = resample(mask, volume.affine, grid, transform=where)
+        share = shares[id(mask)]
+        channels.append(
+            resample_inside(
+                volume.data, mask, share, volume.affine, grid, transform=where
+            )
+        )
+        seen = seen & (share >= 0.5)
+    inside = (labels != BACKGROUND)[..., None]
+    return np.stack(channels, axis=-1) * inside, labels, seen
+
+
+def _working(
+    scans: Scans, placed: Placement, plan: Plan
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Images on the working grid, and tissue maps ``(Z, H, W, 3)`` on the dataset's."""
+    if scans.tissue is not None and plan.steps.tissue != "off":
+        anchor = scans.images[scans.anchor]
+        tissue = _maps_on_grid(scans.tissue, anchor.affine, placed.space, plan.grid)
+    else:
+        tissue = None
+    if plan.working is None:
+        return None, tissue
+    images, labels, _ = _on_grid(scans, placed, plan.working)
+    if tissue is None and plan.steps.tissue != "off":
+        wanted = dict.fromkeys((scans.anchor, "T2w"))
+        chosen = [list(scans.images).index(k) for k in wanted if k in scans.images]
+        maps = tissue_maps(
+            images[..., chosen],
+            labels != BACKGROUND,
+            np.isin(labels, LESION_LABELS),
+            plan.working,
+        )
+        voxels = np.transpose(maps, (2, 1, 0, 3))
+        tissue = _maps_on_grid(voxels, plan.working.affine, np.eye(4), plan.grid)
+    return images, tissue
+
+
+def _maps_on_grid(
+    maps: np.ndarray, affine: np.ndarray, transform: np.ndarray, grid: Grid
+) -> np.ndarray:
+    channels = [
+        resample(maps[..., i], affine, grid, transform=transform)
+        for i in range(maps.shape[-1])
+    ]
+    return np.clip(np.stack(channels, axis=-1), 0, 1)
+
+
+def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    brain = np.count_nonzero(labels, axis=(1, 2))
+    held = np.count_nonzero(seen, axis=(1, 2))
+    return np.where(held >= MIN_COVERAGE * brain, brain, 0)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _millilitres(labels: np.ndarray, grid: Grid) -> float:
+    return float(np.count_nonzero(labels) * np.prod(grid.spacing) / 1000)

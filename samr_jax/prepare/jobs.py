@@ -1,0 +1,79 @@
+"""The preparation of one subject as a job: cached, and failing alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from samr_jax.errors import InputError
+from samr_jax.files import write_text
+from samr_jax.prepare.cache import Stored, cache_key, find_stored, store
+from samr_jax.prepare.raw import RawSubject
+from samr_jax.prepare.steps import Plan
+from samr_jax.prepare.subjects import prepare_subject
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that a worker process needs to prepare one subject.
+
+    Attributes:
+      raw: its files.
+      name: what it is called in the dataset.
+      patient: who it is, in the dataset.
+      plan: common to all subjects.
+      folder: where results wait.
+    """
+
+    raw: RawSubject
+    name: str
+    patient: str
+    plan: Plan
+    folder: Path
+
+    def run(self) -> Stored | str:
+        """The stored subject, or in one line why there is none."""
+        path = self.folder / f"{cache_key(self.raw.files, self.plan.describe())}.npz"
+        kept = find_stored(self.name, self.patient, path)
+        if kept is not None:
+            return kept
+        try:
+            prepared = prepare_subject(
+                self.raw, self.plan, name=self.name, patient=self.patient
+            )
+            return store(prepared, path)
+        except InputError as error:
+            return f"{self.raw.name}: {error}"
+        except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+            # A library gave up on this subject; the others are not concerned.
+            reason = str(error).strip().splitlines() or [""]
+            return f"{self.raw.name}: {type(error).__name__}: {reason[0]}"
+
+
+def make_jobs(
+    subjects: Sequence[RawSubject], plan: Plan, work: Path, *, keep_names: bool
+) -> list[Job]:
+    """One job a subject, and in `work` the key to the pseudonyms."""
+    names = aliases(subjects, keep_names=keep_names)
+    jobs = [Job(raw, *names[raw.name], plan, work / "subjects") for raw in subjects]
+    lines = ["name,source", *(f"{job.name},{job.raw.name}" for job in jobs)]
+    write_text(work / "names.csv", "\n".join(lines) + "\n")
+    return jobs
+
+
+def aliases(
+    subjects: Sequence[RawSubject], *, keep_names: bool
+) -> Mapping[str, tuple[str, str]]:
+    """Source name -> (name, patient) in the dataset: running numbers, unless asked."""
+    if keep_names:
+        return {raw.name: (raw.name, raw.patient) for raw in subjects}
+    patients = sorted({raw.patient for raw in subjects})
+    number = {patient: f"sub-{i:04d}" for i, patient in enumerate(patients, start=1)}
+    visits: dict[str, int] = {}
+    named = {}
+    for raw in subjects:
+        visit = visits[raw.patient] = visits.get(raw.patient, 0) + 1
+        patient = number[raw.patient]
+        named[raw.name] = (f"{patient}_ses-{visit:02d}", patient)
+    return named

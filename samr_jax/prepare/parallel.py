@@ -1,0 +1,70 @@
+"""Subjects in parallel: the local cores, or a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import joblib
+from tqdm import tqdm
+
+from samr_jax.errors import InputError
+
+
+def run_all(
+    calls: Sequence[Callable[[], Any]],
+    *,
+    label: str,
+    workers: int = -1,
+    scheduler: str | None = None,
+) -> list[Any]:
+    """Runs picklable calls in parallel, with a progress bar.
+
+    Args:
+      calls: independent of one another.
+      label: what the bar says.
+      workers: processes on this machine, -1 for one a core.
+      scheduler: address of a Dask scheduler whose workers see the same files; calls of
+        a worker that dies are run by another.
+
+    Returns:
+      The results, in order.
+    """
+    with _backend(scheduler), tqdm(total=len(calls), desc=label, unit="") as bar:
+        parallel = _Counting(bar, n_jobs=workers if scheduler is None else -1)
+        return list(parallel(joblib.delayed(call)() for call in calls))
+
+
+class _Counting(joblib.Parallel):
+    """Tells a bar of each call that is done; joblib has the hook but no option."""
+
+    def __init__(self, bar: tqdm, **options):
+        super().__init__(batch_size=1, **options)
+        self._bar = bar
+
+    def print_progress(self) -> None:
+        self._bar.n = self.n_completed_tasks
+        self._bar.refresh()
+
+
+@contextlib.contextmanager
+def _backend(scheduler: str | None) -> Iterator[None]:
+    if scheduler is None:
+        yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise InputError(
+            "Dask is not installed, expected it for a scheduler: "
+            "pip install 'samr-jax[dask]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"scheduler {scheduler}: no answer ({error}), expected a Dask scheduler"
+        ) from error
+    with client, joblib.parallel_config(backend="dask"):
+        yield

@@ -1,0 +1,55 @@
+"""Pictures of one subject's slice after each step, for the quality page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samr_jax.data.subject import Grid, Subject
+from samr_jax.labels import LESION_LABELS
+from samr_jax.prepare.grids import crop_slices
+from samr_jax.prepare.placement import Placement
+from samr_jax.prepare.resample import resample
+from samr_jax.prepare.scans import Scans
+
+STAGES = ("as it came", "registered", "stripped and corrected")
+
+
+def stage_pictures(
+    scans: Scans, placed: Placement, subject: Subject, grid: Grid
+) -> dict[str, np.ndarray]:
+    """The slice with most lesion, after each step.
+
+    Returns:
+      Stage -> ``(S, H, W)`` uint8, each on its own grey scale; ``slice`` -> the slice's
+      index; ``labels`` -> ``(H, W)``.
+    """
+    chosen = show_slice(subject.labels)
+    plane = crop_slices(grid, chosen, chosen + 1)
+    rows = {stage: [] for stage in STAGES}
+    for channel, (key, volume) in enumerate(scans.images.items()):
+        for stage, where in (
+            (STAGES[0], placed.space),
+            (STAGES[1], placed.to_scan[key]),
+        ):
+            view = resample(volume.data, volume.affine, plane, transform=where)
+            rows[stage].append(to_grey(view[0]))
+        rows[STAGES[2]].append(to_grey(subject.images[chosen, ..., channel]))
+    pictures = {stage: np.stack(views) for stage, views in rows.items()}
+    return {**pictures, "slice": np.array(chosen), "labels": subject.labels[chosen]}
+
+
+def show_slice(labels: np.ndarray) -> int:
+    """The slice of ``(Z, H, W)`` with most lesion, or most brain if there is none."""
+    lesion = np.isin(labels, LESION_LABELS).sum(axis=(1, 2))
+    return int(np.argmax(lesion if lesion.any() else (labels > 0).sum(axis=(1, 2))))
+
+
+def to_grey(view: np.ndarray) -> np.ndarray:
+    """Any intensities to uint8, from the smallest (at most 0) to the 99.5th percentile
+    of what is not 0."""
+    values = view[view != 0]
+    if values.size == 0:
+        return np.zeros(view.shape, np.uint8)
+    low, high = min(0.0, np.percentile(values, 0.5)), np.percentile(values, 99.5)
+    scaled = (view - low) / max(high - low, 1e-6)
+    return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)

@@ -1,0 +1,129 @@
+"""Where everything of a subject lies: its scans, its brain, the template's space."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from samr_jax.data.nifti import Volume, same_grid
+from samr_jax.errors import InputError
+from samr_jax.labels import LESION_LABELS
+from samr_jax.prepare.register import is_aligned, register_rigid
+from samr_jax.prepare.resample import resample_like
+from samr_jax.prepare.scans import Scans
+from samr_jax.prepare.strip import check_brain_volume, has_skull, place
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Geometry of one subject; matrices map RAS+ to RAS+ millimetres.
+
+    Attributes:
+      space: 4 x 4, from the dataset's space to the anchor's.
+      to_scan: sequence -> 4 x 4, from the dataset's space to that scan's.
+      masks: sequence -> boolean brain ``(X, Y, Z)`` on that scan's voxels.
+      registered: sequences that had to be moved.
+      stripped: whether the skull was removed.
+    """
+
+    space: np.ndarray
+    to_scan: Mapping[str, np.ndarray]
+    masks: Mapping[str, np.ndarray]
+    registered: tuple[str, ...]
+    stripped: bool
+
+
+def place_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Placement:
+    """Registers the sequences, finds the brain, and the way to the template.
+
+    Args:
+      scans: the subject.
+      register: ``auto``, ``on`` or ``off``.
+      strip: ``auto``, ``on`` or ``off``; not done where the user gave a mask.
+      align: whether the dataset's space is the template's, and not the anchor's own.
+    """
+    motions, registered = _register(scans, register)
+    anchor = scans.images[scans.anchor]
+    stripped = scans.brain is None and (
+        strip == "on" or (strip == "auto" and has_skull(anchor))
+    )
+    space = np.eye(4)
+    if stripped:
+        found = place(anchor, strip=True)
+        brain = found.brain
+        space = found.rigid if align else space
+    else:
+        brain = _not_zero(scans) if scans.brain is None else scans.brain
+        if align:
+            check_brain_volume(brain, anchor.affine, source=anchor.source)
+            bare = dataclasses.replace(anchor, data=np.where(brain, anchor.data, 0))
+            space = place(bare, strip=False).rigid
+    # A resected or necrotic part may be zero in all images and still belongs inside.
+    brain = brain | _lesion_on_anchor(scans, motions)
+    return Placement(
+        space=space,
+        to_scan={key: motion @ space for key, motion in motions.items()},
+        masks={key: _mask_on(scans, key, brain, motions[key]) for key in motions},
+        registered=tuple(registered),
+        stripped=stripped,
+    )
+
+
+def _register(scans: Scans, step: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Sequence -> motion from the anchor's millimetres, and which were registered."""
+    anchor = scans.images[scans.anchor]
+    motions, moved = {}, []
+    for key, volume in scans.images.items():
+        motions[key] = np.eye(4)
+        partner = scans.companions.get(key, volume)
+        # An APTw map alone shows too little anatomy: its header has to be right.
+        blind = key not in scans.anatomic and key not in scans.companions
+        if key == scans.anchor or blind or step == "off":
+            continue
+        together = same_grid(anchor, partner) and is_aligned(anchor, partner)
+        if step == "on" or not together:
+            motions[key] = register_rigid(anchor, partner)
+            moved.append(key)
+    return motions, moved
+
+
+def _not_zero(scans: Scans) -> np.ndarray:
+    """Brain of a stripped subject: where an anatomic scan on these voxels is not 0."""
+    anchor = scans.images[scans.anchor]
+    brain = anchor.data != 0
+    for key in scans.anatomic:
+        if same_grid(anchor, scans.images[key]):
+            brain = brain | (scans.images[key].data != 0)
+    if has_skull(Volume(brain, anchor.affine, anchor.source)):
+        raise InputError(
+            f"{anchor.source}: more voxels are not zero than a brain holds, expected a "
+            "skull-stripped scan, a brain mask, or --strip=on"
+        )
+    return brain
+
+
+def _lesion_on_anchor(scans: Scans, motions: Mapping[str, np.ndarray]) -> np.ndarray:
+    home, anchor = scans.images[scans.labels_on], scans.images[scans.anchor]
+    lesion = np.isin(scans.labels, LESION_LABELS)
+    return _carried(lesion, home, anchor, motions[scans.labels_on])
+
+
+def _mask_on(
+    scans: Scans, key: str, brain: np.ndarray, motion: np.ndarray
+) -> np.ndarray:
+    anchor = scans.images[scans.anchor]
+    return _carried(brain, anchor, scans.images[key], np.linalg.inv(motion))
+
+
+def _carried(
+    mask: np.ndarray, source: Volume, target: Volume, transform: np.ndarray
+) -> np.ndarray:
+    """A mask on another scan's voxels; the same array where nothing changes."""
+    if same_grid(source, target) and np.array_equal(transform, np.eye(4)):
+        return mask
+    share = resample_like(
+        mask, source.affine, target.data.shape, target.affine, transform=transform
+    )
+    return share > 0.5

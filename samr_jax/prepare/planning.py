@@ -1,0 +1,161 @@
+"""What to do with a folder of subjects, decided before any of them is read whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from samr_jax.data.nifti import read_geometry
+from samr_jax.data.subject import Grid
+from samr_jax.errors import InputError
+from samr_jax.labels import LABELS, SEQUENCES, TISSUES, check_sequences
+from samr_jax.prepare import grids
+from samr_jax.prepare.ants_bridge import has_ants
+from samr_jax.prepare.raw import BRAIN_ROLE, LABELS_ROLE, Found, RawSubject, companion
+from samr_jax.prepare.reference_brain import (
+    BOX_MM,
+    CENTRE_MM,
+    WORKING_SPACING_MM,
+    working_grid,
+)
+from samr_jax.prepare.steps import Plan, Steps
+
+ATLASES = ("auto", "template", "mean")
+
+Log = Callable[[str], None]
+
+
+def choose_sequences(
+    found: Found, wanted: Sequence[str] | None, log: Log
+) -> tuple[str, ...]:
+    """The sequences to use: those asked for, or those that every subject has.
+
+    A sequence that some subjects have and others lack is said aloud with the first
+    missing file.
+    """
+    if wanted is not None:
+        return check_sequences(wanted, source="sequences")
+    others = {LABELS_ROLE, BRAIN_ROLE, *TISSUES, *map(companion, SEQUENCES)}
+    held = {role for raw in found.subjects for role in raw.files} - others
+    order = (*SEQUENCES, *sorted(held - set(SEQUENCES)))
+    chosen = []
+    for name in (name for name in order if name in held):
+        lacking = [raw for raw in found.subjects if name not in raw.files]
+        if not lacking:
+            chosen.append(name)
+            continue
+        log(
+            f"sequence {name} is left out: {len(lacking)} subject(s) lack it, the "
+            f"first is {lacking[0].name}, expected {lacking[0].expected[name]}"
+        )
+    if not chosen:
+        raise InputError(
+            "no sequence is there for every subject, expected --sequences to name the "
+            "ones to use"
+        )
+    return tuple(chosen)
+
+
+def make_plan(
+    found: Found,
+    steps: Steps,
+    *,
+    sequences: tuple[str, ...],
+    mapping: Mapping[int, int],
+    size: int,
+    spacing: float | None,
+    slice_spacing: float,
+    atlas: str,
+    log: Log,
+) -> Plan:
+    """Decides what the preparation of every subject has in common.
+
+    Args:
+      found: the subjects.
+      steps: what the user wants.
+      sequences: which to read.
+      mapping: values of the annotation -> our codes.
+      size: rows and columns of a slice.
+      spacing: millimetres between them, or None.
+      slice_spacing: millimetres between slices.
+      atlas: ``template``, ``mean`` or ``auto``.
+      log: receives lines for the user.
+    """
+    if atlas not in ATLASES:
+        raise InputError(f"atlas {atlas!r}, expected one of {', '.join(ATLASES)}")
+    steps = _without_ants(steps, found, log)
+    align, shape, affine = _common_space(found, steps, sequences, log)
+    if align:
+        width = spacing or max(BOX_MM) / size
+        grid = Grid.centred(
+            (size, size),
+            max(1, int(BOX_MM[2] / slice_spacing)),
+            spacing=(width, width, slice_spacing),
+            centre=CENTRE_MM,
+        )
+        working = working_grid()
+    else:
+        options = {"size": size, "spacing": spacing, "slice_spacing": slice_spacing}
+        grid = grids.grid_over(shape, affine, **options)
+        working = grids.isotropic_over(shape, affine, WORKING_SPACING_MM)
+    own_maps = all(set(TISSUES) <= set(raw.files) for raw in found.subjects)
+    template = atlas == "template" or (atlas == "auto" and align)
+    needed = template or (steps.tissue != "off" and not own_maps)
+    named = ", ".join(f"{value} {LABELS[code]}" for value, code in mapping.items())
+    log(f"labels: {named}")
+    working = working if needed else None
+    return Plan(sequences, mapping, grid, working, steps, align, template)
+
+
+def _without_ants(steps: Steps, found: Found, log: Log) -> Steps:
+    """Leaves out what ``auto`` can do without where ANTs is not installed."""
+    if has_ants():
+        return steps
+    own_maps = any(set(TISSUES) <= set(raw.files) for raw in found.subjects)
+    spared = {
+        step: "off"
+        for step in ("bias", "tissue")
+        if getattr(steps, step) == "auto" and not (step == "tissue" and own_maps)
+    }
+    if spared:
+        log(
+            f"steps left out: {', '.join(spared)}; they need ANTsPy: "
+            "pip install 'samr-jax[prepare]'"
+        )
+    return dataclasses.replace(steps, **spared)
+
+
+def _common_space(
+    found: Found, steps: Steps, sequences: Sequence[str], log: Log
+) -> tuple[bool, tuple[int, ...], np.ndarray]:
+    """Whether subjects have to be aligned; else shape and affine of what they share."""
+    geometries = [_geometry(raw, sequences) for raw in found.subjects]
+    known = [geometry for geometry in geometries if geometry is not None]
+    if not known:
+        raise InputError(
+            f"no subject has a readable {sequences[0]}, the first is "
+            f"{found.subjects[0].name}: expected "
+            f"{found.subjects[0].expected.get(sequences[0], 'such a file')}"
+        )
+    (shape, affine), count = Counter(known).most_common(1)[0]
+    shared = found.common_space and count > len(known) / 2
+    align = steps.align == "on" or (steps.align == "auto" and not shared)
+    log(
+        "space: subjects are aligned with the MNI152 template"
+        if align
+        else f"space: {count} of {len(known)} subjects share one grid, which is kept"
+    )
+    return align, shape, np.array(affine).reshape(4, 4)
+
+
+def _geometry(raw: RawSubject, sequences: Sequence[str]) -> tuple | None:
+    """Shape and affine of a subject's first sequence; None if it cannot be read, which
+    is told when the subject's turn comes."""
+    try:
+        shape, affine = read_geometry(raw.file(sequences[0]))
+    except InputError:
+        return None
+    return shape, tuple(np.round(affine, 3).ravel().tolist())

@@ -1,0 +1,149 @@
+"""The quality page: every subject after each step, the atlas, and the histograms."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from samr_jax.data.dataset import Dataset
+from samr_jax.files import replacing, write_text
+from samr_jax.labels import LESION_LABELS
+from samr_jax.prepare.cache import Stored
+from samr_jax.prepare.finish import Finish, healthy_values
+from samr_jax.prepare.pictures import STAGES, show_slice, to_grey
+
+_COLOURS = {2: "#33cc55", 3: "#4488ff", 4: "#ffcc00"}
+"""Outlines of edema, cavity and tumor, as in the paper's figures."""
+
+_STYLE = (
+    "body{font:15px sans-serif;margin:2em;max-width:1200px}img{max-width:100%}"
+    "td,th{padding:2px 10px;text-align:left;font-variant-numeric:tabular-nums}"
+)
+
+_MAX_CURVES = 30
+
+
+def write_page(dataset: Dataset, stored: Sequence[Stored], finish: Finish) -> Path:
+    """Writes ``qc/index.html`` and its pictures into the dataset's directory."""
+    folder = dataset.directory / "qc"
+    for item in stored:
+        _save(_subject_figure(item, finish), folder / f"{item.name}.png")
+    _save(_atlas_figure(dataset), folder / "atlas.png")
+    _save(_histogram_figure(stored, finish), folder / "histograms.png")
+    page = folder / "index.html"
+    write_text(page, _page(dataset, stored))
+    return page
+
+
+def _subject_figure(item: Stored, finish: Finish) -> Figure:
+    """Rows: the stages; columns: the sequences; the lesion's outline on the last."""
+    pictures, subject = item.pictures(), finish.subject(item)
+    shown = show_slice(subject.labels)
+    rows = [(stage, pictures[stage], None) for stage in STAGES]
+    last = [to_grey(channel) for channel in np.moveaxis(subject.images[shown], -1, 0)]
+    rows.append(("in the dataset", np.stack(last), subject.labels[shown]))
+    count = len(finish.sequences)
+    figure = Figure(figsize=(2.4 * count, 2.5 * len(rows)), layout="tight")
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for line, (title, views, labels) in zip(axes, rows, strict=True):
+        line[0].set_ylabel(title, fontsize=8)
+        for axis, view, name in zip(line, views, finish.sequences, strict=True):
+            _show(axis, view, name)
+            if labels is not None:
+                _outline(axis, labels)
+    return figure
+
+
+def _show(axis, view: np.ndarray, title: str) -> None:
+    axis.imshow(view, cmap="gray", vmin=0, vmax=255)
+    axis.set_title(title, fontsize=8)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _outline(axis, labels: np.ndarray) -> None:
+    for code in LESION_LABELS:
+        if (labels == code).any():
+            axis.contour(labels == code, [0.5], colors=_COLOURS[code], linewidths=0.6)
+
+
+def _atlas_figure(dataset: Dataset) -> Figure:
+    """Five heights of every sequence's group average."""
+    heights = np.linspace(0.15, 0.85, 5) * (dataset.grid.slices - 1)
+    count = len(dataset.sequences)
+    figure = Figure(figsize=(12, 2.4 * count), layout="tight")
+    axes = figure.subplots(count, len(heights), squeeze=False)
+    for line, name, channel in zip(
+        axes, dataset.sequences, np.moveaxis(dataset.atlas, -1, 0), strict=True
+    ):
+        for axis, height in zip(line, heights.round().astype(int), strict=True):
+            view = np.round((channel[height] + 1) * 127.5)
+            _show(axis, view, f"{name}, slice {height}")
+    return figure
+
+
+def _histogram_figure(stored: Sequence[Stored], finish: Finish) -> Figure:
+    """Healthy brain of each subject, in its own units and in the dataset's."""
+    chosen = stored[:: max(1, len(stored) // _MAX_CURVES)]
+    count = len(finish.sequences)
+    figure = Figure(figsize=(3 * count, 5), layout="tight")
+    axes = figure.subplots(2, count, squeeze=False)
+    for item in chosen:
+        for line, subject in zip(
+            axes, (finish.cropped(item), finish.subject(item)), strict=True
+        ):
+            for channel, axis in enumerate(line):
+                values = healthy_values(subject, channel)
+                low, high = np.percentile(values, (0.5, 99.5))
+                shares, edges = np.histogram(values, 80, (low, high), density=True)
+                axis.plot((edges[1:] + edges[:-1]) / 2, shares, lw=0.7, alpha=0.7)
+    for line, title in zip(axes, ("own units", "dataset"), strict=True):
+        for axis, name in zip(line, finish.sequences, strict=True):
+            axis.set_title(f"{name}, {title}", fontsize=8)
+            axis.set_yticks([])
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=80, metadata={"Software": None})
+
+
+def _page(dataset: Dataset, stored: Sequence[Stored]) -> str:
+    split_of = {name: key for key, names in dataset.splits.items() for name in names}
+    rows = "".join(
+        f"<tr><td><a href='#{item.name}'>{html.escape(item.name)}</a></td>"
+        f"<td>{split_of[item.name]}</td>{_cells(item)}</tr>"
+        for item in stored
+    )
+    figures = "".join(
+        f"<h3 id='{item.name}'>{html.escape(item.name)}</h3>"
+        f"<img src='{item.name}.png' alt='{item.name} after each step'>"
+        for item in stored
+    )
+    return (
+        f"<!doctype html><meta charset='utf-8'><title>Quality</title>"
+        f"<style>{_STYLE}</style><h1>{len(stored)} prepared subjects</h1>"
+        "<p>Outlines: edema green, cavity blue, tumor yellow.</p>"
+        "<table><tr><th>subject<th>split<th>brain, ml<th>registered<th>stripped"
+        f"<th>bias field, %</tr>{rows}</table>"
+        "<h2>Atlas</h2><img src='atlas.png' alt='atlas'>"
+        "<h2>Intensities of the healthy brain</h2>"
+        f"<img src='histograms.png' alt='histograms'><h2>Subjects</h2>{figures}"
+    )
+
+
+def _cells(item: Stored) -> str:
+    record = item.record
+    fields = ", ".join(f"{k} {100 * v:.0f}" for k, v in record["bias"].items())
+    cells = (
+        f"{record['brain_ml']:.0f}",
+        ", ".join(record["registered"]) or "none",
+        "yes" if record["stripped"] else "no",
+        fields or "none",
+    )
+    return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)

@@ -1,0 +1,133 @@
+"""A subject's files, read and checked against one another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from samr_jax.data.nifti import (
+    Volume,
+    check_same_grid,
+    read_labels,
+    read_volume,
+    same_grid,
+)
+from samr_jax.errors import InputError
+from samr_jax.labels import TISSUES, is_percent, remap
+from samr_jax.prepare.raw import (
+    BRAIN_ROLE,
+    LABELS_ROLE,
+    RawSubject,
+    companion,
+)
+
+ANCHORS = ("T1w", "Gd-T1w")
+"""Sequences that others are registered to, best first; else the first anatomic one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scans:
+    """One subject as it came.
+
+    Attributes:
+      images: sequence -> scan.
+      companions: sequence -> scan of the same geometry that is registered in its
+        place: the unsaturated image of an APTw map.
+      labels: our codes, on the voxels of one of the scans.
+      labels_on: the sequence on whose voxels they are.
+      brain: the user's brain mask on the anchor's voxels, or None.
+      tissue: the user's maps ``(X, Y, Z, 3)`` on the anchor's voxels, or None.
+      anchor: the sequence that all others are registered to.
+    """
+
+    images: Mapping[str, Volume]
+    companions: Mapping[str, Volume]
+    labels: np.ndarray
+    labels_on: str
+    brain: np.ndarray | None
+    tissue: np.ndarray | None
+    anchor: str
+
+    @property
+    def anatomic(self) -> list[str]:
+        """Sequences other than APTw."""
+        return [name for name in self.images if not is_percent(name)]
+
+
+def read_scans(
+    raw: RawSubject,
+    sequences: Sequence[str],
+    mapping: Mapping[int, int],
+    *,
+    one_grid: bool,
+) -> Scans:
+    """Reads a subject.
+
+    Args:
+      raw: its files.
+      sequences: which to read.
+      mapping: values of the annotation -> our codes.
+      one_grid: whether all files have to be on the same voxels.
+    """
+    images = {name: read_volume(raw.file(name)) for name in sequences}
+    annotation = read_labels(raw.file(LABELS_ROLE))
+    if one_grid:
+        check_same_grid({**images, LABELS_ROLE: annotation})
+    anchor = _anchor(images)
+    companions = {
+        name: read_volume(raw.files[companion(name)])
+        for name in sequences
+        if companion(name) in raw.files
+    }
+    for name, volume in companions.items():
+        check_same_grid({name: images[name], companion(name): volume})
+    return Scans(
+        images=images,
+        companions=companions,
+        labels=remap(annotation.data, mapping, source=annotation.source),
+        labels_on=_home(annotation, images, anchor),
+        brain=_brain(raw, images[anchor]),
+        tissue=_tissue(raw, images[anchor]),
+        anchor=anchor,
+    )
+
+
+def _anchor(images: Mapping[str, Volume]) -> str:
+    anatomic = [name for name in images if not is_percent(name)]
+    preferred = [name for name in ANCHORS if name in anatomic]
+    return (preferred or anatomic or list(images))[0]
+
+
+def _home(annotation: Volume, images: Mapping[str, Volume], anchor: str) -> str:
+    """The sequence on whose voxels the annotation was drawn."""
+    for name in (anchor, *images):
+        if same_grid(annotation, images[name]):
+            return name
+    raise InputError(
+        f"{annotation.source}: its grid is that of none of the sequences, for instance "
+        f"{images[anchor].source}, expected one of them"
+    )
+
+
+def _brain(raw: RawSubject, anchor: Volume) -> np.ndarray | None:
+    if BRAIN_ROLE not in raw.files:
+        return None
+    mask = read_volume(raw.files[BRAIN_ROLE])
+    check_same_grid({"anchor": anchor, BRAIN_ROLE: mask})
+    return mask.data > 0.5
+
+
+def _tissue(raw: RawSubject, anchor: Volume) -> np.ndarray | None:
+    if not any(name in raw.files for name in TISSUES):
+        return None
+    maps = {name: read_volume(raw.file(name)) for name in TISSUES}
+    check_same_grid({"anchor": anchor, **maps})
+    data = np.stack([maps[name].data for name in TISSUES], axis=-1)
+    if data.min() < -1e-3 or data.max() > 1 + 1e-3:
+        raise InputError(
+            f"{raw.files[TISSUES[0]]}: tissue probabilities from {data.min():g} to "
+            f"{data.max():g}, expected 0 to 1"
+        )
+    return np.clip(data, 0, 1)

@@ -1,0 +1,105 @@
+"""Heads with a known truth: MNI152 deformed, with skull, moved, biased and rescaled."""
+
+import functools
+
+import numpy as np
+from scipy import ndimage
+
+from samr_jax.prepare.reference_brain import reference_brain
+from samr_jax.prepare.register import rotation
+from samr_jax.prepare.resample import resample_like
+
+# Signal of WM, GM, CSF, skull and scalp by sequence, arbitrary units.
+SIGNALS = {
+    "T1w": (900, 650, 250, 80, 800),
+    "Gd-T1w": (850, 640, 250, 80, 1100),
+    "T2w": (350, 500, 1200, 60, 500),
+    "FLAIR": (500, 620, 120, 60, 450),
+}
+CENTRE = np.array([0.0, -18.0, 8.0])
+
+
+@functools.cache
+def anatomy(seed):
+    """Tissue fractions ``(5, X, Y, Z)`` at 2 mm of a deformed brain in a cartoon head,
+    and their affine."""
+    template = reference_brain()
+    rng = np.random.default_rng(seed)
+    tissue = np.transpose(template.tissue, (3, 2, 1, 0))
+    shift = [
+        ndimage.gaussian_filter(rng.normal(size=tissue.shape[1:]), 6) for _ in range(3)
+    ]
+    shift = [2.0 * s / s.std() for s in shift]
+    where = np.indices(tissue.shape[1:]) + np.array(shift)
+    tissue = np.stack([ndimage.map_coordinates(t, where, order=1) for t in tissue])
+    brain = tissue.sum(0)
+    distance = ndimage.distance_transform_edt(brain < 0.5, sampling=2.0)
+    fluid = (distance > 0) & (distance <= 4)
+    skull = (distance > 4) & (distance <= 10)
+    scalp = (distance > 10) & (distance <= 16)
+    tissue[2] += fluid * (1 - brain)
+    whole = np.concatenate([tissue, [skull, scalp]]).astype(np.float32)
+    return whole, brain > 0.5, template.grid.affine
+
+
+def motion(degrees, shift):
+    """Rigid motion about the middle of the head, by turns about x, y and z."""
+    turn = np.eye(4)
+    for axis, angle in enumerate(degrees):
+        turn = turn @ rotation(axis, np.radians(angle))
+    turn[:3, 3] = CENTRE + shift - turn[:3, :3] @ CENTRE
+    return turn
+
+
+def bias(shape, affine, strength, seed):
+    """Smooth multiplicative field, about 1 +- strength."""
+    rng = np.random.default_rng(seed)
+    index = np.stack(np.indices(shape), axis=-1)
+    world = (index @ affine[:3, :3].T + affine[:3, 3] - CENTRE) / 90
+    linear = world @ rng.normal(size=3) + (world**2) @ rng.normal(size=3)
+    return np.exp(strength * (linear - linear.mean()) / linear.std()).astype(np.float32)
+
+
+def scan(
+    sequence,
+    *,
+    seed=0,
+    move=None,
+    spacing=(2, 2, 2),
+    strength=0.0,
+    noise=0.02,
+    scale=1.0,
+    skull=True,
+):
+    """One acquisition: ``(X, Y, Z)`` image and affine in its own scanner space.
+
+    `move` takes the anatomy's millimetres to the scanner's.
+    """
+    tissue, _, affine = anatomy(seed)
+    signals = SIGNALS[sequence][: 5 if skull else 3]
+    truth = np.tensordot(signals, tissue[: len(signals)], axes=1)
+    move = np.eye(4) if move is None else move
+    box = np.array([200.0, 232.0, 200.0])
+    shape = tuple(np.round(box / spacing).astype(int))
+    own = np.diag([*spacing, 1.0]).astype(float)
+    own[:3, 3] = CENTRE - np.array(spacing) * (np.array(shape) - 1) / 2
+    image = resample_like(truth, affine, shape, own, transform=np.linalg.inv(move))
+    image = image * bias(shape, own, strength, seed + 1)
+    rng = np.random.default_rng([seed, len(sequence)])
+    grain = noise * SIGNALS[sequence][0] * rng.normal(size=(2, *shape))
+    noisy = (
+        np.hypot(image + grain[0], grain[1]) if skull else image * (1 + 0 * grain[0])
+    )
+    return (scale * noisy).astype(np.float32), own
+
+
+def brain_on(shape, affine, *, seed=0, move=None):
+    """The true brain mask on a scan's voxels."""
+    _, brain, own = anatomy(seed)
+    move = np.eye(4) if move is None else move
+    return resample_like(brain, own, shape, affine, transform=np.linalg.inv(move)) > 0.5
+
+
+def dice(first, second):
+    """Overlap of two boolean arrays."""
+    return 2 * np.sum(first & second) / (np.sum(first) + np.sum(second))
