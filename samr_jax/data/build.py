@@ -193,7 +193,7 @@ def _write(
     )
     # TFDS announces on standard output that it downloads, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
+        builder.download_and_prepare(download_dir=dataset.directory.parent / "stage")
     dataset = dataclasses.replace(dataset, content_hash=digest.hexdigest())
     write_json(dataset.directory / DESCRIPTION, to_json(dataset))
 
