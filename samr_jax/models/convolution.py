@@ -6,7 +6,7 @@ that. XLA's CPU backend has cliffs of up to two orders of magnitude, so there th
 sums are written in another way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -18,6 +18,9 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 
 PIXELS_PER_BLOCK = 2048
 """Pixels whose products are summed at a time: their patches fit a core's cache."""
+
+SMALL_WORK = 2**27
+"""Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
 
 
 def reflect_pad(x: jax.Array, pad: int) -> jax.Array:
@@ -60,8 +63,8 @@ def up_conv2d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Transposed convolution of stride 2 that doubles the size, as PyTorch's.
 
     Each of the four output phases (even or odd rows and columns) is a small convolution
-    of the input; they are computed apart and interleaved. Unlike an input-dilated
-    convolution, this multiplies no zeros, and its gradients are ordinary ones.
+    of the input, and they are interleaved. Unlike an input-dilated convolution this
+    multiplies few zeros or none, and its gradients are ordinary ones.
 
     Args:
       x: ``(N, H, W, C)``.
@@ -71,16 +74,16 @@ def up_conv2d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       ``(N, 2 H, 2 W, features)``.
     """
-    phases = _PHASES[kernel.shape[0]]
-    rows = []
-    for taps, pads in phases:
-        columns = [
-            _convolve(x, kernel[taps, :, :][:, across], 1, (pads, pads_across))
-            for across, pads_across in phases
-        ]
-        rows.append(jnp.stack(columns, 3))
     n, height, width, _ = x.shape
-    return jnp.stack(rows, 2).reshape(n, 2 * height, 2 * width, kernel.shape[-1])
+    size, features = kernel.shape[0], kernel.shape[-1]
+    if size == 4:
+        y = _phases_apart(x, kernel)
+    else:
+        large = n * height * width * kernel.size >= SMALL_WORK
+        cpu = _phases_apart if size == 3 and large else _phases_together
+        y = lax.platform_dependent(x, kernel, cpu=cpu, default=_phases_together)
+    y = y.transpose(0, 1, 3, 2, 4, 5)
+    return y.reshape(n, 2 * height, 2 * width, features)
 
 
 _PHASES = {
@@ -92,6 +95,44 @@ _PHASES = {
 
 Output o of the transposed convolution sums ``x[i] * kernel[o + padding - 2 i]``.
 """
+
+
+def _phases_apart(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Four convolutions: ``(N, H, W, C)`` to ``(N, H, W, 2, 2, features)``."""
+    phases = _PHASES[kernel.shape[0]]
+    rows = [
+        jnp.stack(
+            [
+                _convolve(x, kernel[down][:, across], 1, (pads_down, pads_across))
+                for across, pads_across in phases
+            ],
+            3,
+        )
+        for down, pads_down in phases
+    ]
+    return jnp.stack(rows, 3)
+
+
+def _phases_together(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same as one convolution with 4 times the features, short kernels zero-filled.
+
+    It reads the input once and fills matrix units better, for 16/9 of the products.
+    """
+    phases = _PHASES[kernel.shape[0]]
+    taps = (kernel.shape[0] + 1) // 2
+
+    def fill(weights: jax.Array, axis: int) -> jax.Array:
+        config = [(0, 0, 0)] * weights.ndim
+        config[axis] = (0, taps - weights.shape[axis], 0)
+        return lax.pad(weights, jnp.zeros((), weights.dtype), config)
+
+    wide = [
+        fill(fill(kernel[down], 0)[:, across], 1)
+        for down, _ in phases
+        for across, _ in phases
+    ]
+    y = _convolve(x, jnp.concatenate(wide, -1), 1, ((0, taps - 1),) * 2)
+    return y.reshape(*x.shape[:3], 2, 2, kernel.shape[-1])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -148,6 +189,10 @@ def _convolve_cpu(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
 def _gradients_cpu(x, kernel, gradient, *, strides: int, pads: Pads):
     forward = partial(_convolve_cpu, kernel=kernel, strides=strides, pads=pads)
     (x_gradient,) = jax.vjp(forward, x)[1](gradient)
+    pixels = gradient.size // gradient.shape[-1]
+    small = pixels < PIXELS_PER_BLOCK or pixels * kernel.size < SMALL_WORK
+    if small and gradient.shape[1] <= x.shape[1]:
+        return _gradients_xla(x, kernel, gradient, strides=strides, pads=pads)
     kernel_gradient = _kernel_gradient(
         x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
     )
@@ -189,10 +234,15 @@ def _kernel_gradient(
             a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
         )
 
-    total = lax.fori_loop(1, blocks, lambda i, sum_: sum_ + product(i), product(0))
+    total = product(0) if blocks == 1 else _sum_over(blocks, product)
     total = total.reshape(s, k_columns, inputs, taps, features)
     total = total.transpose(3, 0, 1, 2, 4)
     return total.reshape(taps * s, k_columns, inputs, features)[:k_rows]
+
+
+def _sum_over(count: int, term: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    zeros = jnp.zeros(jax.eval_shape(term, 0).shape)
+    return lax.fori_loop(0, count, lambda i, total: total + term(i), zeros)
 
 
 def _pad_to(
