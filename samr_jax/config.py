@@ -70,6 +70,7 @@ def default() -> ml_collections.ConfigDict:
     unpaired.cyc_1 = 1.0  # of equation (9)
     unpaired.cyc_2 = 1.0
     unpaired.cyc_cm = 1.0
+    unpaired.image_pool = 0  # earlier fakes that D1 and D2 are shown; 0: none
 
     config.ablation = ablation = ml_collections.ConfigDict()  # Table V
     ablation.stretch_out = True

@@ -79,6 +79,7 @@ def build_method(
     method = method_of(
         config,
         sequences=len(dataset.sequences),
+        size=dataset.grid.size,
         epoch_steps=epoch_steps,
         axis_name=axis_name,
     )

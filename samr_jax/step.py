@@ -82,7 +82,8 @@ def make_train_step(
         else:
 
             def judge(params, outputs):
-                return _apply(method.disc, params, state.disc.stats, batch, outputs)
+                shown = method.show(outputs, state.carry, axis_name=axis_name)
+                return _apply(method.disc, params, state.disc.stats, batch, shown)
 
             features, pull_disc, disc_stats = jax.vjp(
                 judge, state.disc.params, outputs, has_aux=True

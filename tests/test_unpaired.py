@@ -1,8 +1,10 @@
 """UCG-SAMR: unpaired sampling, streams, loss terms, and who learns from which."""
 
 import dataclasses
+import functools
 import json
 import math
+import operator
 import types
 
 import jax
@@ -20,9 +22,11 @@ from samr_jax.errors import InputError
 from samr_jax.inference import build_method, load_model
 from samr_jax.labels import LABELS
 from samr_jax.methods import ucg_samr
+from samr_jax.methods.image_pool import create_pool, exchange
 from samr_jax.models.decoder import Synthesis
 from samr_jax.segmentation import read_scans, segment_volume
 from samr_jax.state import create_state
+from samr_jax.step import make_train_step
 from samr_jax.train import train_and_evaluate
 from tests.tiny import shrink, tiny_config
 
@@ -269,11 +273,13 @@ def test_confidence_switch_looks_at_the_maps_of_the_loss():
 # --- Networks ------------------------------------------------------------------------
 
 
-def tiny_method(sequences):
+def tiny_method(sequences, *, image_pool=0):
     config = shrink(default())
     config.model.downsamplings = 1
+    config.unpaired.image_pool = image_pool
     return ucg_samr.create(
         sequences=sequences,
+        size=(16, 16),
         model=config.model.to_dict(),
         loss=config.loss.to_dict(),
         unpaired=config.unpaired.to_dict(),
@@ -425,6 +431,74 @@ def test_any_number_of_sequences(sequences):
     assert synthesis.images.shape == (1, 16, 16, sequences)
     assert synthesis.confidence.shape == (1, 8, 8, sequences)
     assert run("segment").shape == (1, 16, 16, 5)
+
+
+# --- Image pools ---------------------------------------------------------------------
+
+
+def test_pool_gives_back_what_it_was_given():
+    pool = create_pool(3, (1, 1, 1))
+    fakes = np.arange(1.0, 201).reshape(-1, 1, 1, 1)
+    shown = []
+    for start in range(0, 200, 2):
+        own, pool = jax.jit(exchange)(pool, fakes[start : start + 2])
+        shown += own.ravel().tolist()
+    assert shown[:3] == [1, 2, 3]
+    exchanged = [s != f for s, f in zip(shown[3:], fakes.ravel()[3:], strict=True)]
+    assert 0.35 < np.mean(exchanged) < 0.65
+    assert all(s <= f for s, f in zip(shown, fakes.ravel(), strict=True))
+    # Beside the three first ones, which were shown and kept, nothing comes twice.
+    held = pool["instances"].ravel().tolist()
+    assert sorted(shown + held) == sorted([*fakes.ravel().tolist(), 1, 2, 3])
+
+
+def test_pool_of_devices_is_that_of_the_global_batch():
+    fakes = np.random.default_rng(0).uniform(-1, 1, (8, 2, 2, 2, 1))
+    whole, shared = create_pool(4, (2, 2, 1)), create_pool(4, (2, 2, 1))
+    mapped = jax.vmap(
+        functools.partial(exchange, axis_name="batch"),
+        in_axes=(None, 0),
+        axis_name="batch",
+    )
+    for pair in fakes:
+        expected, whole = exchange(whole, pair)
+        found, of_devices = mapped(shared, pair[:, None])
+        np.testing.assert_array_equal(found[:, 0], expected)
+        for leaf, other in zip(*map(jax.tree.leaves, (of_devices, whole)), strict=True):
+            np.testing.assert_array_equal(leaf, np.stack([other, other]))
+        shared = jax.tree.map(operator.itemgetter(0), of_devices)
+
+
+def test_pools_are_training_state_and_only_the_discriminators_are_shown_them(
+    method_and_state,
+):
+    _, plain, batch = method_and_state
+    method = tiny_method(1, image_pool=5)
+    carry = method.init_carry()
+    assert "pools" not in plain.carry
+    assert carry["pools"]["1"]["instances"].shape == (5, 16, 16, 8)
+    assert carry["pools"]["2"]["instances"].shape == (5, 16, 16, 1)
+    optimizer = optax.sgd(1.0)
+    state = dataclasses.replace(plain, carry=carry)
+    stored = {"labels": batch.mask.argmax(-1), "images": batch.images}
+    stored["tissue"] = batch.tissue
+    step = make_train_step(method, optimizer=optimizer, seed=0)
+    new, metrics = jax.eval_shape(step, state, stored)
+    assert jax.tree.structure(new) == jax.tree.structure(state)
+    assert {"disc/pooled_1", "disc/pooled_2"} <= metrics.keys()
+
+    outputs, features, images = example_outputs(np.random.default_rng(3))
+    for domain in "12":
+        features[f"pooled_{domain}"] = features[f"real_{domain}"]
+    weights = ucg_samr.Weights(*[1.0] * 8)
+    total, terms = ucg_samr.discriminator_loss(features, weights=weights, gan="bce")
+    names = ("real_1", "pooled_1", "real_2", "pooled_2")
+    assert total == pytest.approx(0.5 * sum(float(terms[name]) for name in names))
+    _, terms = ucg_samr.generator_loss(
+        outputs, features, images, {"lambda_cm": 0.1}, weights=weights, gan="bce"
+    )
+    expected = expected_terms(outputs, features, images, 0.1)
+    assert terms["gan_1"] == pytest.approx(expected["gan_1"], rel=1e-5)
 
 
 def test_tissue_prior_is_required(config, dataset):

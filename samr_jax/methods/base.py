@@ -22,6 +22,10 @@ def _no_carry() -> Carry:
     return {}
 
 
+def _show_outputs(outputs: Any, carry: Carry, *, axis_name: str | None) -> Any:
+    return outputs
+
+
 def _keep_carry(carry: Carry, outputs: Any, *, axis_name: str | None) -> Carry:
     return carry
 
@@ -41,6 +45,8 @@ class Method:
         (label probabilities) or both.
       gen_loss: ``(outputs, features, batch, carry) -> (scalar, terms)``.
       disc: the other side, ``disc(batch, outputs, train=) -> features``; or None.
+      show: ``(outputs, carry, axis_name=) -> outputs`` as `disc` gets them, with what
+        the carry remembers of earlier steps.
       disc_loss: ``features -> (scalar, terms)``.
       init_carry, update_carry: see `Carry`; the update gets the step's outputs.
       can_synthesize, can_segment: what `gen` answers.
@@ -53,6 +59,7 @@ class Method:
     gen: nn.Module
     gen_loss: Callable[[Any, Any, Batch, Carry], tuple[jax.Array, Terms]]
     disc: nn.Module | None = None
+    show: Callable[..., Any] = _show_outputs
     disc_loss: Callable[[Any], tuple[jax.Array, Terms]] | None = None
     unpaired_fields: tuple[str, ...] = ()
     init_carry: Callable[[], Carry] = _no_carry

@@ -8,138 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.batch import Batch
-from samr_jax.labels import LABELS
 from samr_jax.methods import cg_samr
 from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.image_pool import create_pool, exchange
+from samr_jax.methods.ucg_networks import DiscriminatorSide, GeneratorSide, domain_1
 from samr_jax.models.decoder import StretchOutDecoder, Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
-from samr_jax.models.translator import AnatomyDecoder, DomainEncoder
-
-
-def domain_1(batch: Batch) -> jax.Array:
-    """``(N, H, W, 8)`` in [0, 1]: one-hot labels, then WM, GM and CSF as they are.
-
-    The tissue prior is the subject's own maps, in training and at test: like the paper
-    (section IV-A), it tells the target's anatomy.
-    """
-    return jnp.concatenate([batch.mask, batch.tissue], axis=-1)
-
-
-class GeneratorSide(nn.Module):
-    """E1, F1, E2 and F2, and the streams of Fig. 5.
-
-    Running statistics are those of what runs at test, F2(E1(x)) and F1(E2(y)): codes of
-    the two domains need not be distributed alike, so that statistics of all streams
-    together would fit none. In training each call is normalised by its own batch.
-    """
-
-    encoder_1: nn.Module
-    encoder_2: nn.Module
-    decoder_1: nn.Module
-    decoder_2: nn.Module
-
-    def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
-        """Runs all streams.
-
-        Returns:
-          ``recon_1``, ``cross_1``, ``cyc_1``: x of the reconstruction (1 to 1), the
-          cross-domain (2 to 1) and the cycle stream (1 to 2 to 1), ``(N, H, W, 8)``;
-          ``recon_2``, ``cross_2``, ``cyc_2``: the same for y, a `Synthesis` each.
-        """
-        code_1 = self.encoder_1(domain_1(batch), train=train)
-        code_2 = self.encoder_2(batch.images, train=train)
-        cross_1 = self.decoder_1(code_2, train=train)
-        cross_2 = self.decoder_2(code_1, train=train)
-        (cycled_1,) = _untracked(self.encoder_2, cross_2.images, train=train)
-        (cycled_2,) = _untracked(self.encoder_1, cross_1, train=train)
-        recon_1, cyc_1 = _untracked(self.decoder_1, code_1, cycled_1, train=train)
-        recon_2, cyc_2 = _untracked(self.decoder_2, code_2, cycled_2, train=train)
-        return {
-            "recon_1": recon_1,
-            "recon_2": recon_2,
-            "cross_1": cross_1,
-            "cross_2": cross_2,
-            "cyc_1": cyc_1,
-            "cyc_2": cyc_2,
-        }
-
-    def synthesize(self, batch: Batch) -> Synthesis:
-        """F2(E1(x))."""
-        code = self.encoder_1(domain_1(batch), train=False)
-        return self.decoder_2(code, train=False)
-
-    def segment(self, batch: Batch) -> jax.Array:
-        """Label probabilities of F1(E2(y))."""
-        code = self.encoder_2(batch.images, train=False)
-        return self.decoder_1(code, train=False)[..., : len(LABELS)]
-
-
-def _untracked(module: nn.Module, *inputs: jax.Array, train: bool) -> list:
-    """Calls a network on each input and leaves its running statistics alone.
-
-    The calls are mapped, each with batch statistics of its own: one program that is
-    compiled once and runs convolutions over all inputs.
-    """
-    if module.is_initializing():
-        return [module(x, train=train) for x in inputs]
-    unbound, variables = module.unbind()
-
-    def call(x: jax.Array) -> Any:
-        return unbound.apply(variables, x, train=train, mutable=["batch_stats"])[0]
-
-    outputs = jax.vmap(call)(jnp.stack(inputs))
-    return [jax.tree.map(operator.itemgetter(i), outputs) for i in range(len(inputs))]
-
-
-class DiscriminatorSide(nn.Module):
-    """D1 and D2, each judging real and cross-domain instances of its domain.
-
-    They see whole slices at two scales: real images of domain 2 come without a mask, so
-    that there are no regions of interest. D1 sees F1's probabilities as they are; it
-    soon tells soft labels from one-hot ones, and so teaches F1 to be sharp.
-
-    Real and synthesized instances are judged as one batch. Normalised apart, both would
-    have the same mean and variance in every channel; with few instances a step D2 then
-    learned far too slowly, and was fooled by images that anyone can tell.
-    """
-
-    discriminator_1: nn.Module
-    discriminator_2: nn.Module
-
-    def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        real_1, fake_1 = self._judge(
-            self.discriminator_1, domain_1(batch), outputs["cross_1"], train=train
-        )
-        real_2, fake_2 = self._judge(
-            self.discriminator_2, batch.images, outputs["cross_2"].images, train=train
-        )
-        return {
-            "real_1": real_1,
-            "fake_1": fake_1,
-            "real_2": real_2,
-            "fake_2": fake_2,
-        }
-
-    @staticmethod
-    def _judge(
-        discriminator: nn.Module, real: jax.Array, fake: jax.Array, *, train: bool
-    ) -> tuple[losses.Features, losses.Features]:
-        features = discriminator(jnp.concatenate([real, fake]), train=train)
-        count = len(real)
-        return (
-            jax.tree.map(lambda layer: layer[:count], features),
-            jax.tree.map(lambda layer: layer[count:], features),
-        )
+from samr_jax.models.translator import DOMAIN_1, AnatomyDecoder, DomainEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +42,7 @@ class Weights:
 def create(
     *,
     sequences: int,
+    size: tuple[int, int],
     model: Mapping[str, Any],
     loss: Mapping[str, Any],
     unpaired: Mapping[str, Any],
@@ -170,6 +54,7 @@ def create(
 
     Args:
       sequences: number of MR sequences ``S``.
+      size: ``(H, W)``, of the image pools.
       model, loss, unpaired: sections of the config; see `samr_jax.config`. Of `loss`
         only the kind of GAN and λ_cm's settings are used.
       epoch_steps: steps of an epoch, over which mean confidence is taken.
@@ -195,7 +80,10 @@ def create(
         disc_loss=functools.partial(
             discriminator_loss, weights=weights, gan=settings.gan
         ),
-        init_carry=functools.partial(cg_samr.init_carry, settings),
+        show=show,
+        init_carry=functools.partial(
+            init_carry, settings, unpaired["image_pool"], size, sequences
+        ),
         update_carry=functools.partial(
             update_carry, settings=settings, epoch_steps=epoch_steps
         ),
@@ -246,11 +134,42 @@ def discriminator_loss(
         name: losses.adversarial_loss(layers, real=name.startswith("real"), kind=gan)
         for name, layers in features.items()
     }
+    fake = "pooled" if "pooled_1" in terms else "fake"
     total = 0.5 * (
-        weights.gan_1 * (terms["real_1"] + terms["fake_1"])
-        + weights.gan_2 * (terms["real_2"] + terms["fake_2"])
+        weights.gan_1 * (terms["real_1"] + terms[f"{fake}_1"])
+        + weights.gan_2 * (terms["real_2"] + terms[f"{fake}_2"])
     )
     return total, terms
+
+
+def init_carry(
+    settings: cg_samr.LossSettings, pool: int, size: tuple[int, int], sequences: int
+) -> Carry:
+    """λ_cm as in CG-SAMR and, where wanted, pools of both domains' fakes."""
+    carry = cg_samr.init_carry(settings)
+    if pool:
+        channels = {"1": DOMAIN_1, "2": sequences}
+        carry["pools"] = {
+            domain: create_pool(pool, (*size, count))
+            for domain, count in channels.items()
+        }
+    return carry
+
+
+def _exchange(outputs: dict, carry: Carry, axis_name: str | None) -> dict[str, tuple]:
+    fakes = {"1": outputs["cross_1"], "2": outputs["cross_2"].images}
+    return {
+        domain: exchange(pool, fakes[domain], axis_name=axis_name)
+        for domain, pool in carry.get("pools", {}).items()
+    }
+
+
+def show(outputs: dict, carry: Carry, *, axis_name: str | None = None) -> dict:
+    """Adds what the discriminators are to learn from, where there are pools."""
+    pooled = _exchange(outputs, carry, axis_name)
+    if not pooled:
+        return outputs
+    return outputs | {"pooled": {domain: own for domain, (own, _) in pooled.items()}}
 
 
 def update_carry(
@@ -261,15 +180,19 @@ def update_carry(
     epoch_steps: int,
     axis_name: str | None = None,
 ) -> Carry:
-    """CG-SAMR's switch of λ_cm, on the maps that the confidence loss is applied to."""
+    """CG-SAMR's switch of λ_cm, on the maps of the confidence loss; the new pools."""
     maps = _confidence(outputs)
-    return cg_samr.update_carry(
+    new = cg_samr.update_carry(
         carry,
         {"synthesis": Synthesis(maps, maps, maps)},
         settings=settings,
         epoch_steps=epoch_steps,
         axis_name=axis_name,
     )
+    if "pools" in carry:
+        pooled = _exchange(outputs, carry, axis_name)
+        new["pools"] = {domain: pool for domain, (_, pool) in pooled.items()}
+    return new
 
 
 def _confidence(outputs: dict) -> jax.Array:
