@@ -46,6 +46,7 @@ setup(
     ],
     extras_require={
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
+        "dask": ["distributed"],
         "test": ["hypothesis", "pytest", "pytest-timeout", "ruff"],
     },
 )

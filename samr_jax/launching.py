@@ -53,7 +53,8 @@ def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
 def _reason(error: Exception) -> str:
     """One line of what flags and config files raise."""
     if isinstance(error, KeyError | AttributeError):
-        return f"unknown config field {str(error.args[0]).strip(chr(34))}"
+        field = str(error.args[0]).replace('"', "").replace("'", "")
+        return f"unknown config field {field}"
     # A config file's own error comes last, behind a description of where.
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
