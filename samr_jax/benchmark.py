@@ -52,7 +52,9 @@ def benchmark(
       FLOPs and bytes beside the machine's measured matrix rate and copy bandwidth.
     """
     sequences = len(config.data.sequences)
-    method = method_of(config, sequences=sequences, axis_name=parallel.AXIS)
+    method = method_of(
+        config, sequences=sequences, size=(size, size), axis_name=parallel.AXIS
+    )
     batch = random_batch(method.fields, config.batch_size, size, sequences)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1, b2=config.adam_b2)
     state = create_state(

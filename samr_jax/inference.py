@@ -95,13 +95,15 @@ def method_of(
     config: ml_collections.ConfigDict,
     *,
     sequences: int,
+    size: tuple[int, int],
     epoch_steps: int = 1,
     axis_name: str | None = None,
 ) -> Method:
-    """The method that a config describes, for so many sequences."""
+    """The method that a config describes, for so many sequences of a size."""
     return create_method(
         config.method,
         sequences=sequences,
+        size=size,
         model=config.model.to_dict(),
         loss=config.loss.to_dict(),
         unpaired=config.unpaired.to_dict(),
