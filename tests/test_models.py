@@ -1,16 +1,19 @@
 """Networks against the authors' numbers, and against each other."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from samr_jax.models.decoder import StretchOutDecoder
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     MultiScaleDiscriminator,
 )
 from samr_jax.models.generator import Generator
+from samr_jax.models.initialise import draw_variables
 from samr_jax.models.pix2pixhd import GlobalGenerator
-from samr_jax.models.unet import Pix2PixUNet
+from samr_jax.models.unet import Pix2PixUNet, UNet
 from tests.parity_import import (
     Reference,
     block,
@@ -163,3 +166,141 @@ def test_global_generator_matches_pix2pixhd():
     error = relative_error(made, reference.outputs("eval")["images"])
     print(f"pix2pixhd_global_generator {error:.1e}")
     assert error < TOLERANCE
+
+
+def parameters(module, *inputs) -> int:
+    """How many parameters the module has for inputs of these shapes."""
+    inputs = [jnp.zeros(shape) for shape in inputs]
+    shapes = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), *inputs, train=True)["params"]
+    )
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def test_the_papers_networks_have_as_many_parameters_as_in_pytorch():
+    mask, atlas, images = (1, 256, 256, 5), (1, 256, 256, 15), (1, 256, 256, 5)
+    # Counted by an independent PyTorch implementation of the paper's equations.
+    assert parameters(Generator(5), mask, atlas) == 37_075_215
+    assert parameters(LabelwiseDiscriminators(), mask, atlas, images) == 16_734_342
+    assert parameters(UNet(), images) == 31_044_933
+
+
+SMALL = {"ngf": 4, "downsamplings": 2, "blocks": 2}
+
+
+def small_inputs():
+    rng = np.random.default_rng(0)
+    mask = np.eye(5, dtype=np.float32)[rng.integers(0, 5, (2, 16, 16))]
+    atlas = rng.uniform(-1, 1, (2, 16, 16, 6)).astype(np.float32)
+    return mask, atlas
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"heads": "shared"},
+        {"stretch_out": False},
+        {"use_atlas": False},
+        {"confidence": False, "branch_blocks": 1},
+        {"dtype": jnp.bfloat16},
+    ],
+    ids=str,
+)
+def test_every_variant_returns_float32_images_of_all_sequences(options):
+    generator = Generator(2, **SMALL, **options)
+    made = jax.eval_shape(
+        lambda *inputs: generator.init_with_output(
+            jax.random.key(0), *inputs, train=True
+        )[0],
+        *small_inputs(),
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(made)} == {jnp.dtype("float32")}
+    assert made.images.shape == (2, 16, 16, 2)
+    if options.get("confidence", True):
+        assert made.intermediate.shape == made.confidence.shape == (2, 8, 8, 2)
+    else:
+        assert made.intermediate is made.confidence is None
+
+
+def test_leaving_out_the_atlas_keeps_the_trunk_and_decoder():
+    mask, atlas = (1, 16, 16, 5), (1, 16, 16, 6)
+    full, ablated = Generator(2, **SMALL), Generator(2, **SMALL, use_atlas=False)
+    trees = [
+        jax.eval_shape(
+            lambda g=generator: g.init(
+                jax.random.key(0), jnp.zeros(mask), jnp.zeros(atlas), train=True
+            )["params"]
+        )
+        for generator in (full, ablated)
+    ]
+    assert "atlas_encoder" not in trees[1]
+    assert trees[0]["trunk"] == trees[1]["trunk"]
+    assert trees[0]["decoder"] == trees[1]["decoder"]
+
+
+def test_unknown_heads_are_refused():
+    with pytest.raises(ValueError, match="per_branch"):
+        parameters(Generator(2, **SMALL, heads="both"), (1, 8, 8, 5), (1, 8, 8, 6))
+
+
+def test_rematerialisation_changes_nothing():
+    latent = np.random.default_rng(0).standard_normal((2, 4, 4, 8)).astype(np.float32)
+    plain = StretchOutDecoder(2, upsamplings=1, blocks=1, heads="shared")
+    variables = draw_variables(plain, jax.random.key(0), latent, train=True)
+
+    def gradients(decoder):
+        def loss(params):
+            made, updated = decoder.apply(
+                {**variables, "params": params},
+                latent,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            return sum(map(jnp.sum, jax.tree.leaves(made))), updated
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+
+    expected, made = gradients(plain), gradients(plain.clone(rematerialise=True))
+    assert jax.tree.structure(made) == jax.tree.structure(expected)
+    for value, wanted in zip(
+        jax.tree.leaves(made), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_lesion_discriminators_see_the_lesion_only():
+    mask, atlas = small_inputs()
+    images = np.random.default_rng(1).uniform(-1, 1, (2, 16, 16, 2))
+    healthy = mask[..., :2].sum(-1, keepdims=True)
+    network = LabelwiseDiscriminators(ndf=2, layers=1)
+    variables = draw_variables(
+        network, jax.random.key(0), mask, atlas, images, train=True
+    )
+    judge = jax.jit(lambda x: network.apply(variables, mask, atlas, x, train=False))
+    before, after = judge(images), judge(images * (1 - healthy))
+    changed = [
+        not np.array_equal(a[0], b[0]) for a, b in zip(before, after, strict=True)
+    ]
+    assert changed == [True, True, True, True, False, False]
+
+
+def test_dropout_of_the_pix2pix_unet_stays_on_at_test():
+    network = Pix2PixUNet(outputs=2, features=2, downsamplings=4, dropout=0.5)
+    x = np.random.default_rng(0).standard_normal((1, 16, 16, 3)).astype(np.float32)
+    keys = jax.random.split(jax.random.key(0), 3)
+    variables = draw_variables(network, keys[0], x, train=True)
+    run = jax.jit(
+        lambda key: network.apply(variables, x, train=False, rngs={"dropout": key})
+    )
+    assert not np.array_equal(run(keys[1]), run(keys[2]))
+    np.testing.assert_array_equal(run(keys[1]), run(keys[1]))
+
+
+def test_a_size_that_cannot_be_halved_often_enough_is_refused():
+    generator = Generator(2, **SMALL)
+    with pytest.raises(ValueError, match="divisible by 4"):
+        generator.init(
+            jax.random.key(0), np.zeros((1, 18, 16, 5)), np.zeros((1, 18, 16, 6)),
+            train=True,
+        )  # fmt: skip

@@ -179,11 +179,23 @@ def _convolve_cpu(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
 
     Measured with jax 0.10, whose CPU convolutions are YNNPACK's.
     """
-    size = kernel.shape[0]
-    if max(kernel.shape[:2]) == 1 or pads != ((0, 0), (0, 0)):
+    k_rows, k_columns, _, features = kernel.shape
+    if features == 1 and strides == 1 and k_rows == k_columns > 3:
+        return _convolve_to_one_feature(x, kernel, pads=pads)
+    if max(k_rows, k_columns) == 1 or pads != ((0, 0), (0, 0)):
         return _convolve_xla(x, kernel, strides=strides, pads=pads)
     y = _convolve_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
-    return y[:, :, : (x.shape[2] - size) // strides + 1]
+    return y[:, :, : (x.shape[2] - k_columns) // strides + 1]
+
+
+def _convolve_to_one_feature(x, kernel, *, pads: Pads) -> jax.Array:
+    """The kernel's rows as features, added up with their shifts: a wider product."""
+    size = kernel.shape[0]
+    rows = kernel[..., 0].transpose(1, 2, 0)[None]
+    y = _convolve_cpu(x, rows, strides=1, pads=((0, 0), pads[1]))
+    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (*pads[0], 0), *[(0, 0, 0)] * 2])
+    height = y.shape[1] - size + 1
+    return sum(y[:, i : i + height, :, i : i + 1] for i in range(size))
 
 
 def _gradients_cpu(x, kernel, gradient, *, strides: int, pads: Pads):
