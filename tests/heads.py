@@ -60,6 +60,14 @@ def bias(shape, affine, strength, seed):
     return np.exp(strength * (linear - linear.mean()) / linear.std()).astype(np.float32)
 
 
+def voxels(spacing, box=(200.0, 232.0, 200.0)):
+    """Shape and affine of an acquisition about the middle of the head."""
+    shape = tuple(np.round(np.divide(box, spacing)).astype(int))
+    affine = np.diag([*spacing, 1.0]).astype(float)
+    affine[:3, 3] = CENTRE - np.array(spacing) * (np.array(shape) - 1) / 2
+    return shape, affine
+
+
 def scan(
     sequence,
     *,
@@ -67,37 +75,34 @@ def scan(
     move=None,
     spacing=(2, 2, 2),
     strength=0.0,
-    noise=0.02,
     scale=1.0,
-    skull=True,
+    **where,
 ):
     """One acquisition: ``(X, Y, Z)`` image and affine in its own scanner space.
 
     `move` takes the anatomy's millimetres to the scanner's.
     """
     tissue, _, affine = anatomy(seed)
-    signals = SIGNALS[sequence][: 5 if skull else 3]
-    truth = np.tensordot(signals, tissue[: len(signals)], axes=1)
+    truth = np.tensordot(SIGNALS[sequence], tissue, axes=1)
     move = np.eye(4) if move is None else move
-    box = np.array([200.0, 232.0, 200.0])
-    shape = tuple(np.round(box / spacing).astype(int))
-    own = np.diag([*spacing, 1.0]).astype(float)
-    own[:3, 3] = CENTRE - np.array(spacing) * (np.array(shape) - 1) / 2
+    shape, own = voxels(spacing, **where)
     image = resample_like(truth, affine, shape, own, transform=np.linalg.inv(move))
     image = image * bias(shape, own, strength, seed + 1)
     rng = np.random.default_rng([seed, len(sequence)])
-    grain = noise * SIGNALS[sequence][0] * rng.normal(size=(2, *shape))
-    noisy = (
-        np.hypot(image + grain[0], grain[1]) if skull else image * (1 + 0 * grain[0])
-    )
-    return (scale * noisy).astype(np.float32), own
+    grain = 0.02 * SIGNALS[sequence][0] * rng.normal(size=(2, *shape))
+    return (scale * np.hypot(image + grain[0], grain[1])).astype(np.float32), own
+
+
+def carried(volume, shape, affine, *, move):
+    """A volume of the anatomy's own voxels on a scan's."""
+    own = reference_brain().grid.affine
+    return resample_like(volume, own, shape, affine, transform=np.linalg.inv(move))
 
 
 def brain_on(shape, affine, *, seed=0, move=None):
     """The true brain mask on a scan's voxels."""
-    _, brain, own = anatomy(seed)
     move = np.eye(4) if move is None else move
-    return resample_like(brain, own, shape, affine, transform=np.linalg.inv(move)) > 0.5
+    return carried(anatomy(seed)[1], shape, affine, move=move) > 0.5
 
 
 def dice(first, second):

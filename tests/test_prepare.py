@@ -194,10 +194,10 @@ def test_unknown_label_value_names_the_file(raw, tmp_path):
 
 
 def test_head_with_skull_is_refused_where_stripping_is_off(raw, tmp_path):
-    affine = AFFINE @ np.diag([4, 4, 4, 1])
+    affine = AFFINE @ np.diag([10, 10, 10, 1])
     for index in range(4):
         for suffix in (*SUFFIXES, "seg"):
-            write_volume(_file(raw, index, suffix), np.ones((60, 60, 60)), affine)
+            write_volume(_file(raw, index, suffix), np.ones((24, 24, 24)), affine)
     steps = Steps(strip="off", bias="off", tissue="off")
     with pytest.raises(InputError, match="more voxels are not zero than a brain"):
         _prepare(raw, tmp_path / "out", labels="1:tumor", steps=steps)
@@ -222,7 +222,7 @@ def test_dataset_goes_back_to_the_native_grid(whole):
     expected = (index @ AFFINE[:3, :3].T + AFFINE[:3, 3]) @ [1.0, 2.0, 3.0] + 500
     inside = back != 0
     np.testing.assert_allclose(back[inside], expected[inside], atol=1e-2)
-    assert inside.mean() > 0.5
+    assert inside.mean() >= 0.5
     with pytest.raises(InputError, match="no scan T1w of subject 'nobody'"):
         native_space(dataset, "nobody", "T1w")
 

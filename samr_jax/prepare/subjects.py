@@ -24,7 +24,7 @@ from samr_jax.prepare.raw import RawSubject
 from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 from samr_jax.prepare.scans import Scans, read_scans
 from samr_jax.prepare.steps import Plan
-from samr_jax.prepare.tissue import tissue_maps
+from samr_jax.prepare.tissue import normalised, tissue_maps
 
 MIN_FIELD = 0.03
 """N4 finds up to 0.025 where there is no bias; a coil's is 0.05 to 0.15."""
@@ -71,7 +71,7 @@ def prepare_subject(
     )
     corrected, variation = _correct(scans, placed, steps.bias)
     images, labels, seen = _on_grid(corrected, placed, plan.grid)
-    working, tissue = _working(corrected, placed, plan)
+    working, tissue = _working(corrected, placed, plan, labels != BACKGROUND)
     subject = Subject(name, images, labels, tissue, patient)
     record = {
         "registered": list(placed.registered),
@@ -139,29 +139,27 @@ def _on_grid(
 
 
 def _working(
-    scans: Scans, placed: Placement, plan: Plan
+    scans: Scans, placed: Placement, plan: Plan, brain: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Images on the working grid, and tissue maps ``(Z, H, W, 3)`` on the dataset's."""
-    if scans.tissue is not None and plan.steps.tissue != "off":
-        anchor = scans.images[scans.anchor]
-        tissue = _maps_on_grid(scans.tissue, anchor.affine, placed.space, plan.grid)
-    else:
-        tissue = None
-    if plan.working is None:
-        return None, tissue
-    images, labels, _ = _on_grid(scans, placed, plan.working)
-    if tissue is None and plan.steps.tissue != "off":
+    images = tissue = None
+    if plan.working is not None:
+        images, labels, _ = _on_grid(scans, placed, plan.working)
+    if plan.steps.tissue == "off":
+        return images, None
+    if scans.tissue is not None:
+        where = scans.images[scans.anchor].affine, placed.space
+        tissue = _maps_on_grid(scans.tissue, *where, plan.grid)
+    elif images is not None:
         wanted = dict.fromkeys((scans.anchor, "T2w"))
         chosen = [list(scans.images).index(k) for k in wanted if k in scans.images]
+        lesion = np.isin(labels, LESION_LABELS)
         maps = tissue_maps(
-            images[..., chosen],
-            labels != BACKGROUND,
-            np.isin(labels, LESION_LABELS),
-            plan.working,
+            images[..., chosen], labels != BACKGROUND, lesion, plan.working
         )
         voxels = np.transpose(maps, (2, 1, 0, 3))
         tissue = _maps_on_grid(voxels, plan.working.affine, np.eye(4), plan.grid)
-    return images, tissue
+    return images, None if tissue is None else normalised(tissue, brain)
 
 
 def _maps_on_grid(
@@ -171,7 +169,7 @@ def _maps_on_grid(
         resample(maps[..., i], affine, grid, transform=transform)
         for i in range(maps.shape[-1])
     ]
-    return np.clip(np.stack(channels, axis=-1), 0, 1)
+    return np.stack(channels, axis=-1)
 
 
 def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def tissue_maps(
       ``(Z, H, W, 3)`` float32 of WM, GM, CSF: their sum is 1 in the brain, 0 outside.
     """
     priors = _carried_priors(images[..., 0], brain & ~lesion, grid)
-    priors = _normalised(priors, brain)
+    priors = normalised(priors, brain)
     healthy = brain & ~lesion
     found = atropos(
         [_image(images[..., i], grid) for i in range(images.shape[-1])],
@@ -49,7 +49,7 @@ def tissue_maps(
         iterations=ITERATIONS,
     )
     maps = np.stack([np.transpose(m, (2, 1, 0)) for m in found], axis=-1)
-    return _normalised(np.where(healthy[..., None], maps, priors), brain)
+    return normalised(np.where(healthy[..., None], maps, priors), brain)
 
 
 def _carried_priors(t1: np.ndarray, healthy: np.ndarray, grid: Grid) -> np.ndarray:
@@ -75,8 +75,11 @@ def _carried_priors(t1: np.ndarray, healthy: np.ndarray, grid: Grid) -> np.ndarr
     return np.stack([np.transpose(m, (2, 1, 0)) for m in maps], axis=-1)
 
 
-def _normalised(maps: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Shares that sum to 1 in the brain; where all are 0, at its rim, it is CSF."""
+def normalised(maps: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Makes maps ``(..., 3)`` shares that sum to 1 in the brain, and 0 outside.
+
+    Where all are 0, at the brain's rim, it is CSF.
+    """
     maps = np.clip(maps, 0, 1)
     total = maps.sum(axis=-1, keepdims=True)
     shares = np.where(total > 0.05, maps / np.maximum(total, 0.05), (0, 0, 1))

@@ -1,0 +1,240 @@
+"""Raw heads with a known truth through the whole preparation.
+
+Two patients in a BIDS folder, T1w, T2w and an APTw slab with its unsaturated image,
+each in a space of its own, with skull, coil bias and another unit for each patient.
+Margins leave room to the values measured, which stand beside them.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from samr_jax.data.nifti import write_volume
+from samr_jax.labels import TUMOR, is_percent
+from samr_jax.prepare.inverse import native_space
+from samr_jax.prepare.pipeline import prepare
+from samr_jax.prepare.resample import resample
+from samr_jax.prepare.steps import Steps
+from tests import heads
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("ants")
+
+SLAB = {"spacing": (2, 2, 4.4), "box": (200, 232, 79.2)}
+SCALES = (1.0, 2.5)
+BIAS = 0.12
+
+
+def _motions(seed):
+    """Each sequence's scanner space: degrees about, and mm along, x, y and z."""
+    return {
+        "T1w": heads.motion((6, -4, 9), (5, -8, 4 + seed)),
+        "T2w": heads.motion((4, -2, 5), (2, -6, 6)),
+        "APTw": heads.motion((1, -1, 2 + seed), (0, -3, 5)),
+    }
+
+
+def _lesion(seed):
+    """A ball of tumor on the anatomy's voxels."""
+    shape = heads.anatomy(seed)[1].shape
+    distance = np.linalg.norm(
+        np.stack(np.indices(shape), -1) - (28, 52 + 4 * seed, 50), axis=-1
+    )
+    return (distance < 7) & heads.anatomy(seed)[1]
+
+
+def _percent(seed):
+    """A smooth signed map in percent on the anatomy's voxels."""
+    x, y, _ = np.indices(heads.anatomy(seed)[1].shape)
+    return (2 * np.sin(x / 20) + np.cos(y / 15)).astype(np.float32)
+
+
+def _write_patient(root, seed):
+    name, motions, scale = f"sub-{seed}", _motions(seed), SCALES[seed]
+    folder = root / name / "anat"
+    for sequence in ("T1w", "T2w"):
+        image, affine = heads.scan(
+            sequence, seed=seed, move=motions[sequence], strength=BIAS, scale=scale
+        )
+        write_volume(folder / f"{name}_{sequence}.nii.gz", image, affine)
+    still, affine = heads.scan("T2w", seed=seed, move=motions["APTw"], **SLAB)
+    percent = heads.carried(_percent(seed), still.shape, affine, move=motions["APTw"])
+    write_volume(folder / f"{name}_APTwref.nii.gz", still, affine)
+    write_volume(folder / f"{name}_APTw.nii.gz", percent, affine)
+    shape, affine = heads.voxels((2, 2, 2))
+    seg = heads.carried(_lesion(seed), shape, affine, move=motions["T1w"]) > 0.5
+    derived = root / "derivatives" / "lesion" / name / "anat"
+    write_volume(derived / f"{name}_dseg.nii.gz", seg, affine)
+    table = "index\tname\n0\tBackground\n1\tTumor\n"
+    (root / "derivatives" / "dseg.tsv").write_text(table)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """The dataset and the records of its subjects."""
+    folder = tmp_path_factory.mktemp("heads")
+    for seed in (0, 1):
+        _write_patient(folder / "raw", seed)
+    lines = []
+    dataset = prepare(
+        folder / "raw",
+        folder / "out",
+        size=108,
+        atlas="mean",
+        steps=Steps(standardise="on"),
+        workers=2,
+        log=lines.append,
+    )
+    records = json.loads((dataset.directory / "subjects.json").read_text())
+    return dataset, [records[f"sub-000{i}_ses-01"] for i in (1, 2)], lines
+
+
+def _matrix(record, sequence):
+    return np.array(record["scans"][sequence]["from_dataset"])
+
+
+def _truth(dataset, record, seed, volume):
+    """A volume of the anatomy where the preparation has put the T1w scan."""
+    to_anatomy = np.linalg.inv(_motions(seed)["T1w"]) @ _matrix(record, "T1w")
+    own = heads.reference_brain().grid.affine
+    return resample(volume, own, dataset.grid, transform=to_anatomy)
+
+
+def _arrays(dataset, number):
+    """Labels, images and tissue ``(Z, H, W, ...)`` of a subject, and its slices."""
+    name = f"sub-000{number + 1}_ses-01"
+    split = next(key for key, names in dataset.splits.items() if name in names)
+    slices = dataset.split(split)
+    held = [s for s in (slices[i] for i in range(len(slices))) if s["subject"] == name]
+    names = ("labels", "images", "tissue", "slice")
+    labels, images, tissue, z = (np.stack([s[key] for s in held]) for key in names)
+    return labels, images / 32767, tissue / 255, z
+
+
+def _inside(mask):
+    return ndimage.binary_erosion(mask, iterations=2)
+
+
+def test_every_step_was_found_necessary(cohort):
+    dataset, records, lines = cohort
+    assert "2 subjects of layout bids" in lines[0]
+    assert dataset.sequences == ("T1w", "T2w", "APTw")
+    for record in records:
+        assert record["registered"] == ["T2w", "APTw"]
+        assert record["stripped"] and record["aligned"]
+        assert set(record["bias"]) == {"T1w", "T2w"}
+
+
+def test_registration_error_is_below_half_a_millimetre(cohort):
+    for seed, record in enumerate(cohort[1]):
+        _, brain, affine = heads.anatomy(seed)
+        points = np.argwhere(brain)[::100] @ affine[:3, :3].T + affine[:3, 3]
+        points = np.c_[points, np.ones(len(points))].T
+        for sequence in ("T2w", "APTw"):
+            motions = _motions(seed)
+            truth = motions[sequence] @ np.linalg.inv(motions["T1w"])
+            found = _matrix(record, sequence) @ np.linalg.inv(_matrix(record, "T1w"))
+            places = motions["T1w"] @ points
+            error = np.linalg.norm((found @ places - truth @ places)[:3], axis=0)
+            print("registration", seed, sequence, error.mean())
+            assert error.mean() < 0.5
+
+
+def test_brain_and_lesion_are_where_they_were(cohort):
+    dataset, records, _ = cohort
+    for seed, record in enumerate(records):
+        labels, _, _, z = _arrays(dataset, seed)
+        brain = _truth(dataset, record, seed, heads.anatomy(seed)[1])[z] > 0.5
+        lesion = _truth(dataset, record, seed, _lesion(seed))[z] > 0.5
+        print(
+            "dice", heads.dice(labels > 0, brain), heads.dice(labels == TUMOR, lesion)
+        )
+        assert heads.dice(labels > 0, brain) > 0.95
+        assert heads.dice(labels == TUMOR, lesion) > 0.85
+
+
+def test_subjects_are_upright(cohort):
+    """Both heads, turned by up to 9 degrees, lie as the template does."""
+    for seed, record in enumerate(cohort[1]):
+        turn = np.linalg.inv(_motions(seed)["T1w"]) @ _matrix(record, "T1w")
+        angle = np.degrees(np.arccos((np.trace(turn[:3, :3]) - 1) / 2))
+        print("angle", angle)
+        assert angle < 3
+
+
+def test_bias_is_removed(cohort):
+    dataset, records, _ = cohort
+    for seed, record in enumerate(records):
+        _, images, _, z = _arrays(dataset, seed)
+        white = heads.anatomy(seed)[0][0] > 0.98
+        share = _truth(dataset, record, seed, white)[z] > 0.9
+        values = dataset.windows["T1w"].restore(images[share][:, 0])
+        move = _motions(seed)["T1w"]
+        raw, affine = heads.scan("T1w", seed=seed, move=move, strength=BIAS)
+        before = raw[heads.carried(white, raw.shape, affine, move=move) > 0.98]
+        print("bias", before.std() / before.mean(), values.std() / values.mean())
+        assert values.std() / values.mean() < 0.04
+
+
+def test_units_agree_after_standardisation(cohort):
+    dataset, records, _ = cohort
+    medians = []
+    for seed, record in enumerate(records):
+        _, images, _, z = _arrays(dataset, seed)
+        white = heads.anatomy(seed)[0][0] > 0.98
+        share = _truth(dataset, record, seed, white)[z] > 0.9
+        medians.append(np.median(images[share][:, 0] + 1))
+    print("medians", medians)
+    assert medians[0] == pytest.approx(medians[1], rel=0.05)
+
+
+def test_tissue_maps(cohort):
+    dataset, records, _ = cohort
+    for seed, record in enumerate(records):
+        labels, _, tissue, z = _arrays(dataset, seed)
+        truth = [
+            _truth(dataset, record, seed, t)[z] for t in heads.anatomy(seed)[0][:3]
+        ]
+        healthy = (labels == 1) & (np.sum(truth, axis=0) > 0.9)
+        real, found = np.argmax(truth, axis=0), np.argmax(tissue, axis=-1)
+        scores = [
+            heads.dice((real == k) & healthy, (found == k) & healthy) for k in range(3)
+        ]
+        print("tissue", scores)
+        assert np.all(np.array(scores) > (0.85, 0.85, 0.6))
+        np.testing.assert_allclose(tissue[labels > 0].sum(-1), 1, atol=0.02)
+
+
+def test_percentages_keep_value_and_sign(cohort):
+    dataset, records, _ = cohort
+    for seed, record in enumerate(records):
+        labels, images, _, z = _arrays(dataset, seed)
+        truth = _truth(dataset, record, seed, _percent(seed))[z]
+        found = dataset.windows["APTw"].restore(images[..., 2])
+        inner = _inside(labels > 0) & (found != 0)
+        error = np.abs(found - truth)[inner]
+        print("percent", error.mean(), np.corrcoef(found[inner], truth[inner])[0, 1])
+        assert error.mean() < 0.2
+        assert (truth[inner] < -0.5).any() and is_percent("APTw")
+
+
+def test_slices_are_those_that_every_sequence_reaches(cohort):
+    dataset, _, _ = cohort
+    assert 10 <= dataset.grid.slices <= 18
+
+
+def test_back_in_the_scanner_the_brain_lies_in_the_scan(cohort):
+    dataset, _, _ = cohort
+    for seed in (0, 1):
+        labels, _, _, z = _arrays(dataset, seed)
+        whole = np.zeros((dataset.grid.slices, *labels.shape[1:]))
+        whole[z] = labels > 0
+        native = native_space(dataset, f"sub-000{seed + 1}_ses-01", "T2w")
+        back = native.from_grid(whole, dataset.grid) > 0.5
+        shape, affine = heads.voxels((2, 2, 2))
+        truth = heads.brain_on(shape, affine, seed=seed, move=_motions(seed)["T2w"])
+        inside = np.mean(truth[back])
+        print("back", inside)
+        assert back.shape == shape and inside > 0.95
