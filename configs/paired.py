@@ -29,12 +29,12 @@ def get_config(variant: str = "paper"):
         config.model.unet_depth = 3
         config.loss.l1 = 50.0
         config.learning_rate = 7e-4
-        config.epochs = 30
-        config.constant_epochs = 15
+        config.epochs = 24
+        config.constant_epochs = 12
         config.log_steps = 50
-        config.sample_epochs = 10.0
-        config.eval_epochs = 10.0
-        config.checkpoint_epochs = 5.0
+        config.sample_epochs = 8.0
+        config.eval_epochs = 12.0
+        config.checkpoint_epochs = 4.0
         config.eval_batch_size = 8
     elif variant != "paper":
         raise ValueError(f"variant {variant!r}, expected 'paper' or 'demo'")
