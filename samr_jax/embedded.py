@@ -95,8 +95,10 @@ def _name(index: int) -> str:
 
 
 def _key(settings: dict) -> str:
-    """Changes with the settings and with the simulator's source."""
+    """Changes with the settings and with the source that makes a dataset."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-    for path in sorted(Path(phantom.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    simulator = Path(phantom.__file__).parent
+    for folder in (simulator, simulator.parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
