@@ -1,6 +1,7 @@
 """The commands around a trained run, as a user types them."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -30,8 +31,10 @@ def mask(dataset, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_evaluate(trained):
-    done = launch("evaluate", f"--workdir={trained}", "--split=val")
+def test_evaluate(trained, tmp_path):
+    # A copy: the shared run's own evaluation stays what it was.
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    done = launch("evaluate", f"--workdir={workdir}", "--split=val")
     assert done.returncode == 0, done.stderr
     assert "CG-SAMR on the val split" in done.stdout
     assert "simulated" in done.stdout and "anatomy prior: atlas" in done.stdout
