@@ -1,4 +1,4 @@
-"""The picture of unpaired training: both directions beside the truth, like Fig. 8."""
+"""Pictures of segmentation: alone, and both ways beside the truth, like Fig. 8."""
 
 from __future__ import annotations
 
@@ -62,6 +62,40 @@ def translation_figure(
     draw_grid(
         rows,
         columns=["mask", *sequences],
+        path=path,
+        title=title,
+        simulated=simulated,
+        aptw_bar=any(map(is_percent, sequences)),
+    )
+
+
+def segmentation_figure(
+    instances: Sequence[Mapping],
+    segmented: np.ndarray,
+    *,
+    sequences: Sequence[str],
+    path: Path,
+    simulated: bool,
+    title: str,
+) -> None:
+    """A row an instance: the real labels, those found, and the images.
+
+    Args:
+      instances: with ``subject``, ``labels`` and ``images`` as stored.
+      segmented: label maps found in the images, ``(N, H, W)``.
+      sequences, path, simulated, title: as of `translation_figure`.
+    """
+    rows = []
+    for item, found in zip(instances, segmented, strict=True):
+        labels, channels = item["labels"], unpack(item["images"])
+        tiles = [
+            image_tile(channels[..., c], sequence, labels)
+            for c, sequence in enumerate(sequences)
+        ]
+        rows.append((item["subject"], [label_tile(labels), label_tile(found), *tiles]))
+    draw_grid(
+        rows,
+        columns=["real labels", "found", *sequences],
         path=path,
         title=title,
         simulated=simulated,
