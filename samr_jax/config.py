@@ -9,7 +9,7 @@ from __future__ import annotations
 import ml_collections
 
 from samr_jax.errors import InputError
-from samr_jax.labels import SEQUENCES
+from samr_jax.labels import LABELS, SEQUENCES
 
 
 def default() -> ml_collections.ConfigDict:
@@ -60,7 +60,7 @@ def default() -> ml_collections.ConfigDict:
     loss.lambda_cm_late = 0.03  # ... then this, for good
     loss.l1 = 0.0  # on the final images; none in the paper
 
-    config.unpaired = unpaired = ml_collections.ConfigDict()  # UCG-SAMR
+    config.unpaired = unpaired = ml_collections.ConfigDict()
     unpaired.same_subjects = False  # in both domains; never one slice in both
     unpaired.recon_1 = 1.0  # weights of equation (7), domain 1, ...
     unpaired.recon_2 = 1.0  # ... domain 2 ...
@@ -70,7 +70,13 @@ def default() -> ml_collections.ConfigDict:
     unpaired.cyc_1 = 1.0  # of equation (9)
     unpaired.cyc_2 = 1.0
     unpaired.cyc_cm = 1.0
+    unpaired.kl = 0.1  # of the codes' prior: UNIT
     unpaired.image_pool = 0  # earlier fakes that D1 and D2 are shown; 0: none
+
+    config.segmentation = segmentation = ml_collections.ConfigDict()
+    segmentation.cross_entropy = 1.0  # weights in the U-Net's and SynSeg-Net's loss
+    segmentation.dice = 1.0  # equation (4)
+    segmentation.label_weights = (1.0,) * len(LABELS)  # in the cross-entropy
 
     config.ablation = ablation = ml_collections.ConfigDict()  # Table V
     ablation.stretch_out = True
@@ -87,6 +93,62 @@ def default() -> ml_collections.ConfigDict:
     config.eval_batch_size = 16
     config.debug_nans = False
     return config
+
+
+def paired_demo(config: ml_collections.ConfigDict) -> None:
+    """Makes a demo of a method on paired data: minutes on two CPU cores.
+
+    All methods get the same data, steps, learning rate and pixel loss, which makes up
+    for the paper's days of training. A config file scales the networks that this leaves
+    too large.
+    """
+    _small(config)
+    config.batch_size = 8
+    config.model.ngf = 12
+    config.model.ndf = 8
+    config.loss.l1 = 50.0
+    config.learning_rate = 7e-4
+    config.epochs = 24
+    config.constant_epochs = 12
+    config.sample_epochs = 8.0
+    config.eval_epochs = 12.0
+    config.checkpoint_epochs = 4.0
+
+
+def unpaired_demo(config: ml_collections.ConfigDict) -> None:
+    """The same for unpaired data: CycleGAN's weight of 10 on what has a target."""
+    _small(config)
+    config.batch_size = 2
+    config.model.ngf = 8
+    config.model.ndf = 16
+    config.unpaired.recon_1 = config.unpaired.recon_2 = 10.0
+    config.unpaired.cyc_1 = config.unpaired.cyc_2 = 10.0
+    config.learning_rate = 4e-4
+    config.epochs = 30
+    config.constant_epochs = 15
+    config.sample_epochs = 5.0
+    config.eval_epochs = 10.0
+    config.checkpoint_epochs = 5.0
+
+
+def _small(config: ml_collections.ConfigDict) -> None:
+    config.name += "-demo"
+    config.data.size = 64
+    config.data.subjects = 24
+    config.data.slices = 8
+    config.model.downsamplings = 2
+    config.model.blocks = 4
+    config.model.disc_layers = 2
+    config.model.unet_channels = 8
+    config.model.unet_depth = 3
+    config.log_steps = 50
+    config.eval_batch_size = 8
+
+
+def check_variant(variant: str) -> None:
+    """A config file has these two."""
+    if variant not in ("paper", "demo"):
+        raise ValueError(f"variant {variant!r}, expected 'paper' or 'demo'")
 
 
 CONTROL_FIELDS = (
@@ -160,7 +222,7 @@ def check_size(size: tuple[int, int], downsamplings: int, *, source: str) -> Non
     if any(n % multiple or n < multiple for n in size):
         raise InputError(
             f"{source}: slices of {size[0]} x {size[1]}, expected a multiple of "
-            f"{multiple} (2^config.model.downsamplings)"
+            f"{multiple}, for networks that halve them {downsamplings} times"
         )
 
 

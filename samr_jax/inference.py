@@ -100,14 +100,16 @@ def method_of(
     axis_name: str | None = None,
 ) -> Method:
     """The method that a config describes, for so many sequences of a size."""
+    sections = {
+        name: value.to_dict()
+        for name, value in config.items()
+        if isinstance(value, ml_collections.ConfigDict)
+    }
     return create_method(
         config.method,
+        **sections,
         sequences=sequences,
         size=size,
-        model=config.model.to_dict(),
-        loss=config.loss.to_dict(),
-        unpaired=config.unpaired.to_dict(),
-        ablation=config.ablation.to_dict(),
         epoch_steps=epoch_steps,
         dtype=jnp.dtype(config.dtype),
         axis_name=axis_name,

@@ -123,6 +123,26 @@ def generalized_dice_loss(
     return jnp.mean(1 - (2 * overlap + epsilon) / (total + epsilon))
 
 
+def cross_entropy(
+    reference: jax.Array, logits: jax.Array, *, label_weights: Sequence[float]
+) -> jax.Array:
+    """Weighted cross-entropy, the mean over batch and pixels of ``-w_l log p_l``.
+
+    Args:
+      reference: one-hot ``(N, H, W, L)``.
+      logits: of the labels, same shape.
+      label_weights: w, one for each label.
+    """
+    log_probabilities = jax.nn.log_softmax(logits.astype(jnp.float32))
+    weights = jnp.asarray(label_weights, jnp.float32)
+    return -jnp.mean(jnp.sum(weights * reference * log_probabilities, axis=-1))
+
+
+def code_divergence(mean: jax.Array) -> jax.Array:
+    """KL divergence of N(mean, 1) from N(0, 1), averaged over a code's elements."""
+    return 0.5 * jnp.mean(jnp.square(mean))
+
+
 def l1_loss(a: jax.Array, b: jax.Array) -> jax.Array:
     """Mean absolute difference."""
     return jnp.mean(jnp.abs(a - b))

@@ -23,7 +23,13 @@ from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.embedded import embedded_dataset
 from samr_jax.errors import TrainingError
-from samr_jax.evaluate import draw_comparison, evaluate, score
+from samr_jax.evaluate import (
+    draw_comparison,
+    draw_segmentation,
+    evaluate,
+    score,
+    score_segmentation,
+)
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.interruption import stop_signal
@@ -79,7 +85,9 @@ def training_dataset(config: ml_collections.ConfigDict) -> Dataset:
             seed=data.seed,
         )
     check_size(
-        dataset.grid.size, config.model.downsamplings, source=str(dataset.directory)
+        dataset.grid.size,
+        build_method(config, dataset).downsamplings,
+        source=str(dataset.directory),
     )
     return dataset
 
@@ -232,32 +240,35 @@ class Run:
 
     def _validate(self, state: TrainState, step: int) -> dict[str, float]:
         slices = self.dataset.split("val")
-        if not len(slices) or not self.method.can_synthesize:
+        if not len(slices):
             return {}
-        summary = score(
-            self._model(state), slices, batch_size=self.config.eval_batch_size
-        )
-        average = summary["average"]
-        values = {
-            "val/ssim": average["ssim"],
-            "val/psnr": average["psnr"],
-            "val/lesion_accuracy": average["lesion"],
-        }
-        values = {name: value for name, value in values.items() if value is not None}
-        return {**values, "val/score": average["ssim"]}
+        model, batch_size = self._model(state), self.config.eval_batch_size
+        if self.method.can_synthesize:
+            average = score(model, slices, batch_size=batch_size)["average"]
+            values = {
+                "ssim": average["ssim"],
+                "psnr": average["psnr"],
+                "lesion_accuracy": average["lesion"],
+                "score": average["ssim"],
+            }
+        else:
+            dice = score_segmentation(model, slices, batch_size=batch_size)["dice"]
+            found = [value for value in dice.values() if value is not None]
+            values = {f"dice_{label}": value for label, value in dice.items()}
+            values["score"] = sum(found) / len(found) if found else None
+        return {f"val/{name}": x for name, x in values.items() if x is not None}
 
     def _draw_samples(self, state: TrainState, step: int) -> None:
-        if not parallel.is_first_process() or not self.method.can_synthesize:
+        if not parallel.is_first_process():
             return
-        split = "val" if self.dataset.splits["val"] else "train"
-        draw_comparison(
-            self._model(state),
-            self.dataset.split(split),
-            self.workdir / "figures" / f"step-{step:07d}.png",
-            batch_size=self.config.eval_batch_size,
-            count=2,
-            zoom=False,
-        )
+        model = self._model(state)
+        slices = self.dataset.split("val" if self.dataset.splits["val"] else "train")
+        path = self.workdir / "figures" / f"step-{step:07d}.png"
+        options = {"batch_size": self.config.eval_batch_size}
+        if self.method.can_synthesize:
+            draw_comparison(model, slices, path, count=2, zoom=False, **options)
+        else:
+            draw_segmentation(model, slices, path, **options)
 
     def _model(self, state: TrainState) -> Model:
         host = parallel.to_host({"gen": state.gen.variables, "carry": state.carry})

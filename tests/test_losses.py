@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.optimize
 import scipy.stats
 
@@ -144,3 +145,29 @@ def test_dice_loss_does_not_depend_on_how_devices_share_the_batch():
         axis_name="batch",
     )(shards(reference), shards(probabilities))
     np.testing.assert_allclose(parts, [whole, whole], rtol=1e-6)
+
+
+def test_cross_entropy_is_the_weighted_sum_over_pixels():
+    labels = RNG.integers(0, 5, (2, 3, 4))
+    logits = RNG.normal(size=(2, 3, 4, 5))
+    weights = (1.0, 2.0, 0.5, 3.0, 4.0)
+    expected = 0.0
+    for place, label in np.ndenumerate(labels):
+        probability = np.exp(logits[place][label]) / np.exp(logits[place]).sum()
+        expected -= weights[label] * np.log(probability)
+    found = losses.cross_entropy(np.eye(5)[labels], logits, label_weights=weights)
+    assert found == pytest.approx(expected / labels.size, rel=1e-5)
+
+
+def test_code_divergence_is_that_of_the_two_gaussians():
+    means = RNG.normal(size=(2, 2, 2, 3))
+    grid = np.linspace(-12, 12, 4001)
+
+    def divergence(mean):
+        own, prior = scipy.stats.norm(mean), scipy.stats.norm()
+        return scipy.integrate.trapezoid(
+            own.pdf(grid) * (own.logpdf(grid) - prior.logpdf(grid)), grid
+        )
+
+    expected = np.mean([divergence(mean) for mean in means.ravel()])
+    assert losses.code_divergence(means) == pytest.approx(expected, rel=1e-4)

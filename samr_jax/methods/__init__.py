@@ -13,6 +13,7 @@ METHODS = {
     "cg_samr": ("samr_jax.methods.cg_samr", {}),
     "samr": ("samr_jax.methods.cg_samr", {"samr": True}),
     "ucg_samr": ("samr_jax.methods.ucg_samr", {}),
+    "segmentation": ("samr_jax.methods.segmentation", {}),
 }
 """Config name -> module whose ``create`` builds the method, and arguments for it."""
 

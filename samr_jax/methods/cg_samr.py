@@ -16,14 +16,13 @@ import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.batch import Batch
-from samr_jax.labels import LABELS
 from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.segmentation import create_segmenter, segmenter_depth
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     MultiScaleDiscriminator,
 )
 from samr_jax.models.generator import Generator, Synthesis
-from samr_jax.models.unet import Pix2PixUNet, UNet
 
 
 class GeneratorSide(nn.Module):
@@ -125,7 +124,10 @@ def create(
         rematerialise=model["rematerialise"],
         **common,
     )
-    segmenter = _segmenter(model, common) if ablation["shape_consistency"] else None
+    halvings, segmenter = model["downsamplings"], None
+    if ablation["shape_consistency"]:
+        segmenter = create_segmenter(model, **common)
+        halvings = max(halvings, segmenter_depth(model))
     networks = LabelwiseDiscriminators if ablation["labelwise"] else _WholeImage
     discriminator = networks(ndf=model["ndf"], layers=model["disc_layers"], **common)
     return Method(
@@ -142,7 +144,7 @@ def create(
         update_carry=functools.partial(
             update_carry, settings=settings, epoch_steps=epoch_steps
         ),
-        downsamplings=model["downsamplings"],
+        downsamplings=halvings,
     )
 
 
@@ -164,7 +166,9 @@ def generator_loss(
             real, fake, distance=settings.feature_distance
         ),
     }
-    total = terms["adversarial"] + settings.feature_matching * terms["feature_matching"]
+    total = terms["adversarial"]
+    if settings.feature_matching:
+        total += settings.feature_matching * terms["feature_matching"]
     if "labels_of_real" in outputs:
         dice = functools.partial(
             losses.generalized_dice_loss, batch.mask, axis_name=axis_name
@@ -256,16 +260,3 @@ class _WholeImage(nn.Module):
             norm_axis=self.norm_axis,
             name="discriminator",
         )(jnp.concatenate([mask, atlas, images], axis=-1), train=train)
-
-
-def _segmenter(model: Mapping[str, Any], common: Mapping[str, Any]) -> nn.Module:
-    if model["unet"] == "pix2pix":
-        return Pix2PixUNet(
-            outputs=len(LABELS), features=model["unet_channels"], **common
-        )
-    return UNet(
-        classes=len(LABELS),
-        features=model["unet_channels"],
-        depth=model["unet_depth"],
-        **common,
-    )

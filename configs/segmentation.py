@@ -1,0 +1,20 @@
+"""The U-Net that segments, as in the augmentation experiment (section IV-B).
+
+python launch/main.py --config=configs/segmentation.py         # the paper, GPU or TPU
+python launch/main.py --config=configs/segmentation.py:demo    # a minute, two CPU cores
+"""
+
+from samr_jax.config import check_variant, default, paired_demo
+
+
+def get_config(variant: str = "paper"):
+    """``paper``: batch 16, 200 epochs. ``demo``: small."""
+    check_variant(variant)
+    config = default()
+    config.name = config.method = "segmentation"
+    config.batch_size = 16
+    config.epochs = 200
+    config.constant_epochs = 100
+    if variant == "demo":
+        paired_demo(config)
+    return config
