@@ -2,8 +2,9 @@
 
     python launch/evaluate.py --workdir=runs/paired-demo --split=test
 
-Writes metrics.json, table.md and figures/comparison.png into the work directory, and
-prints the table.
+Writes metrics.json, table.md and figures into the work directory, and prints the table.
+With ``--segmenter``, a run of configs/segmentation.py on real images, it is also scored
+whether synthesized images follow their masks.
 """
 
 from pathlib import Path
@@ -20,9 +21,13 @@ _CHECKPOINT = flags.DEFINE_enum(
 _DATA = flags.DEFINE_string(
     "data_dir", None, "Dataset; by default the one that the run was trained on."
 )
+_SEGMENTER = flags.DEFINE_string(
+    "segmenter", None, "Run of a method that segments, trained on real images."
+)
 
 
 def main() -> None:
+    from samr_jax.errors import InputError
     from samr_jax.evaluate import evaluate
     from samr_jax.inference import load_model
     from samr_jax.train import training_dataset
@@ -33,12 +38,19 @@ def main() -> None:
     if _DATA.value:
         config.data.dir = _DATA.value
     model = load_model(workdir, which=_CHECKPOINT.value)
+    segmenter = load_model(_SEGMENTER.value) if _SEGMENTER.value else None
+    if segmenter is not None and not segmenter.method.can_segment:
+        raise InputError(
+            f"--segmenter={_SEGMENTER.value}: {segmenter.method.name} does not "
+            "segment, expected a run of a method that does"
+        )
     evaluate(
         model,
         training_dataset(config),
         _SPLIT.value,
         workdir,
         batch_size=config.eval_batch_size,
+        segmenter=segmenter,
     )
     print((workdir / "table.md").read_text())
 

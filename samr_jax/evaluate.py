@@ -10,13 +10,18 @@ from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.errors import InputError
 from samr_jax.evaluation.charts import calibration_chart
 from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
-from samr_jax.evaluation.intervals import average_intervals
-from samr_jax.evaluation.report import segmentation_table, table1
+from samr_jax.evaluation.intervals import average_intervals, dice_intervals
+from samr_jax.evaluation.report import beyond_table, segmentation_table, table1
 from samr_jax.evaluation.translation import segmentation_figure, translation_figure
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import Model
 from samr_jax.labels import LESION_LABELS
 from samr_jax.scoring import (
+    Calibration,
+    MaskFollow,
+    Memorisation,
+    Part,
+    accumulate,
     predictions,
     score,
     score_segmentation,
@@ -28,7 +33,13 @@ FIGURE_ROWS = 2
 
 
 def evaluate(
-    model: Model, dataset: Dataset, split: str, workdir: Path, *, batch_size: int
+    model: Model,
+    dataset: Dataset,
+    split: str,
+    workdir: Path,
+    *,
+    batch_size: int,
+    segmenter: Model | None = None,
 ) -> dict:
     """Evaluates a model and writes what comes of it.
 
@@ -37,41 +48,89 @@ def evaluate(
     one that segments, in that of Table IV, with ``figures/segmentation.png``, or, if it
     does both, ``figures/translation.png`` like Fig. 8.
 
+    Args:
+      model: a trained one.
+      dataset: may be another than it was trained on.
+      split: of the dataset.
+      workdir: where to write.
+      batch_size: of the one compiled batch.
+      segmenter: trained on real images; whether syntheses follow their masks is
+        judged by it.
+
     Returns:
       What ``metrics.json`` holds.
 
     Raises:
       InputError: the split is empty, or the dataset is not what the model was made for.
     """
-    if dataset.sequences != model.dataset.sequences:
-        raise InputError(
-            f"{dataset.directory}: sequences {dataset.sequences}, expected "
-            f"{model.dataset.sequences} as in training"
+    for used in (model, segmenter):
+        if used is not None and used.dataset.sequences != dataset.sequences:
+            raise InputError(
+                f"{dataset.directory}: sequences {dataset.sequences}, expected "
+                f"{used.dataset.sequences} as in training of {used.method.name}"
+            )
+    slices = filled_split(dataset, split)
+    result = header(model.method.name, model.method.prior, dataset, split)
+    result["step"] = model.step
+    if model.method.can_synthesize:
+        parts = further_parts(
+            dataset, split, segmenter=segmenter, batch_size=batch_size
         )
+        if "lambda_cm" in model.carry:
+            lambda_cm = float(model.carry["lambda_cm"])
+            parts.append(Calibration(dataset.sequences, lambda_cm))
+        result |= score(model, slices, batch_size=batch_size, parts=parts)
+        result["intervals"] = average_intervals(result, seed=0)
+    if model.method.can_segment:
+        summary = score_segmentation(model, slices, batch_size=batch_size)
+        summary["intervals"] = dice_intervals(summary, seed=0)
+        result["segmentation"] = summary
+    write_json(workdir / "metrics.json", result)
+    write_text(workdir / "table.md", table(result))
+    draw_figures(model, slices, workdir / "figures", result, batch_size=batch_size)
+    return result
+
+
+def add_mask_follow(
+    result: dict, model: Model, segmenter: Model, dataset: Dataset, *, batch_size: int
+) -> dict:
+    """An evaluation with ``mask_follow``, which a run by itself does not have."""
+    slices = filled_split(dataset, result["split"])
+    pairs = predictions(model, slices, batch_size=batch_size)
+    return result | accumulate(pairs, [MaskFollow(segmenter, batch_size=batch_size)])
+
+
+def further_parts(
+    dataset: Dataset, split: str, *, segmenter: Model | None, batch_size: int
+) -> list[Part]:
+    """What is scored beyond the paper."""
+    parts = []
+    if split != "train" and len(dataset.split("train")):
+        parts.append(Memorisation(dataset.split("train")))
+    if segmenter is not None:
+        parts.append(MaskFollow(segmenter, batch_size=batch_size))
+    return parts
+
+
+def filled_split(dataset: Dataset, split: str) -> Slices:
+    """The slices of a split, of which there must be some."""
     slices = dataset.split(split)
     if len(slices) == 0:
         raise InputError(
             f"{dataset.directory}: split {split!r} holds no slices, expected at least 1"
         )
-    result = {
-        "method": model.method.name,
-        "anatomy_prior": model.method.prior,
+    return slices
+
+
+def header(name: str, prior: str, dataset: Dataset, split: str) -> dict:
+    """What a number cannot be read without."""
+    return {
+        "method": name,
+        "anatomy_prior": prior,
         "split": split,
-        "step": model.step,
         "simulated": dataset.simulated,
         "dataset_hash": dataset.content_hash,
     }
-    if model.method.can_synthesize:
-        result |= score(model, slices, batch_size=batch_size, calibrate=True)
-        result["intervals"] = average_intervals(result, seed=0)
-    if model.method.can_segment:
-        result["segmentation"] = score_segmentation(
-            model, slices, batch_size=batch_size
-        )
-    write_json(workdir / "metrics.json", result)
-    write_text(workdir / "table.md", table(result))
-    draw_figures(model, slices, workdir / "figures", result, batch_size=batch_size)
-    return result
 
 
 def table(result: dict) -> str:
@@ -81,6 +140,7 @@ def table(result: dict) -> str:
     tables = []
     if "average" in result:
         tables.append(table1({name: result}, title=place, simulated=simulated))
+        tables.append(beyond_table({name: result}, title=f"Beyond the paper: {place}"))
     if "segmentation" in result:
         tables.append(
             segmentation_table(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from samr_jax.evaluation.calibration import (
     confidence_calibration,
     half_scale_error,
 )
+from samr_jax.evaluation.memorisation import NearestTraining
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
 from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import BACKGROUND
@@ -45,8 +47,24 @@ def segmentations(
         yield instances, probabilities.argmax(axis=-1).astype(np.uint8)
 
 
+class Part(Protocol):
+    """Scores of one kind, accumulated over a split."""
+
+    def add(
+        self,
+        synthesis: Synthesis,
+        real: np.ndarray,
+        labels: np.ndarray,
+        subjects: Sequence[str],
+    ) -> None:
+        """Adds slices: real images ``(N, H, W, S)`` in [-1, 1], labels and whose."""
+
+    def summary(self) -> dict:
+        """JSON-ready fields of an evaluation."""
+
+
 def score(
-    model: Model, slices: Slices, *, batch_size: int, calibrate: bool = False
+    model: Model, slices: Slices, *, batch_size: int, parts: Sequence[Part] = ()
 ) -> dict:
     """Scores of section IV-C on a split; see `SynthesisScores.summary`.
 
@@ -54,30 +72,103 @@ def score(
       model: a trained one.
       slices: the split.
       batch_size: of the one compiled batch.
-      calibrate: whether to hold the confidence maps against the errors, too, inside
-        the brain; adds ``calibration``, where the method has such maps.
+      parts: what else to score.
     """
-    scores = SynthesisScores(model.dataset.sequences)
-    confidence, errors, brain = [], [], []
-    for instances, synthesis in predictions(model, slices, batch_size=batch_size):
+    pairs = predictions(model, slices, batch_size=batch_size)
+    return accumulate(pairs, [Fidelity(model.dataset.sequences), *parts])
+
+
+def accumulate(
+    pairs: Iterable[tuple[list[dict], Synthesis]], parts: Sequence[Part]
+) -> dict:
+    """The fields of all parts over instances and what was synthesized for them."""
+    for instances, synthesis in pairs:
         real = unpack(np.stack([item["images"] for item in instances]))
         labels = np.stack([item["labels"] for item in instances])
         subjects = [item["subject"] for item in instances]
-        scores.add(synthesis.images, real, labels, subjects)
-        if calibrate and synthesis.confidence is not None:
-            confidence.append(synthesis.confidence)
-            errors.append(half_scale_error(synthesis.intermediate, real))
-            brain.append(labels[:, ::2, ::2] != BACKGROUND)
-    summary = scores.summary()
-    if confidence:
-        summary["calibration"] = confidence_calibration(
-            np.concatenate(confidence),
-            np.concatenate(errors),
-            sequences=model.dataset.sequences,
-            lambda_cm=float(model.carry["lambda_cm"]),
-            region=np.concatenate(brain),
+        for part in parts:
+            part.add(synthesis, real, labels, subjects)
+    return {name: value for part in parts for name, value in part.summary().items()}
+
+
+class Fidelity:
+    """The paper's metrics: fields of `SynthesisScores.summary`."""
+
+    def __init__(self, sequences: Sequence[str]):
+        self._scores = SynthesisScores(sequences)
+
+    def add(self, synthesis, real, labels, subjects) -> None:
+        self._scores.add(synthesis.images, real, labels, subjects)
+
+    def summary(self) -> dict:
+        return self._scores.summary()
+
+
+class Calibration:
+    """``calibration``: confidence maps held against errors, inside the brain.
+
+    Without such maps it has no field.
+    """
+
+    def __init__(self, sequences: Sequence[str], lambda_cm: float):
+        self._sequences, self._lambda_cm = sequences, lambda_cm
+        self._confidence, self._errors, self._brain = [], [], []
+
+    def add(self, synthesis, real, labels, subjects) -> None:
+        if synthesis.confidence is not None:
+            self._confidence.append(synthesis.confidence)
+            self._errors.append(half_scale_error(synthesis.intermediate, real))
+            self._brain.append(labels[:, ::2, ::2] != BACKGROUND)
+
+    def summary(self) -> dict:
+        if not self._confidence:
+            return {}
+        calibration = confidence_calibration(
+            np.concatenate(self._confidence),
+            np.concatenate(self._errors),
+            sequences=self._sequences,
+            lambda_cm=self._lambda_cm,
+            region=np.concatenate(self._brain),
         )
-    return summary
+        return {"calibration": calibration}
+
+
+class Memorisation:
+    """``memorisation``: how close syntheses lie to training slices."""
+
+    def __init__(self, training: Slices):
+        self._nearest = NearestTraining(unpack(item["images"]) for item in training)
+
+    def add(self, synthesis, real, labels, subjects) -> None:
+        self._nearest.add(synthesis.images, real)
+
+    def summary(self) -> dict:
+        return {"memorisation": self._nearest.summary()}
+
+
+class MaskFollow:
+    """``mask_follow``: Dice of the input mask and what a segmenter finds.
+
+    The segmenter was trained on real images; what it finds in the real images of the
+    same masks is scored beside, as ``real``.
+    """
+
+    def __init__(self, segmenter: Model, *, batch_size: int):
+        self._segmenter, self._batch_size = segmenter, batch_size
+        self._dice = {"synthesized": DiceCounts(), "real": DiceCounts()}
+
+    def add(self, synthesis, real, labels, subjects) -> None:
+        for name, images in (("synthesized", synthesis.images), ("real", real)):
+            found = [
+                self._segmenter.segment(batch)[:count]
+                for batch, count in padded_batches({"images": images}, self._batch_size)
+            ]
+            found = np.concatenate(found).argmax(axis=-1).astype(np.uint8)
+            self._dice[name].add(found, labels, subjects)
+
+    def summary(self) -> dict:
+        dice = {name: counts.summary() for name, counts in self._dice.items()}
+        return {"mask_follow": {"segmenter": self._segmenter.method.name, **dice}}
 
 
 def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict:
@@ -92,13 +183,20 @@ def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict
     return dice.summary()
 
 
+def batched(
+    slices: Slices, batch_size: int, rows: Sequence[int] | None = None
+) -> Iterator[list[dict]]:
+    """The instances of a split, or those of some rows, so many at a time."""
+    rows = range(len(slices)) if rows is None else rows
+    for start in range(0, len(rows), batch_size):
+        yield [slices[row] for row in rows[start : start + batch_size]]
+
+
 def _batches(
     model: Model, slices: Slices, batch_size: int, rows: Sequence[int] | None
 ) -> Iterator[tuple[list[dict], dict[str, np.ndarray]]]:
     """Instances, and a batch of one fixed size that begins with them."""
-    rows = range(len(slices)) if rows is None else rows
-    for start in range(0, len(rows), batch_size):
-        instances = [slices[row] for row in rows[start : start + batch_size]]
+    for instances in batched(slices, batch_size, rows):
         stored = {
             name: np.stack([instance[name] for instance in instances])
             for name in model.method.fields

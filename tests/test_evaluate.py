@@ -5,10 +5,13 @@ import types
 import numpy as np
 import pytest
 
+from samr_jax.baselines import evaluate_trivial
 from samr_jax.data.window import unpack
-from samr_jax.evaluate import evaluate
+from samr_jax.errors import InputError
+from samr_jax.evaluate import add_mask_follow, evaluate
 from samr_jax.files import read_json
-from samr_jax.labels import LABELS
+from samr_jax.labels import LABELS, NORMAL
+from samr_jax.models.generator import Synthesis
 
 
 class Segmenter:
@@ -49,3 +52,84 @@ def test_a_method_that_only_segments(dataset, tmp_path):
     assert result["segmentation"]["dice"]["tumor"] == pytest.approx(expected)
     table = (tmp_path / "table.md").read_text()
     assert "Segmentation by Fifths on the test split" in table and "SSIM" not in table
+
+
+class Painter:
+    """Stands in for a model that synthesizes: T1w shows the label to a `Segmenter`."""
+
+    def __init__(self, dataset):
+        self.dataset, self.step, self.carry = dataset, 3, {}
+        self.method = types.SimpleNamespace(
+            name="Painter",
+            prior="none",
+            fields=("labels",),
+            can_synthesize=True,
+            can_segment=False,
+        )
+
+    def synthesize(self, stored):
+        level = (stored["labels"] + 0.5) / len(LABELS) * 2 - 1
+        return Synthesis(np.stack([level, level], -1), None, None)
+
+
+def test_a_synthesis_that_shows_its_mask_is_followed(dataset, tmp_path):
+    """The segmenter finds what was painted, whatever it finds in the real images."""
+    model, segmenter = Painter(dataset), Segmenter(dataset)
+    result = evaluate(
+        model, dataset, "test", tmp_path, batch_size=2, segmenter=segmenter
+    )
+    follow = result["mask_follow"]
+    assert set(follow["synthesized"]["dice"].values()) == {1.0}
+    alone = evaluate(segmenter, dataset, "test", tmp_path / "seg", batch_size=2)
+    assert follow["real"]["dice"] == alone["segmentation"]["dice"]
+    table = (tmp_path / "table.md").read_text()
+    assert "| Painter | 1.000 | 1.000 | 1.000 |" in table
+    plain = {name: value for name, value in result.items() if name != "mask_follow"}
+    again = add_mask_follow(plain, model, segmenter, dataset, batch_size=4)
+    assert again == result
+
+
+def test_evaluation_asks_how_close_training_images_are(dataset, tmp_path):
+    result = evaluate(Painter(dataset), dataset, "test", tmp_path, batch_size=2)
+    training = len(dataset.split("train"))
+    assert result["memorisation"]["training_slices"] == training
+    seen = evaluate(Painter(dataset), dataset, "train", tmp_path / "t", batch_size=2)
+    assert "memorisation" not in seen
+
+
+def test_trivial_rows_are_scored_as_methods_are(dataset):
+    results = evaluate_trivial(
+        dataset, "test", batch_size=2, segmenter=Segmenter(dataset)
+    )
+    assert list(results) == ["Atlas", "Atlas, label means"]
+    items = list(dataset.split("test"))
+    labels = np.stack([item["labels"] for item in items])
+    real = unpack(np.stack([item["images"] for item in items]))
+    atlas = unpack(np.stack([item["atlas"] for item in items]))[..., [1, 4]]
+    error = np.mean(np.square((real - atlas) * 127.5), axis=(1, 2))
+    expected = np.mean(10 * np.log10(255**2 / np.maximum(error, 1 / 12)))
+    assert results["Atlas"]["average"]["psnr"] == pytest.approx(expected, abs=1e-3)
+    means = {}
+    train = list(dataset.split("train"))
+    every = np.stack([item["labels"] for item in train])
+    images = unpack(np.stack([item["images"] for item in train]))
+    for code in range(len(LABELS)):
+        means[code] = images[every == code].mean(0)
+    painted = atlas.copy()
+    for code in set(means) - {NORMAL}:
+        painted[labels == code] = means[code]
+    right = np.abs(painted - real)[labels == 4] * 127.5 <= 16
+    ours = results["Atlas, label means"]
+    assert ours["average"]["tumor"] == pytest.approx(100 * right.mean(), abs=0.1)
+    for result in results.values():
+        assert result["anatomy_prior"] == "atlas"
+        assert result["dataset_hash"] == dataset.content_hash
+        assert {"mask_follow", "memorisation", "intervals"} <= set(result)
+
+
+def test_a_segmenter_of_other_sequences_is_refused(dataset, tmp_path):
+    other = Segmenter(types.SimpleNamespace(sequences=("T2w",)))
+    with pytest.raises(InputError, match=r"expected \('T2w',\) as in training"):
+        evaluate(
+            Painter(dataset), dataset, "test", tmp_path, batch_size=2, segmenter=other
+        )

@@ -25,10 +25,12 @@ LAYERS = [
     ("samr_jax.evaluate",),
     (
         "samr_jax.api",
+        "samr_jax.baselines",
         "samr_jax.benchmark",
         "samr_jax.embedded",
         "samr_jax.segmentation",
         "samr_jax.volumes",
+        "samr_jax.native_space",
     ),
     ("samr_jax.train",),
     ("samr_jax.launching",),

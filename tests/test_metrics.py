@@ -7,7 +7,12 @@ import pytest
 from scipy import ndimage
 
 from samr_jax.errors import InputError
-from samr_jax.evaluation.intervals import average_intervals, bootstrap_interval
+from samr_jax.evaluation.intervals import (
+    average_intervals,
+    bootstrap_interval,
+    dice_intervals,
+    difference_intervals,
+)
 from samr_jax.evaluation.metrics import (
     DiceCounts,
     SynthesisScores,
@@ -245,3 +250,24 @@ def test_average_intervals_hold_the_average(split):
     summary = scored(split)
     for name, (low, high) in average_intervals(summary, seed=1).items():
         assert low <= summary["average"][name] <= high
+
+
+def test_dice_intervals_are_of_each_label_over_patients():
+    counts = DiceCounts()
+    rng = np.random.default_rng(5)
+    predicted, reference = rng.integers(0, 5, (2, 6, 8, 8))
+    counts.add(predicted, reference, list("abcdef"))
+    summary = counts.summary()
+    intervals = dice_intervals(summary, seed=3)
+    tumor = [patient["tumor"] for patient in summary["subjects"].values()]
+    assert intervals["tumor"] == bootstrap_interval(tumor, seed=3)
+    assert difference_intervals(summary, summary, seed=3)["tumor"] == (0.0, 0.0)
+    worse = {
+        "subjects": {
+            n: {"tumor": v - 0.1} for n, v in zip("abcdef", tumor, strict=True)
+        }
+    }
+    gain = difference_intervals(
+        {"dice": {"tumor": 0}, "subjects": summary["subjects"]}, worse, seed=3
+    )
+    assert gain["tumor"] == pytest.approx((0.1, 0.1))

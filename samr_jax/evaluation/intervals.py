@@ -57,3 +57,38 @@ def average_intervals(
         )
         for score in summary["average"]
     }
+
+
+def dice_intervals(
+    summary: Mapping, *, seed: int, level: float = 0.95
+) -> dict[str, tuple[float, float] | None]:
+    """Interval over patients of each label's Dice in a `DiceCounts.summary`."""
+    subjects = summary["subjects"]
+    return {
+        label: bootstrap_interval(
+            [subjects[name][label] for name in subjects], seed=seed, level=level
+        )
+        for label in summary["dice"]
+    }
+
+
+def difference_intervals(
+    summary: Mapping, baseline: Mapping, *, seed: int, level: float = 0.95
+) -> dict[str, tuple[float, float] | None]:
+    """Interval of each label's gain in Dice over a baseline, patient by patient.
+
+    Args:
+      summary, baseline: of `DiceCounts.summary`, over the same patients.
+    """
+    ours, theirs = summary["subjects"], baseline["subjects"]
+
+    def gain(name: str, label: str) -> float | None:
+        pair = ours[name][label], theirs[name][label]
+        return None if None in pair else pair[0] - pair[1]
+
+    return {
+        label: bootstrap_interval(
+            [gain(name, label) for name in ours], seed=seed, level=level
+        )
+        for label in summary["dice"]
+    }

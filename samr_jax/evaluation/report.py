@@ -109,6 +109,43 @@ def segmentation_table(
     return _page(title, header, rows, notes, simulated=simulated)
 
 
+def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
+    """What the paper does not measure, by method; see `samr_jax.scoring`.
+
+    Args:
+      results: method -> an evaluation; of ``mask_follow``, ``memorisation`` and
+        ``calibration`` it has what could be measured.
+      title: heading.
+    """
+    follow = [f"Mask-follow {name}" for name in LESIONS]
+    header = ["Method", *follow, "Nearest ratio", "AUSE", "Calibration error"]
+    rows, ceiling = [], None
+    for method, result in results.items():
+        dice = result.get("mask_follow", {}).get("synthesized", {}).get("dice", {})
+        ceiling = ceiling or result.get("mask_follow", {}).get("real")
+        curves = result.get("calibration", {}).get("sequences", {}).values()
+        values = [
+            *(dice.get(name) for name in LESIONS),
+            result.get("memorisation", {}).get("ratio"),
+            _mean([curve["sparsification"]["ause"] for curve in curves]),
+            _mean([curve["calibration_error"] for curve in curves]),
+        ]
+        rows.append([method, *(_bracketed(v, None, "{:.3f}") for v in values)])
+    if ceiling:
+        dice = [_bracketed(ceiling["dice"][n], None, "{:.3f}") for n in LESIONS]
+        rows.append(["(real images)", *dice, "1.000", "", ""])
+    notes = [
+        "Mask-follow: Dice of the input mask and what a U-Net trained on real images "
+        "finds in the synthesized ones.",
+        "Nearest ratio: distance of a synthesized slice to the nearest training slice "
+        "over that of the real slice, median; far below 1 means repeated training "
+        "images.",
+        "AUSE and calibration error of λ_cm / c against the absolute error, mean over "
+        "sequences: 0 is perfect.",
+    ]
+    return _page(title, header, rows, notes, simulated=False)
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table, the first column left, the others right aligned."""
     rule = [":--", *["--:"] * (len(header) - 1)]
@@ -126,6 +163,10 @@ def _page(
     notes = [*notes, *([SIMULATED_NOTE] if simulated else [])]
     lines = [f"# {title}", "", *markdown_table(header, rows), ""]
     return "\n".join([*lines, *(f"- {note}" for note in notes)]) + "\n"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _setting(method: str, result: Mapping) -> str:

@@ -1,0 +1,27 @@
+"""Several seeds as one evaluation."""
+
+import pytest
+
+from samr_jax.evaluation.seeds import over_seeds
+
+
+def test_seeds_become_one_evaluation():
+    results = [
+        {
+            "method": "m",
+            "slices": 3,
+            "average": {"ssim": value, "cavity": None},
+            "subjects": {n: {"ssim": value, "cavity": None} for n in "ab"},
+            "weights": {n: {"ssim": 3, "cavity": 0} for n in "ab"},
+        }
+        for value in (0.5, 0.6, 0.7)
+    ]
+    mean = over_seeds(results)
+    assert mean["method"] == "m" and mean["slices"] == 3 and mean["seeds"] == 3
+    assert mean["average"]["ssim"] == pytest.approx(0.6)
+    assert mean["average"]["cavity"] is None
+    assert mean["spread"]["average"]["ssim"] == pytest.approx(0.1)
+    assert mean["intervals"]["ssim"] == pytest.approx((0.6, 0.6))
+    alone = over_seeds(results[:1])
+    assert alone["average"] == results[0]["average"]
+    assert alone["spread"]["average"]["ssim"] == 0
