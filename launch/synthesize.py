@@ -5,6 +5,20 @@
 
 Writes, on the mask's own grid and affine, one NIfTI a sequence in the units of the
 training data, one a confidence map, and a contact sheet.
+
+The mask has to lie in the space of the training data. With a patient's scan
+
+    --reference=SCAN.nii.gz
+
+it may also be drawn on that scan's voxels, and what is synthesized lies on them either
+way. The scan's place is known where the model was trained with it (the preparation's
+record is looked up by the file's content); else it is registered with the template if
+the training subjects were, or its header is trusted. The record also knows the units of
+all of that patient's sequences. For another patient, name scans on the same voxels,
+
+    --reference=T1w=T1.nii.gz,FLAIR=FLAIR.nii.gz
+
+and these sequences are written in their units; all others keep the training data's.
 """
 
 from pathlib import Path
@@ -30,6 +44,12 @@ _CHECKPOINT = flags.DEFINE_enum(
 _EDIT = flags.DEFINE_string(
     "edit", None, "Changes the mask first, such as scale:tumor=2.0; see launch/edit.py."
 )
+_REFERENCE = flags.DEFINE_list(
+    "reference",
+    None,
+    "Patient's scan, as SCAN or SEQUENCE=SCAN,...: images are written on its voxels, "
+    "and the named sequences in its units.",
+)
 _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions from.")
 
 
@@ -38,7 +58,9 @@ def main() -> None:
     from samr_jax.data.nifti import Volume, read_labels
     from samr_jax.files import write_json
     from samr_jax.inference import load_model
+    from samr_jax.native_space import synthesize_for_patient
     from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
+    from samr_jax.workdir import read_config
 
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     atlas = None
@@ -51,13 +73,19 @@ def main() -> None:
         recipes.append(edited.to_json())
         return edited.mask
 
-    volume = synthesize_volume(
-        model,
-        read_labels(_MASK.value),
-        labels=_LABELS.value,
-        atlas=atlas,
-        edit=edit if _EDIT.value else None,
-    )
+    mask = read_labels(_MASK.value)
+    options = {
+        "labels": _LABELS.value,
+        "atlas": atlas,
+        "edit": edit if _EDIT.value else None,
+    }
+    if _REFERENCE.value:
+        prepared = Path(read_config(Path(_WORKDIR.value)).data.dir)
+        volume = synthesize_for_patient(
+            model, mask, _REFERENCE.value, prepared=prepared, **options
+        )
+    else:
+        volume = synthesize_volume(model, mask, **options)
     for path in write_volumes(volume, model, _OUTPUT.value):
         print(path)
     for recipe in recipes:

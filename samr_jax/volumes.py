@@ -34,6 +34,8 @@ from samr_jax.labels import (
     preset,
     remap,
 )
+from samr_jax.prepare.inverse import Scales
+from samr_jax.prepare.standardise import through
 
 BATCH = 8
 MIN_LESION_INSIDE = 0.8
@@ -63,7 +65,7 @@ class AtlasSpace:
 
 @dataclasses.dataclass(frozen=True)
 class SynthesizedVolume:
-    """What was synthesized for a mask volume, on its own grid.
+    """What was synthesized for a mask volume, on its own grid or a patient's.
 
     Attributes:
       images: ``(X, Y, Z, S)`` float32 in dataset units, 0 outside the brain.
@@ -71,6 +73,8 @@ class SynthesizedVolume:
       labels: ``(X, Y, Z)`` uint8: the mask in our codes, normal brain marked.
       affine: the mask's.
       sequences: names along the last axis.
+      scales: of sequences that are to be written in a patient's own unit; see
+        `samr_jax.prepare.inverse`.
     """
 
     images: np.ndarray
@@ -78,6 +82,14 @@ class SynthesizedVolume:
     labels: np.ndarray
     affine: np.ndarray
     sequences: tuple[str, ...]
+    scales: Scales = dataclasses.field(default_factory=dict)
+
+    def in_own_units(self, sequence: str) -> np.ndarray:
+        """One sequence ``(X, Y, Z)`` in the patient's unit, else the dataset's."""
+        image = self.images[..., self.sequences.index(sequence)]
+        if sequence not in self.scales:
+            return image
+        return through(image, *self.scales[sequence])
 
 
 def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
@@ -137,7 +149,7 @@ def synthesize_volume(
     codes = _with_normal_brain(codes, planes, atlas, mask.source)
     if edit is not None:
         codes = edit(Volume(codes, mask.affine, mask.source)).data.astype(np.uint8)
-    in_planes = planes.from_mask(codes)
+    in_planes = _a_hair_within(planes).from_mask(codes)
     stored = {
         "labels": in_planes,
         "atlas": pack(stack_neighbours_at(atlas.volumes, planes.heights)),
@@ -152,6 +164,18 @@ def synthesize_volume(
     return SynthesizedVolume(
         on_mask, confidence, codes, mask.affine, model.dataset.sequences
     )
+
+
+def _a_hair_within(planes: Planes) -> Planes:
+    """The planes, a hair closer to the middle of the mask.
+
+    NIfTI keeps affines in single precision, and scipy takes what lies any fraction of a
+    voxel outside for background: a mask's whole last slice could be lost.
+    """
+    middle = (np.array(planes.shape) - 1) / 2
+    closer = np.diag([1 + 1e-5] * 3 + [1.0])
+    closer[:3, 3] = -1e-5 * middle
+    return dataclasses.replace(planes, to_atlas=planes.to_atlas @ closer)
 
 
 def _with_normal_brain(
@@ -204,11 +228,11 @@ def write_volumes(
         raise InputError(f"{output}: exists already, expected a new directory")
     files = []
     for channel, name in enumerate(volume.sequences):
-        maps = {f"{name}.nii.gz": volume.images}
+        maps = {f"{name}.nii.gz": volume.in_own_units(name)}
         if volume.confidence is not None:
-            maps[f"{name}_confidence.nii.gz"] = volume.confidence
+            maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
         for file, values in maps.items():
-            write_volume(output / file, values[..., channel], volume.affine)
+            write_volume(output / file, values, volume.affine)
             files.append(output / file)
     sheet = output / "contact_sheet.png"
     _draw_sheet(volume, model.dataset, sheet)

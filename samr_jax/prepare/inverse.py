@@ -1,55 +1,87 @@
-"""The way back: from the dataset's grid and units to those of a patient's scan."""
+"""The way back: from the dataset's space and units to those of a patient's scan."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset
-from samr_jax.data.nifti import Volume, read_volume
+from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
+from samr_jax.data.nifti import Volume, check_same_grid, read_volume
 from samr_jax.data.subject import Grid
+from samr_jax.data.window import fit_window
 from samr_jax.errors import InputError
 from samr_jax.files import read_json
+from samr_jax.labels import is_percent
 from samr_jax.prepare.provenance import RECORDS
-from samr_jax.prepare.resample import resample_labels, resample_like
-from samr_jax.prepare.standardise import Standard, landmarks
-from samr_jax.prepare.strip import has_skull, place
+from samr_jax.prepare.resample import resample, resample_inside, resample_labels
+from samr_jax.prepare.standardise import landmarks
+from samr_jax.prepare.strip import check_brain_volume, has_skull, place
+
+Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Sequence -> increasing values in the dataset's unit, and the same in the patient's;
+see `samr_jax.prepare.standardise.through`. Sequences in percent need none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Native:
-    """A scan's own space.
+    """A patient's own space and units.
 
     Attributes:
+      source: the scan that they are taken from, for messages.
       shape: its voxels ``(X, Y, Z)``.
       affine: their indices to RAS+ millimetres.
       from_dataset: 4 x 4, from the dataset's RAS+ millimetres to the scan's.
+      scales: the units, of those sequences whose own scan is known.
+      recorded: whether the preparation's record says all this; else it was measured.
     """
 
+    source: str
     shape: tuple[int, int, int]
     affine: np.ndarray
     from_dataset: np.ndarray
+    scales: Scales = dataclasses.field(default_factory=dict)
+    recorded: bool = False
 
-    def labels_to_grid(self, labels: np.ndarray, grid: Grid) -> np.ndarray:
-        """A label map ``(X, Y, Z)`` of the scan on the dataset's grid ``(Z, H, W)``."""
-        return resample_labels(labels, self.affine, grid, transform=self.from_dataset)
+    @property
+    def grid(self) -> Grid:
+        """The scan's voxels, whose arrays are indexed ``[z, y, x]``."""
+        x, y, z = self.shape
+        return Grid((y, x), z, self.affine)
 
-    def from_grid(self, volume: np.ndarray, grid: Grid) -> np.ndarray:
-        """A volume ``(Z, H, W)`` of the dataset's grid on the scan's voxels."""
-        return resample_like(
-            np.transpose(volume, (2, 1, 0)),
-            grid.affine,
-            self.shape,
-            self.affine,
-            transform=np.linalg.inv(self.from_dataset),
-        )
+    def carry_image(
+        self, image: np.ndarray, brain: np.ndarray, affine: np.ndarray
+    ) -> np.ndarray:
+        """A volume ``(X, Y, Z)`` of the dataset's space on the scan's voxels.
+
+        Args:
+          image: its values; those outside `brain` do not count.
+          brain: boolean, the same shape.
+          affine: its indices to the dataset's millimetres.
+        """
+        options = {"transform": np.linalg.inv(self.from_dataset)}
+        share = resample(brain, affine, self.grid, **options)
+        found = resample_inside(image, brain, share, affine, self.grid, **options)
+        return np.transpose(found, (2, 1, 0))
+
+    def carry_labels(self, labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        """A label map ``(X, Y, Z)`` of our codes on the scan's voxels."""
+        back = np.linalg.inv(self.from_dataset)
+        found = resample_labels(labels, affine, self.grid, transform=back)
+        return np.transpose(found, (2, 1, 0))
 
 
 def native_space(dataset: Dataset, subject: str, sequence: str) -> Native:
-    """The space of a prepared subject's scan, as its preparation recorded it."""
+    """A prepared subject's own space and units, as its preparation recorded them.
+
+    Args:
+      dataset: with the record ``subjects.json``.
+      subject: its name in the dataset.
+      sequence: whose scan.
+    """
     path = dataset.directory / RECORDS
     records = read_json(path)
     if subject not in records or sequence not in records[subject]["scans"]:
@@ -59,44 +91,122 @@ def native_space(dataset: Dataset, subject: str, sequence: str) -> Native:
         )
     scan = records[subject]["scans"][sequence]
     return Native(
+        source=f"{subject}, {sequence}",
         shape=tuple(scan["shape"]),
         affine=np.array(scan["affine"]),
         from_dataset=np.array(scan["from_dataset"]),
+        scales=_recorded_scales(dataset, subject, records[subject]["landmarks"]),
+        recorded=True,
     )
 
 
-def locate(reference: str | Path, provenance: Mapping) -> Native:
-    """The space of a scan that was not prepared.
+def find_native(
+    reference: Path,
+    scans: Mapping[str, Path],
+    dataset: Dataset,
+    *,
+    prepared: Path | None = None,
+    lesion: np.ndarray | None = None,
+) -> Native:
+    """A patient's own space and units, from the record or from the scans themselves.
+
+    A scan that `dataset` was made of is known by its content, whatever it is called
+    now, and goes back by the transform that took it there. Any other is registered with
+    the template if the dataset's subjects were; if they were not, its header has to
+    place it as theirs do.
 
     Args:
-      reference: the scan, with or without skull, preferably T1-weighted.
-      provenance: of the dataset: whether its subjects were aligned with the template.
-        If they were not, the scan's header has to place it as theirs do.
+      reference: the scan whose voxels are wanted; where it has to be registered it is
+        best T1-weighted, with or without skull.
+      scans: sequence -> scan on the same voxels, for its unit; may be empty.
+      dataset: what the model was trained with.
+      prepared: the dataset's own directory with the record, if it is still there.
+      lesion: boolean on the scan's voxels, to be left out of the units.
+
+    Raises:
+      InputError: a file is unreadable or on other voxels, or no brain is found.
     """
     scan = read_volume(reference)
-    motion = np.eye(4)
-    if provenance.get("align"):
-        motion = place(scan, strip=has_skull(scan)).rigid
-    return Native(scan.data.shape, scan.affine, motion)
+    if (known := _recorded(reference, dataset, prepared)) is not None:
+        return dataclasses.replace(known, source=scan.source)
+    volumes = {name: read_volume(path) for name, path in scans.items()}
+    check_same_grid({"reference": scan, **volumes})
+    # The embedded phantom's brains lie in the template's space, too.
+    aligned = dataset.provenance.get("align", dataset.simulated)
+    motion, healthy = np.eye(4), None
+    if aligned or volumes:
+        motion, healthy = _locate(scan, aligned=aligned)
+    if healthy is not None and lesion is not None:
+        healthy = healthy & ~lesion
+    return Native(
+        source=scan.source,
+        shape=scan.data.shape,
+        affine=scan.affine,
+        from_dataset=motion,
+        scales={
+            name: _measured_scale(dataset, name, volume, healthy)
+            for name, volume in volumes.items()
+            if not is_percent(name)
+        },
+    )
 
 
-def in_units_of(
-    image: np.ndarray, sequence: str, scan: Volume, healthy: np.ndarray, provenance
-) -> np.ndarray:
-    """Intensities of the dataset's standard scale in the unit of a patient's scan.
+def _recorded(
+    reference: Path, dataset: Dataset, prepared: Path | None
+) -> Native | None:
+    """What the preparation recorded of this very file, or None."""
+    if prepared is None or not (prepared / RECORDS).is_file():
+        return None
+    found = open_dataset(prepared) if (prepared / DESCRIPTION).is_file() else None
+    if found is None or found.content_hash != dataset.content_hash:
+        return None
+    with reference.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for subject, record in read_json(prepared / RECORDS).items():
+        for sequence in record["scans"]:
+            if record["sha256"].get(sequence) == digest:
+                return native_space(found, subject, sequence)
+    return None
 
-    Args:
-      image: any shape, on the standard scale.
-      sequence: its name.
-      scan: the patient's scan of that sequence.
-      healthy: boolean, the scan's voxels of brain outside the lesion.
-      provenance: of the dataset; without a standard scale the image stays as it is.
-    """
-    if not provenance.get("standard"):
-        return image
-    scales = provenance["standard"]["scales"]
-    standard = Standard({name: tuple(marks) for name, marks in scales.items()})
-    if sequence not in standard.scales:
-        return image
-    marks = landmarks(scan.data[healthy], source=scan.source)
-    return standard.undo(sequence, image, marks)
+
+def _recorded_scales(
+    dataset: Dataset, subject: str, marks: Mapping[str, list[float]]
+) -> Scales:
+    if marks:
+        standard = dataset.provenance["standard"]["scales"]
+        return {
+            name: (np.array(standard[name]), np.array(own))
+            for name, own in marks.items()
+            if name in standard
+        }
+    return {
+        name: (_ends(dataset.windows[name]), _ends(window))
+        for name, window in dataset.subject_windows.get(subject, {}).items()
+    }
+
+
+def _measured_scale(
+    dataset: Dataset, name: str, scan: Volume, healthy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    standard = dataset.provenance.get("standard")
+    if not standard:
+        own = fit_window(name, scan.data, healthy)
+        return _ends(dataset.windows[name]), _ends(own)
+    values = scan.data[healthy & (scan.data != 0)]
+    return np.array(standard["scales"][name]), landmarks(values, source=scan.source)
+
+
+def _ends(window) -> np.ndarray:
+    return np.array([window.low, window.high])
+
+
+def _locate(scan: Volume, *, aligned: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The way from the dataset's millimetres, and the brain on the scan's voxels."""
+    if has_skull(scan):
+        found = place(scan, strip=True)
+        return found.rigid if aligned else np.eye(4), found.brain
+    brain = scan.data != 0
+    if not aligned:
+        return np.eye(4), brain
+    check_brain_volume(brain, scan.affine, source=scan.source)
+    return place(scan, strip=False).rigid, brain

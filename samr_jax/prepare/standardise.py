@@ -39,20 +39,12 @@ class Standard:
 
         Args:
           sequence: its name.
-          image: any shape, in the scan's own unit; 0 outside the brain stays 0.
+          image: any shape, in the scan's own unit; 0, outside the brain, stays 0.
           marks: the scan's landmarks, see `landmarks`.
         """
         if sequence not in self.scales:
             return image
-        mapped = _piecewise(image, marks, np.array(self.scales[sequence]))
-        return np.where(image != 0, np.maximum(mapped, 0), 0).astype(np.float32)
-
-    def undo(self, sequence: str, image: np.ndarray, marks: np.ndarray) -> np.ndarray:
-        """Maps the standard scale back to a scan's own unit; inverse of `apply`."""
-        if sequence not in self.scales:
-            return image
-        mapped = _piecewise(image, np.array(self.scales[sequence]), marks)
-        return np.where(image != 0, np.maximum(mapped, 0), 0).astype(np.float32)
+        return through(image, marks, np.array(self.scales[sequence]))
 
 
 def landmarks(values: np.ndarray, *, source: str) -> np.ndarray:
@@ -95,8 +87,17 @@ def spread(medians: Sequence[float]) -> float:
     return float(np.std(medians) / max(abs(np.mean(medians)), 1e-6))
 
 
-def _piecewise(values: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """The piecewise linear map start -> stop, its end pieces continued."""
+def through(image: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The piecewise linear map that takes `start` to `stop`, its end pieces continued.
+
+    Args:
+      image: any shape; 0, which is outside the brain, stays 0.
+      start, stop: increasing values; exchanged, they give the inverse.
+
+    Returns:
+      float32, never below 0.
+    """
     slopes = np.diff(stop) / np.diff(start)
-    piece = np.clip(np.searchsorted(start, values) - 1, 0, len(slopes) - 1)
-    return stop[piece] + slopes[piece] * (values - start[piece])
+    piece = np.clip(np.searchsorted(start, image) - 1, 0, len(slopes) - 1)
+    mapped = stop[piece] + slopes[piece] * (image - start[piece])
+    return np.where(image != 0, np.maximum(mapped, 0), 0).astype(np.float32)

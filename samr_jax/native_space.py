@@ -1,0 +1,145 @@
+"""Synthesis for one patient: in the space and the units of the patient's own scans."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.data.nifti import Volume, read_geometry, same_grid
+from samr_jax.errors import InputError
+from samr_jax.inference import Model
+from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
+from samr_jax.prepare.inverse import Native, find_native
+from samr_jax.volumes import MIN_LESION_INSIDE, SynthesizedVolume, synthesize_volume
+
+
+def synthesize_for_patient(
+    model: Model,
+    mask: Volume,
+    reference: Sequence[str],
+    *,
+    labels: str = "samr",
+    prepared: Path | None = None,
+    log: Callable[[str], None] = print,
+    **options,
+) -> SynthesizedVolume:
+    """Synthesizes a mask on the voxels of a patient's scan.
+
+    A mask on the scan's own voxels was drawn on the patient: it is taken to the space
+    of the training data by its affine alone, so that it is never resampled. Any other
+    mask lies in the space of the training data, and what is synthesized there is
+    interpolated at the scan's voxels.
+
+    Args:
+      model: a trained one.
+      mask: label map.
+      reference: ``SCAN`` or ``SEQUENCE=SCAN``, the first one being the scan whose
+        voxels are wanted. Named scans, on the same voxels, give their sequence its
+        unit; a scan that the model was trained with gives all of them.
+      labels: preset of the mask's codes.
+      prepared: directory of the dataset that the model was trained with, if it is
+        still there: it has the transforms of its patients.
+      log: receives lines for the user.
+      **options: of `samr_jax.volumes.synthesize_volume`.
+
+    Raises:
+      InputError: a scan cannot be used, or the lesion lies outside it; also what
+        `synthesize_volume` raises.
+    """
+    path, scans = parse_reference(reference, model.dataset.sequences)
+    drawn_on_scan = same_grid(mask, _grid_of(path))
+    lesion = None
+    if drawn_on_scan:
+        codes = remap(mask.data, preset(labels), source=mask.source)
+        lesion = np.isin(codes, LESION_LABELS)
+    native = find_native(path, scans, model.dataset, prepared=prepared, lesion=lesion)
+    log(_account(native, model.dataset.sequences))
+    if drawn_on_scan:
+        moved = np.linalg.inv(native.from_dataset) @ mask.affine
+        mask = dataclasses.replace(mask, affine=moved)
+    volume = synthesize_volume(model, mask, labels=labels, **options)
+    if drawn_on_scan:
+        volume = dataclasses.replace(volume, affine=native.affine)
+    else:
+        volume = _carried(volume, native)
+    return dataclasses.replace(volume, scales=native.scales)
+
+
+def parse_reference(
+    items: Sequence[str], sequences: Sequence[str]
+) -> tuple[Path, dict[str, Path]]:
+    """Reads ``SCAN`` or ``SEQUENCE=SCAN`` items.
+
+    Returns:
+      The first item's scan, and by sequence the scans that were named.
+    """
+    pairs = [item.rpartition("=")[::2] for item in items]
+    named = {name: Path(path) for name, path in pairs if name}
+    if any(not name for name, _ in pairs[1:]) or not set(named) <= set(sequences):
+        raise InputError(
+            f"reference {','.join(items)}, expected SCAN or SEQUENCE=SCAN,... with "
+            f"SEQUENCE one of {', '.join(sequences)}"
+        )
+    return Path(pairs[0][1]), named
+
+
+def _grid_of(path: Path) -> Volume:
+    """A scan's grid without its values, which are not read."""
+    shape, affine = read_geometry(path)
+    return Volume(np.broadcast_to(np.uint8(0), shape), affine, str(path))
+
+
+def _account(native: Native, sequences: Sequence[str]) -> str:
+    """Where the scan's place was found, and which units are the patient's."""
+    if native.recorded:
+        place = "its preparation is on record"
+    elif np.array_equal(native.from_dataset, np.eye(4)):
+        place = "placed by its header"
+    else:
+        place = "registered with the template"
+    own = [name for name in sequences if name in native.scales]
+    units = f"in the patient's units: {', '.join(own) or 'none'}"
+    return f"{native.source}: {place}; {units}"
+
+
+def _carried(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
+    """What was synthesized in the dataset's space, on the scan's voxels."""
+    _check_inside(volume, native)
+    brain = volume.labels != BACKGROUND
+
+    def carry(channels: np.ndarray) -> np.ndarray:
+        moved = [
+            native.carry_image(channels[..., i], brain, volume.affine)
+            for i in range(channels.shape[-1])
+        ]
+        return np.stack(moved, axis=-1)
+
+    labels = native.carry_labels(volume.labels, volume.affine)
+    images = carry(volume.images) * (labels != BACKGROUND)[..., None]
+    confidence = None if volume.confidence is None else carry(volume.confidence)
+    return dataclasses.replace(
+        volume,
+        images=images,
+        confidence=confidence,
+        labels=labels,
+        affine=native.affine,
+    )
+
+
+def _check_inside(volume: SynthesizedVolume, native: Native) -> None:
+    """Refuses a scan that the lesion, or the brain without one, does not lie in."""
+    part, what = np.isin(volume.labels, LESION_LABELS), "lesion"
+    if not part.any():
+        part, what = volume.labels != BACKGROUND, "brain"
+    to_scan = np.linalg.inv(native.affine) @ native.from_dataset @ volume.affine
+    voxels = np.argwhere(part) @ to_scan[:3, :3].T + to_scan[:3, 3]
+    inside = ((voxels > -0.5) & (voxels < np.array(native.shape) - 0.5)).all(axis=1)
+    if inside.mean() < MIN_LESION_INSIDE:
+        raise InputError(
+            f"{native.source}: {100 * inside.mean():.0f} % of the {what} lies in this "
+            f"scan, expected at least {100 * MIN_LESION_INSIDE:.0f} %; is the mask on "
+            "its voxels or in the space of the training data?"
+        )
