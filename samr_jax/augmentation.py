@@ -1,0 +1,258 @@
+"""Sets of further training data, for the experiment of Tables II and V.
+
+A set is a dataset whose training split alone is filled. Mixed with the real training
+subjects, whose validation and test subjects stay real, it is what the ordinary loop
+trains a segmenter on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import samr_jax
+from samr_jax.data.build import write_dataset
+from samr_jax.data.dataset import Dataset
+from samr_jax.data.edits import Recipe, random_edit
+from samr_jax.data.gather import Stack, Stacks, background, to_subject
+from samr_jax.data.geometric import apply_warp, draw_warp
+from samr_jax.data.splits import SPLITS
+from samr_jax.data.staging import SubjectTask
+from samr_jax.data.subject import Subject
+from samr_jax.errors import InputError
+from samr_jax.inference import Model, padded_batches
+
+
+@dataclasses.dataclass(frozen=True)
+class EditedMask:
+    """A training patient's mask, changed.
+
+    Attributes:
+      patient: whose brain it is.
+      recipe: what was done to the lesion.
+      labels: ``(Z, H, W)`` uint8.
+    """
+
+    patient: str
+    recipe: Recipe
+    labels: np.ndarray
+
+
+def draw_masks(
+    dataset: Dataset, *, count: int, seed: int, jitter: bool = False
+) -> list[EditedMask]:
+    """Randomly manipulated masks of training patients (section IV-C).
+
+    Every patient is taken once before any is taken again; the others' lesions are the
+    material of replacements. A mask that no edit can be applied to is passed over.
+
+    Args:
+      dataset: of which only the training split is used.
+      count: how many masks.
+      seed: of the order and of the edits; fewer masks are the first of more.
+      jitter: see `samr_jax.data.edits.draw_recipe`.
+
+    Raises:
+      InputError: no training mask can be edited.
+    """
+    masks = {stack.subject: stack.labels for stack in Stacks(dataset, "train")}
+    spacing = dataset.grid.spacing[::-1]
+    rng = np.random.default_rng(seed)
+    drawn: list[EditedMask] = []
+    while len(drawn) < count:
+        before = len(drawn)
+        for patient in rng.permutation(sorted(masks)).tolist():
+            donors = {name: m for name, m in masks.items() if name != patient}
+            try:
+                recipe, labels = random_edit(
+                    masks[patient], rng, spacing=spacing, donors=donors, jitter=jitter
+                )
+            except InputError as error:
+                refusal = error
+            else:
+                drawn.append(EditedMask(patient, recipe, labels))
+        if len(drawn) == before:
+            raise InputError(f"{dataset.directory}: no mask can be edited: {refusal}")
+    return drawn[:count]
+
+
+def synthesized_set(
+    model: Model,
+    dataset: Dataset,
+    output: Path | str,
+    *,
+    count: int,
+    seed: int,
+    jitter: bool = False,
+    batch_size: int = 8,
+) -> Dataset:
+    """Synthesizes volumes from edited masks of training patients.
+
+    Args:
+      model: trained on `dataset`.
+      dataset: whose training patients' brains, atlas and lesions are used.
+      output: directory to create.
+      count: how many volumes.
+      seed: see `draw_masks`.
+      jitter: see `draw_masks`.
+      batch_size: of the one compiled batch.
+
+    Returns:
+      The set. Its provenance says that it was synthesized, by what and from what.
+    """
+    _check_model(model, dataset)
+    masks = draw_masks(dataset, count=count, seed=seed, jitter=jitter)
+    stacks = Stacks(dataset, "train")
+    named = {f"synthesized-{i:04d}": mask for i, mask in enumerate(masks)}
+    tasks = [
+        functools.partial(_synthesize, model, stacks, name, mask, batch_size)
+        for name, mask in named.items()
+    ]
+    recipes = {
+        name: {"patient": mask.patient, **mask.recipe.to_json()}
+        for name, mask in named.items()
+    }
+    provenance = {
+        "source": f"synthesized by {model.method.name} from edited masks of training "
+        "patients",
+        "synthesized": True,
+        "method": model.method.name,
+        "anatomy_prior": model.method.prior,
+        "step": model.step,
+        "trained_on": model.dataset.content_hash,
+        "masks_of": dataset.content_hash,
+        "seed": seed,
+        "recipes": recipes,
+    }
+    return _write(dataset, output, tasks, {"train": list(named)}, provenance)
+
+
+def geometric_set(
+    dataset: Dataset, output: Path | str, *, count: int, seed: int
+) -> Dataset:
+    """The control: real training volumes, transformed as ordinary augmentation does.
+
+    Args:
+      dataset: of which the training split is used.
+      output: directory to create.
+      count: how many volumes; fewer are the first of more.
+      seed: of the transforms.
+    """
+    stacks = Stacks(dataset, "train")
+    rounds = -(-count // len(stacks.names))
+    rng = np.random.default_rng([seed, 0])
+    order = np.concatenate([rng.permutation(stacks.names) for _ in range(rounds)])
+    rng = np.random.default_rng([seed, 1])
+    warps = [draw_warp(rng, dataset.grid.size) for _ in range(count)]
+    named = {f"geometric-{i:04d}": i for i in range(count)}
+
+    def make(name: str, place: int) -> Subject:
+        stack = dataclasses.replace(stacks[str(order[place])], subject=name)
+        warped = apply_warp(warps[place], stack, background=background(dataset))
+        return to_subject(warped, dataset)
+
+    provenance = {
+        "source": "real training volumes, mirrored, turned, resized and moved",
+        "volumes_of": dataset.content_hash,
+        "seed": seed,
+        "warps": {
+            name: {"patient": str(order[place]), **dataclasses.asdict(warps[place])}
+            for name, place in named.items()
+        },
+    }
+    tasks = [functools.partial(make, *item) for item in named.items()]
+    return _write(dataset, output, tasks, {"train": list(named)}, provenance)
+
+
+def mixed(
+    real: Dataset, further: Dataset, output: Path | str, *, volumes: int
+) -> Dataset:
+    """Real training subjects and the first volumes of a set; the other splits are real.
+
+    Args:
+      real: the dataset.
+      further: a set made of it.
+      output: directory to create.
+      volumes: how many of the set's.
+    """
+    extra = Stacks(further, "train")
+    if not 0 <= volumes <= len(extra.names):
+        raise InputError(
+            f"{further.directory}: {len(extra.names)} volumes, expected {volumes}"
+        )
+    taken = extra.names[:volumes]
+    splits = {name: list(real.splits[name]) for name in SPLITS}
+    tasks: list[SubjectTask] = [
+        functools.partial(_read, stacks, name)
+        for stacks in (Stacks(real, split) for split in SPLITS)
+        for name in stacks.names
+    ]
+    tasks += [functools.partial(_read, extra, name) for name in taken]
+    splits["train"] += taken
+    provenance = {
+        "source": f"{len(real.splits['train'])} real training subjects and {volumes} "
+        "further volumes",
+        "real": real.content_hash,
+        "further": {"hash": further.content_hash, **further.provenance},
+    }
+    return _write(real, output, tasks, splits, provenance)
+
+
+def _synthesize(
+    model: Model, stacks: Stacks, name: str, mask: EditedMask, batch_size: int
+) -> Subject:
+    """A volume of the mask; the patient's own images are not looked at."""
+    dataset, stack = stacks.dataset, stacks[mask.patient]
+    known = {"labels": mask.labels, "atlas": stacks.atlas, "tissue": stack.tissue}
+    stored = {field: known[field] for field in model.method.fields if field in known}
+    images = np.concatenate(
+        [
+            model.synthesize(batch).images[:count]
+            for batch, count in padded_batches(stored, batch_size)
+        ]
+    )
+    return to_subject(Stack(name, mask.labels, images, None), dataset)
+
+
+def _read(stacks: Stacks, name: str) -> Subject:
+    return to_subject(stacks[name], stacks.dataset)
+
+
+def _write(
+    like: Dataset,
+    output: Path | str,
+    tasks: Sequence[SubjectTask],
+    splits: Mapping[str, Sequence[str]],
+    provenance: Mapping,
+) -> Dataset:
+    """A dataset with the grid, windows and atlas of another one."""
+    return write_dataset(
+        output,
+        tasks,
+        grid=like.grid,
+        sequences=like.sequences,
+        splits={name: splits.get(name, ()) for name in SPLITS},
+        common_units=True,
+        windows={name: (w.low, w.high) for name, w in like.windows.items()},
+        atlas=like.restore(None, like.atlas),
+        provenance={**provenance, "samr_jax": samr_jax.__version__},
+        simulated=like.simulated,
+        workers=1,  # tasks share the network and the open dataset
+    )
+
+
+def _check_model(model: Model, dataset: Dataset) -> None:
+    if not model.method.can_synthesize:
+        raise InputError(
+            f"{model.method.name} does not synthesize, expected a run of a method that "
+            "does"
+        )
+    if model.dataset.content_hash != dataset.content_hash:
+        raise InputError(
+            f"{dataset.directory}: not the dataset that {model.method.name} was "
+            "trained on, expected its training patients"
+        )

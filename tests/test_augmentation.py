@@ -1,0 +1,215 @@
+"""Sets of further training data: what is in them, and where it came from."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from samr_jax.augmentation import (
+    draw_masks,
+    geometric_set,
+    mixed,
+    synthesized_set,
+)
+from samr_jax.data.edits import Recipe, apply
+from samr_jax.data.gather import Stack, Stacks, background
+from samr_jax.data.geometric import Warp, apply_warp
+from samr_jax.data.nifti import read_labels, read_volume
+from samr_jax.data.window import unpack
+from samr_jax.errors import InputError
+from samr_jax.export import export
+from samr_jax.inference import load_model
+from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
+from samr_jax.prepare.layouts import find_subjects
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return load_model(trained)
+
+
+@pytest.fixture(scope="module")
+def further(model, dataset, tmp_path_factory):
+    """As many synthesized volumes as training patients, and one more."""
+    output = tmp_path_factory.mktemp("sets") / "synthesized"
+    count = len(dataset.splits["train"]) + 1
+    return synthesized_set(model, dataset, output, count=count, seed=3, batch_size=4)
+
+
+def stored(dataset, split):
+    return {(i["subject"], i["slice"]): i for i in dataset.split(split)}
+
+
+def test_masks_are_of_training_patients_each_once_before_any_twice(dataset):
+    training = dataset.splits["train"]
+    masks = draw_masks(dataset, count=len(training) + 1, seed=3)
+    assert sorted(mask.patient for mask in masks[:-1]) == sorted(training)
+    fewer = draw_masks(dataset, count=2, seed=3)
+    assert [str(m.recipe) for m in fewer] == [str(m.recipe) for m in masks[:2]]
+    other = draw_masks(dataset, count=2, seed=4)
+    assert [str(m.recipe) for m in other] != [str(m.recipe) for m in fewer]
+    donors = {name for mask in masks for name in mask.recipe.donors}
+    assert donors and donors <= set(training)
+
+
+def test_a_synthesized_set_can_be_told_and_replayed(further, model, dataset):
+    provenance = further.provenance
+    assert provenance["synthesized"] and further.simulated
+    assert provenance["method"] == "CG-SAMR"
+    assert provenance["masks_of"] == dataset.content_hash
+    assert set(further.splits["train"]) == set(provenance["recipes"])
+    assert further.splits["test"] == further.splits["val"] == ()
+    stacks = Stacks(dataset, "train")
+    masks = {name: stacks[name].labels for name in stacks.names}
+    for name, record in provenance["recipes"].items():
+        record = dict(record)
+        patient = record.pop("patient")
+        replayed = apply(
+            Recipe.from_json(record),
+            masks[patient],
+            spacing=dataset.grid.spacing[::-1],
+            donors={other: m for other, m in masks.items() if other != patient},
+        )
+        np.testing.assert_array_equal(Stacks(further, "train")[name].labels, replayed)
+
+
+def test_synthesized_images_are_the_networks(further, model, dataset):
+    name = further.splits["train"][0]
+    stack = Stacks(further, "train")[name]
+    atlas = Stacks(dataset, "train").atlas
+    images = model.synthesize({"labels": stack.labels, "atlas": atlas}).images
+    brain = (stack.labels != BACKGROUND)[..., None]
+    images = np.where(brain, images, background(dataset))
+    np.testing.assert_allclose(stack.images, images, atol=1 / 32767)
+    np.testing.assert_allclose(further.atlas, dataset.atlas, atol=1e-4)
+
+
+def test_a_mix_is_real_where_it_should_be(further, dataset, tmp_path):
+    mix = mixed(dataset, further, tmp_path / "mix", volumes=2)
+    assert mix.splits["train"] == (
+        *dataset.splits["train"],
+        *sorted(further.splits["train"])[:2],
+    )
+    for split in ("train", "val", "test"):
+        real, ours = stored(dataset, split), stored(mix, split)
+        assert set(real) <= set(ours)
+        for key, item in real.items():
+            np.testing.assert_array_equal(ours[key]["labels"], item["labels"])
+            difference = unpack(ours[key]["images"]) - unpack(item["images"])
+            assert np.abs(difference).max() <= 1.01 / 32767
+            np.testing.assert_array_equal(ours[key]["atlas"], item["atlas"])
+    assert mix.provenance["real"] == dataset.content_hash
+    assert mix.provenance["further"]["hash"] == further.content_hash
+    again = mixed(dataset, further, tmp_path / "again", volumes=2)
+    assert again.content_hash == mix.content_hash
+    with pytest.raises(InputError, match="volumes, expected 9"):
+        mixed(dataset, further, tmp_path / "c", volumes=9)
+
+
+def test_sets_are_refused_where_they_would_mislead(model, dataset, further, tmp_path):
+    with pytest.raises(InputError, match="not the dataset that CG-SAMR was trained"):
+        synthesized_set(model, further, tmp_path / "a", count=1, seed=0)
+
+
+def test_the_control_holds_real_volumes_moved(dataset, tmp_path):
+    count = len(dataset.splits["train"]) + 1
+    control = geometric_set(dataset, tmp_path / "g", count=count, seed=0)
+    warps = control.provenance["warps"]
+    assert len({w["degrees"] for w in warps.values()}) == count
+    patients = [warps[name]["patient"] for name in sorted(warps)]
+    assert sorted(patients[:-1]) == sorted(dataset.splits["train"])
+    stacks, moved = Stacks(dataset, "train"), Stacks(control, "train")
+    for name, warp in warps.items():
+        before, after = stacks[warp["patient"]], moved[name]
+        for code in (1, *LESION_LABELS):
+            sizes = [np.sum(s.labels == code) for s in (before, after)]
+            expected = sizes[0] * warp["scale"] ** 2
+            assert sizes[1] == pytest.approx(expected, rel=0.2, abs=8)
+    fewer = geometric_set(dataset, tmp_path / "f", count=2, seed=0)
+    assert fewer.provenance["warps"] == dict(sorted(warps.items())[:2])
+
+
+def test_warps_do_what_they_say():
+    """Against flips, rolls and quarter turns of the array."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, (2, 16, 16)).astype(np.uint8)
+    images = rng.uniform(-1, 1, (2, 16, 16, 1)).astype(np.float32)
+    images[labels == 0] = -1
+    stack = Stack("a", labels, images, None)
+    nothing = {"mirrored": False, "degrees": 0.0, "scale": 1.0, "shift": (0.0, 0.0)}
+    cases = {
+        "nothing": ({}, lambda a: a),
+        "mirror": ({"mirrored": True}, lambda a: a[:, :, ::-1]),
+        "turn": ({"degrees": 90.0}, lambda a: np.rot90(a, 1, (1, 2))),
+        "shift": ({"shift": (3.0, -2.0)}, lambda a: np.roll(a, (3, -2), (1, 2))),
+    }
+    inner = (slice(None), slice(4, 12), slice(4, 12))
+    for name, (change, expected) in cases.items():
+        out = apply_warp(Warp(**{**nothing, **change}), stack, background=[-1.0])
+        wanted = expected(labels)[inner]
+        np.testing.assert_array_equal(out.labels[inner], wanted, err_msg=name)
+        np.testing.assert_allclose(
+            out.images[inner], expected(images)[inner], atol=1e-5, err_msg=name
+        )
+
+
+def test_export_for_nnunet_reads_back(further, tmp_path):
+    output = tmp_path / "Dataset501_Test"
+    names = export(further, output, layout="nnunet")
+    assert sorted(names) == sorted(further.splits["train"])
+    description = json.loads((output / "dataset.json").read_text())
+    assert description["channel_names"] == {"0": "T1w", "1": "APTw"}
+    assert description["labels"]["tumor"] == 4
+    assert description["numTraining"] == len(names)
+    assert "simulated and synthesized" in description["description"]
+    provenance = json.loads((output / "provenance.json").read_text())
+    assert provenance["dataset_hash"] == further.content_hash
+    assert provenance["provenance"]["recipes"].keys() == set(names)
+    stacks = Stacks(further, "train")
+    stack = stacks[names[0]]
+    labels = nib.load(output / "labelsTr" / f"{names[0]}.nii.gz")
+    np.testing.assert_array_equal(np.transpose(labels.dataobj, (2, 1, 0)), stack.labels)
+    np.testing.assert_allclose(labels.affine, further.grid.affine)
+    units = further.restore(names[0], stack.images)[..., 1]
+    image = nib.load(output / "imagesTr" / f"{names[0]}_0001.nii.gz")
+    np.testing.assert_allclose(
+        np.transpose(image.dataobj, (2, 1, 0)),
+        np.where(stack.labels == BACKGROUND, 0, units),
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("layout", ["brats2021", "brats2023"])
+def test_export_in_brats_layout_is_found_by_our_own_reader(further, tmp_path, layout):
+    names = export(further, tmp_path / "out", layout=layout)
+    found = find_subjects(tmp_path / "out")
+    assert found.layout == layout
+    assert sorted(raw.name for raw in found.subjects) == sorted(names)
+    stacks = Stacks(further, "train")
+    for raw in found.subjects:
+        stack = stacks[raw.name]
+        codes = read_labels(raw.files["labels"]).data
+        ours = remap(codes, preset(found.labels), source="test")
+        wanted = np.where(stack.labels == 1, BACKGROUND, stack.labels)
+        np.testing.assert_array_equal(np.transpose(ours, (2, 1, 0)), wanted)
+        image = read_volume(raw.files["T1w"]).data
+        units = further.restore(raw.name, stack.images)[..., 0]
+        inside = stack.labels != BACKGROUND
+        np.testing.assert_allclose(
+            np.transpose(image, (2, 1, 0))[inside], units[inside], rtol=1e-4, atol=1e-2
+        )
+
+
+@pytest.mark.parametrize(
+    "name, layout, message",
+    [
+        ("out", "nnunet", "expected such as Dataset501_Glioma"),
+        ("out", "dicom", "layout 'dicom' is unknown"),
+        (".", "brats2021", "exists already"),
+    ],
+)
+def test_export_refuses_in_one_line(dataset, tmp_path, name, layout, message):
+    (tmp_path / "something").touch()
+    with pytest.raises(InputError, match=message):
+        export(dataset, tmp_path / name, layout=layout)
