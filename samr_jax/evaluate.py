@@ -11,7 +11,8 @@ from samr_jax.errors import InputError
 from samr_jax.evaluation.charts import calibration_chart
 from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
 from samr_jax.evaluation.intervals import average_intervals, dice_intervals
-from samr_jax.evaluation.report import beyond_table, segmentation_table, table1
+from samr_jax.evaluation.report import segmentation_table, table1
+from samr_jax.evaluation.summaries import beyond_table
 from samr_jax.evaluation.translation import segmentation_figure, translation_figure
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import Model

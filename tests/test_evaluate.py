@@ -11,27 +11,7 @@ from samr_jax.errors import InputError
 from samr_jax.evaluate import add_mask_follow, evaluate
 from samr_jax.files import read_json
 from samr_jax.labels import LABELS, NORMAL
-from samr_jax.models.generator import Synthesis
-
-
-class Segmenter:
-    """Stands in for a model that only segments: a fifth of T1w's range is a label."""
-
-    def __init__(self, dataset):
-        self.dataset, self.step = dataset, 3
-        self.method = types.SimpleNamespace(
-            name="Fifths",
-            prior="none",
-            fields=("labels", "images"),
-            can_synthesize=False,
-            can_segment=True,
-        )
-
-    def segment(self, stored):
-        images = stored["images"]
-        images = unpack(images) if images.dtype == np.int16 else images
-        level = (images[..., 0] + 1) / 2
-        return np.eye(len(LABELS))[np.minimum((5 * level).astype(int), 4)]
+from tests.stand_ins import Painter, Segmenter
 
 
 def files(directory):
@@ -52,24 +32,6 @@ def test_a_method_that_only_segments(dataset, tmp_path):
     assert result["segmentation"]["dice"]["tumor"] == pytest.approx(expected)
     table = (tmp_path / "table.md").read_text()
     assert "Segmentation by Fifths on the test split" in table and "SSIM" not in table
-
-
-class Painter:
-    """Stands in for a model that synthesizes: T1w shows the label to a `Segmenter`."""
-
-    def __init__(self, dataset):
-        self.dataset, self.step, self.carry = dataset, 3, {}
-        self.method = types.SimpleNamespace(
-            name="Painter",
-            prior="none",
-            fields=("labels",),
-            can_synthesize=True,
-            can_segment=False,
-        )
-
-    def synthesize(self, stored):
-        level = (stored["labels"] + 0.5) / len(LABELS) * 2 - 1
-        return Synthesis(np.stack([level, level], -1), None, None)
 
 
 def test_a_synthesis_that_shows_its_mask_is_followed(dataset, tmp_path):

@@ -25,14 +25,18 @@ LAYERS = [
     ("samr_jax.evaluate",),
     (
         "samr_jax.api",
+        "samr_jax.augmentation",
         "samr_jax.baselines",
         "samr_jax.benchmark",
+        "samr_jax.comparison",
         "samr_jax.embedded",
+        "samr_jax.export",
         "samr_jax.segmentation",
         "samr_jax.volumes",
         "samr_jax.native_space",
     ),
     ("samr_jax.train",),
+    ("samr_jax.tables",),
     ("samr_jax.launching",),
 ]
 """Lowest first. A module may import from its own line and the lines above it here."""

@@ -5,13 +5,9 @@ import pytest
 
 from samr_jax.evaluation import paper
 from samr_jax.evaluation.intervals import average_intervals
+from samr_jax.evaluation.markdown import PAPER_NOTE, SIMULATED_NOTE
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
-from samr_jax.evaluation.report import (
-    PAPER_NOTE,
-    SIMULATED_NOTE,
-    segmentation_table,
-    table1,
-)
+from samr_jax.evaluation.report import segmentation_table, table1
 from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
 
 

@@ -14,7 +14,8 @@ def over_seeds(results: Sequence[Mapping]) -> dict:
     """The mean of evaluations, in the form of one.
 
     Args:
-      results: of the same method on the same split, one a seed.
+      results: of the same method on the same split, one a seed; whole ones, or the
+        ``segmentation`` of each.
 
     Returns:
       Every number is the mean over seeds (None where no seed has one). Added are
@@ -26,8 +27,8 @@ def over_seeds(results: Sequence[Mapping]) -> dict:
     mean["seeds"] = len(results)
     if "average" in mean:
         mean["intervals"] = average_intervals(mean, seed=0)
-    if "segmentation" in mean:
-        mean["segmentation"]["intervals"] = dice_intervals(mean["segmentation"], seed=0)
+    if "dice" in mean:
+        mean["intervals"] = dice_intervals(mean, seed=0)
     return mean
 
 

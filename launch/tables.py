@@ -1,0 +1,95 @@
+"""Makes a table of the paper: trains what is missing, evaluates, writes.
+
+    python launch/tables.py --table=1                   # the embedded dataset, small
+    python launch/tables.py --table=2 --data_dir=prepared --variant=paper --seeds=0,1,2
+
+Writes table<N>.md and table<N>.json into the work directory, our numbers beside the
+published ones. Run again, it takes what is finished and goes on with the rest.
+"""
+
+import ast
+import runpy
+from pathlib import Path
+
+from absl import flags
+
+from samr_jax.launching import run
+
+_TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
+_VARIANT = flags.DEFINE_string("variant", "demo", "Of the configs: demo or paper.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/tables", "Runs and tables.")
+_DATA = flags.DEFINE_string(
+    "data_dir", None, "A prepared dataset; by default the embedded one."
+)
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "One run of every row for each.")
+_STEPS = flags.DEFINE_integer("steps", None, "Of every run; by default by epochs.", 1)
+_ONLY = flags.DEFINE_list("only", [], "Rows to take, by their titles.")
+_SET = flags.DEFINE_multi_string(
+    "set", [], "A config field of every run, such as data.size=32; may be repeated."
+)
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def main() -> None:
+    from samr_jax.errors import InputError
+    from samr_jax.tables.bench import Bench
+    from samr_jax.tables.make import make_table
+    from samr_jax.tables.plan import TABLES
+
+    if _TABLE.value not in TABLES:
+        raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
+    bench = Bench(
+        workdir=Path(_WORKDIR.value),
+        configs=read_config_file,
+        budget=TABLES[_TABLE.value].budget,
+        seeds=read_seeds(_SEEDS.value),
+        overrides=read_overrides(),
+    )
+    print(make_table(_TABLE.value, bench, only=_ONLY.value).read_text())
+
+
+def read_config_file(name: str):
+    """The config of a file in ``configs/``, in the chosen variant."""
+    from samr_jax.errors import InputError
+
+    path = CONFIGS / f"{name}.py"
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected a config")
+    try:
+        return runpy.run_path(str(path))["get_config"](_VARIANT.value)
+    except ValueError as error:
+        raise InputError(f"--variant: {error}") from error
+
+
+def read_seeds(texts: list[str]) -> tuple[int, ...]:
+    """Different whole numbers."""
+    from samr_jax.errors import InputError
+
+    if not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
+        raise InputError(f"--seeds={','.join(texts)}, expected such as 0,1,2")
+    return tuple(map(int, texts))
+
+
+def read_overrides() -> dict:
+    """Config fields that flags set in every run."""
+    from samr_jax.errors import InputError
+
+    overrides = {}
+    for text in _SET.value:
+        field, found, value = text.partition("=")
+        if not found:
+            raise InputError(f"--set={text}, expected field=value")
+        try:
+            overrides[field] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            overrides[field] = value
+    if _DATA.value:
+        overrides["data.dir"] = _DATA.value
+    if _STEPS.value:
+        overrides["steps"] = _STEPS.value
+    return overrides
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,132 @@
+"""What the tables consist of: their rows, and the config of each.
+
+Every row of a table is trained on the same slices for the same number of epochs, those
+of its `Table.budget`, so that all methods see the same number of images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from samr_jax.evaluation import paper
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A method, or a variant of one.
+
+    Attributes:
+      title: as the paper prints it, by which its numbers are found.
+      config: name of the file in ``configs/``.
+      overrides: fields of the config that differ from the file's.
+    """
+
+    title: str
+    config: str
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Name of the folder of its runs."""
+        off = [f"no_{name.rpartition('.')[2]}" for name in self.overrides]
+        return "-".join([self.config, *off])
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of the paper.
+
+    Attributes:
+      title: heading.
+      kind: ``synthesis``, ``segmentation``, ``augmentation`` or ``ablation``: what is
+        measured, and how it is printed.
+      rows: in the paper's order.
+      budget: the row whose epochs all have.
+      published: the paper's numbers.
+      trivial: whether the atlas rows stand above.
+    """
+
+    title: str
+    kind: str
+    rows: tuple[Row, ...]
+    budget: Row
+    published: Mapping[str, Any]
+    trivial: bool = False
+
+
+CG_SAMR = Row("CG-SAMR", "paired")
+UCG_SAMR = Row("UCG-SAMR", "unpaired")
+SEGMENTER = Row("U-Net", "segmentation")
+
+PAIRED = (
+    Row("Pix2Pix", "pix2pix"),
+    Row("Pix2PixHD", "pix2pixhd"),
+    Row("Shin et al.", "shin"),
+    Row("SAMR", "samr"),
+    CG_SAMR,
+)
+UNPAIRED = (
+    Row("CycleGAN", "cyclegan"),
+    Row("SynSeg-Net", "synseg"),
+    Row("UNIT", "unit"),
+    UCG_SAMR,
+)
+ABLATIONS = (
+    Row("w/o Stretch-out", "paired", {"ablation.stretch_out": False}),
+    Row("w/o Multi-label D", "paired", {"ablation.labelwise": False}),
+    Row("w/o Atlas", "paired", {"ablation.atlas": False}),
+    Row("w/o LSC", "paired", {"ablation.shape_consistency": False}),
+    Row("w/o LCM", "paired", {"ablation.confidence": False}),
+    CG_SAMR,
+)
+
+MIXES = MappingProxyType(dict(zip((1.0, 0.5, 0.0), paper.TABLE_2, strict=True)))
+"""Synthesized volumes as a share of the real ones -> experiment of Table II."""
+
+BASELINE = "Baseline"
+GEOMETRIC = "Geometric augmentation"
+"""Rows of Table II without synthesis: real data alone, and real data transformed."""
+
+TABLES: Mapping[int, Table] = MappingProxyType(
+    {
+        1: Table(
+            "Table I. Synthesis from paired data",
+            "synthesis",
+            PAIRED,
+            CG_SAMR,
+            paper.TABLE_1,
+            trivial=True,
+        ),
+        2: Table(
+            "Table II. Segmentation with synthesized training data",
+            "augmentation",
+            PAIRED,
+            CG_SAMR,
+            paper.TABLE_2,
+        ),
+        3: Table(
+            "Table III. Synthesis from unpaired data",
+            "synthesis",
+            UNPAIRED,
+            UCG_SAMR,
+            paper.TABLE_3,
+        ),
+        4: Table(
+            "Table IV. Segmentation from unpaired data",
+            "segmentation",
+            UNPAIRED,
+            UCG_SAMR,
+            paper.TABLE_4,
+        ),
+        5: Table(
+            "Table V. Ablations of CG-SAMR",
+            "ablation",
+            ABLATIONS,
+            CG_SAMR,
+            paper.TABLE_5,
+        ),
+    }
+)

@@ -1,0 +1,297 @@
+"""The tables' plan, the runs behind them and what is printed, without training."""
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samr_jax.data.build import write_dataset
+from samr_jax.data.dataset import open_dataset
+from samr_jax.data.splits import split_subjects
+from samr_jax.errors import InputError, TrainingError
+from samr_jax.evaluation import paper
+from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
+from samr_jax.files import write_json
+from samr_jax.tables import TABLES, bench, make, make_table, mixes
+from samr_jax.tables.bench import Bench, check_comparable
+from samr_jax.tables.plan import (
+    ABLATIONS,
+    CG_SAMR,
+    MIXES,
+    PAIRED,
+    SEGMENTER,
+    UNPAIRED,
+    Row,
+)
+from samr_jax.workdir import claim
+from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
+
+CONFIGS = Path("configs")
+
+
+def config_file(name, variant="demo"):
+    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(variant)
+
+
+def tiny(name):
+    """A config file's method at the tests' size."""
+    return shrink(config_file(name))
+
+
+def fake_evaluation(dataset, seed, *, segments):
+    """Scores of random images and labels."""
+    rng = np.random.default_rng(seed)
+    items = list(dataset.split("test"))
+    labels = np.stack([item["labels"] for item in items])
+    subjects = [item["subject"] for item in items]
+    real = rng.uniform(-1, 1, (*labels.shape, 2))
+    result = {
+        "method": "fake",
+        "anatomy_prior": "none",
+        "split": "test",
+        "dataset_hash": dataset.content_hash,
+        "step": 8,
+    }
+    if segments:
+        dice = DiceCounts()
+        dice.add(rng.permuted(labels, axis=1), labels, subjects)
+        return {**result, "segmentation": dice.summary()}
+    scores = SynthesisScores(SEQUENCES)
+    scores.add(np.clip(real + 0.1 * (1 + seed), -1, 1), real, labels, subjects)
+    return {**result, **scores.summary()}
+
+
+@pytest.fixture
+def trained_configs(monkeypatch):
+    """No training: what would have been trained, in order."""
+    done = []
+
+    def train(config, directory):
+        data = open_dataset(config.data.dir)
+        claim(directory, config, {"dataset_hash": data.content_hash})
+        segments = config.method in ("segmentation", "cyclegan", "synseg", "unit")
+        segments = segments or config.method == "ucg_samr"
+        result = fake_evaluation(data, config.seed, segments=segments)
+        done.append((directory.parent.name, config.seed))
+        write_json(directory / "metrics.json", result)
+        return result
+
+    monkeypatch.setattr(bench, "train_and_evaluate", train)
+    monkeypatch.setattr(bench, "load_model", lambda directory: None)
+    monkeypatch.setattr(bench, "add_mask_follow", lambda result, *_, **__: result)
+    monkeypatch.setattr(bench, "table", lambda result: "")
+    monkeypatch.setattr(make, "load_model", lambda directory: None)
+    monkeypatch.setattr(make, "evaluate_trivial", lambda *_, **__: {})
+    return done
+
+
+@pytest.fixture
+def the_bench(dataset, tmp_path):
+    return Bench(
+        tmp_path / "tables",
+        tiny,
+        CG_SAMR,
+        seeds=(0, 1),
+        overrides={"data.dir": str(dataset.directory)},
+    )
+
+
+def test_rows_are_the_papers():
+    for table in TABLES.values():
+        names = list(table.published)
+        if table.kind == "augmentation":
+            names = list(paper.TABLE_2[MIXES[1.0]])
+        assert sorted(row.title for row in table.rows) == sorted(names)
+        assert table.budget in table.rows
+    assert len({row.key for row in (*PAIRED, *UNPAIRED, *ABLATIONS, SEGMENTER)}) == 15
+    assert (
+        Row("w/o Atlas", "paired", {"ablation.atlas": False}).key == "paired-no_atlas"
+    )
+
+
+@pytest.mark.parametrize("variant", ["paper", "demo"])
+def test_every_row_has_a_config_and_the_budgets_epochs(tmp_path, variant):
+    for table in TABLES.values():
+        own = Bench(tmp_path, lambda name: config_file(name, variant), table.budget)
+        budget = own.config(table.budget, 0)
+        for row in table.rows:
+            config = own.config(row, 3)
+            assert config.seed == 3
+            assert config.epochs == budget.epochs
+            assert config.data.to_dict() == budget.data.to_dict()
+            assert all(field.startswith("ablation.") for field in row.overrides)
+            assert not any(row.overrides.values())
+        segmenter = own.config(SEGMENTER, 0)
+        assert segmenter.epochs == config_file("segmentation", variant).epochs
+        assert segmenter.data.to_dict() == budget.data.to_dict()
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"model.width": 3}, "unknown config field model.width"),
+        ({"batch_size": "many"}, "config.batch_size is 'many'"),
+        ({"data.dir": "nowhere"}, "nowhere: no dataset.json"),
+    ],
+)
+def test_wrong_overrides_are_one_line(tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
+        _ = Bench(tmp_path, tiny, CG_SAMR, overrides=overrides).dataset
+
+
+def test_finished_runs_are_taken_again(trained_configs, the_bench, dataset):
+    make_table(1, the_bench, only=["Pix2Pix", "CG-SAMR"])
+    expected = [("pix2pix", 0), ("pix2pix", 1), ("paired", 0), ("paired", 1)]
+    assert sorted(trained_configs) == sorted([*expected, ("segmentation", 0)])
+    make_table(1, the_bench, only=["CG-SAMR"])
+    assert len(trained_configs) == 5
+    make_table(1, dataclasses.replace(the_bench, seeds=(0, 2)), only=["CG-SAMR"])
+    assert trained_configs[5:] == [("paired", 2)]
+
+
+def test_a_table_says_what_it_is_made_of(trained_configs, the_bench, dataset):
+    path = make_table(1, the_bench, only=["Pix2Pix", "CG-SAMR"])
+    content = json.loads((the_bench.workdir / "table1.json").read_text())
+    assert content["seeds"] == [0, 1]
+    assert content["dataset"]["hash"] == dataset.content_hash
+    scores = [
+        fake_evaluation(dataset, seed, segments=False)["average"]["psnr"]
+        for seed in (0, 1)
+    ]
+    ours = content["results"]["CG-SAMR"]
+    assert ours["average"]["psnr"] == pytest.approx(np.mean(scores))
+    spread = ours["spread"]["average"]["psnr"]
+    assert spread == pytest.approx(np.std(scores, ddof=1))
+    assert content["published"]["CG-SAMR"]["average"]["psnr"] == 21.8
+    run = content["runs"]["CG-SAMR"][1]
+    assert run["seed"] == 1 and run["images_seen"] == 8 * 4
+    assert run["config"]["method"] == "cg_samr"
+    assert {"seconds", "device", "commit"} <= set(run)
+    text = path.read_text()
+    assert f"{np.mean(scores):.1f} ± {spread:.1f}" in text
+    # Of the paper's sequences the tiny dataset has two, so its averages are its own.
+    assert "(67.3)" in text and "(21.8)" not in text
+    assert "8 steps of 4 (32 images)" in text
+
+
+def test_segmentation_table_has_the_upper_bound(trained_configs, the_bench):
+    own = dataclasses.replace(the_bench, budget=TABLES[4].budget)
+    text = make_table(4, own).read_text()
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if "|" in line]
+    assert rows[2:] == ["CycleGAN", "SynSeg-Net", "UNIT", "UCG-SAMR", "U-Net"]
+    assert "(0.630)" in text
+
+
+def mixed_results(the_bench, monkeypatch):
+    """Stands in for segmenters trained on mixes: every row a seed of its own."""
+    dataset, calls = the_bench.dataset, []
+
+    def augmented(own, row, share):
+        calls.append((row and row.title, share))
+        results = [
+            fake_evaluation(dataset, 10 * len(calls) + seed, segments=True)
+            for seed in own.seeds
+        ]
+        return results, [own.workdir / "segmentation" / f"seed-{s}" for s in own.seeds]
+
+    monkeypatch.setattr(make, "augmented_evaluations", augmented)
+    return calls
+
+
+def test_augmentation_table_has_a_block_a_mix(trained_configs, the_bench, monkeypatch):
+    calls = mixed_results(the_bench, monkeypatch)
+    text = make_table(2, the_bench, only=["SAMR", "CG-SAMR"]).read_text()
+    names = ["SAMR", "CG-SAMR", None]
+    assert calls == [(name, share) for share in (1.0, 0.5) for name in names]
+    assert text.count("Geometric augmentation") >= 2
+    assert "3 further + 3 real volumes" in text and "2 further + 3 real" in text
+    for published in ("(0.807)", "(0.760)", "(0.647)"):
+        assert published in text
+    content = json.loads((the_bench.workdir / "table2.json").read_text())
+    gain = content["results"]["1"]["CG-SAMR"]["dice"]["gain"]["tumor"]
+    ours = content["results"]["1"]["CG-SAMR"]["dice"]["subjects"]
+    base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
+    # One test patient has no interval.
+    assert len(ours) == len(base) == 1 and gain is None
+
+
+def test_ablation_table_joins_both_halves(trained_configs, the_bench, monkeypatch):
+    mixed_results(the_bench, monkeypatch)
+    text = make_table(5, the_bench, only=["w/o Atlas", "CG-SAMR"]).read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| w/o Atlas")]
+    assert "(0.689)" in rows[0] and "(66.4)" in rows[0] and "(61.7)" in rows[0]
+    content = json.loads((the_bench.workdir / "table5.json").read_text())
+    run = content["runs"]["w/o Atlas"][0]
+    assert run["config"]["ablation.atlas"] is False
+    assert run["config"]["ablation.confidence"] is True
+
+
+def test_runs_of_different_splits_or_datasets_are_refused(
+    trained_configs, the_bench, dataset
+):
+    make_table(1, the_bench, only=["SAMR", "CG-SAMR"])
+    path = the_bench.workdir / "paired" / "seed-1" / "metrics.json"
+    good = json.loads(path.read_text())
+    write_json(path, {**good, "split": "val"})
+    with pytest.raises(InputError, match=r"CG-SAMR, run 2: .*'val', expected 'test'"):
+        make_table(1, the_bench, only=["SAMR", "CG-SAMR"])
+    with pytest.raises(InputError, match="b: evaluated on dataset_hash 'x', expected"):
+        check_comparable({"a": good, "b": {**good, "dataset_hash": "x"}})
+    longer = dataclasses.replace(
+        the_bench, overrides={**the_bench.overrides, "steps": 9}
+    )
+    with pytest.raises(InputError, match="steps is 0, this run has 9; expected the s"):
+        make_table(1, longer, only=["SAMR"])
+
+
+def test_missing_tissue_is_said_before_any_training(trained_configs, tmp_path):
+    def without(index):
+        return dataclasses.replace(blob_subject(index), tissue=None)
+
+    names = [f"blob-{index}" for index in range(4)]
+    bare = write_dataset(
+        tmp_path / "bare",
+        [lambda index=index: without(index) for index in range(4)],
+        grid=GRID,
+        sequences=SEQUENCES,
+        splits=split_subjects(names),
+        workers=1,
+    )
+    own = Bench(
+        tmp_path / "t", tiny, CG_SAMR, overrides={"data.dir": str(bare.directory)}
+    )
+    with pytest.raises(InputError, match=r"no tissue maps.*Shin et al\. needs"):
+        make_table(1, own)
+    assert not trained_configs and not (tmp_path / "t").exists()
+    make_table(1, own, only=["CG-SAMR"])
+
+
+@pytest.mark.parametrize(
+    "number, only, message",
+    [
+        (6, [], "table=6, expected one of 1, 2"),
+        (1, ["UNIT"], "row 'UNIT', expected some"),
+    ],
+)
+def test_unknown_tables_and_rows(the_bench, number, only, message):
+    with pytest.raises(InputError, match=message):
+        make_table(number, the_bench, only=only)
+
+
+def test_a_stopped_run_says_how_to_go_on(trained_configs, the_bench, monkeypatch):
+    monkeypatch.setattr(bench, "train_and_evaluate", lambda *_: None)
+    with pytest.raises(TrainingError, match="the same command goes on"):
+        make_table(1, the_bench, only=["CG-SAMR"])
+
+
+def test_segmenters_of_all_mixes_take_the_same_steps(the_bench):
+    slices = len(the_bench.dataset.split("train"))
+    assert mixes.real_steps(the_bench, 0) == 2 * (slices // 4)
+    assert mixes.volumes_of(the_bench, 1.0) == 3
+    assert mixes.volumes_of(the_bench, 0.5) == 2
