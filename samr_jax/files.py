@@ -6,11 +6,45 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from samr_jax.errors import InputError
+
+MAX_JSON = 2**26
+"""Bytes; a larger file is not one of ours."""
+
+_NAME = re.compile(r"\w[\w .+()-]{0,99}")
+
+
+def check_name(name: str, *, source: str) -> str:
+    """Returns a name that may become part of a file's name, or refuses it.
+
+    Letters, digits, blanks and ``_ . + - ( )`` are allowed, at most 100 and not a dot
+    at the start: no name leads out of its folder, hides a file or breaks a page.
+
+    Raises:
+      InputError: says which name of `source` it is.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{source}: name {name[:100]!r}, expected letters, digits, blanks and "
+            "_ . + - ( ), at most 100, the first one a letter or digit"
+        )
+    return name
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turns what the file system refuses into an `InputError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error})"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -24,14 +58,20 @@ def replacing(path: Path | str) -> Iterator[Path]:
     # The suffix stays last: libraries choose the format by it.
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            _to_disk(partial)
+            os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Waits for the disk: else the new name may outlive a power cut, empty."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -48,8 +88,12 @@ def write_json(path: Path | str, content: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Reads JSON, or raises an `InputError` that says what is wrong with the file."""
     try:
-        return json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_JSON + 1)
+        if len(text) > MAX_JSON:
+            raise ValueError(f"more than {MAX_JSON} characters")
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
 
 
@@ -66,13 +110,9 @@ def locked(path: Path | str, *, wait: bool) -> Iterator[None]:
         `wait` is false.
     """
     path = Path(path)
-    try:
+    with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
-    except OSError as error:
-        raise InputError(
-            f"{path.parent}: cannot be written ({error.strerror})"
-        ) from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from samr_jax.errors import InputError
+from samr_jax.files import check_name
 
 SEQUENCES = ("T1w", "Gd-T1w", "T2w", "FLAIR", "APTw")
 """The paper's five MR sequences, in the order of every channel axis."""
@@ -115,8 +116,8 @@ def is_percent(sequence: str) -> bool:
 
 
 def check_sequences(sequences: Sequence[str], *, source: str) -> tuple[str, ...]:
-    """Returns the tuple of names, or raises `InputError` if empty or repeated."""
-    names = tuple(str(name) for name in sequences)
+    """Returns the tuple of names; `InputError` if empty, repeated or no names."""
+    names = tuple(check_name(str(name), source=source) for name in sequences)
     if not names or len(set(names)) != len(names):
         raise InputError(
             f"{source}: sequences {names}, expected one or more different names"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
+import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -14,8 +17,14 @@ import numpy as np
 from samr_jax.errors import InputError
 from samr_jax.files import replacing
 
-MAX_VOXELS = 2**29
-"""A header that promises more is taken for a broken one: 2 GiB as float32."""
+MAX_BYTES = 2**29
+"""A header that promises more is taken for a broken one: 512 x 512 x 512 as float32."""
+
+MAX_OFFSET = 2**24
+"""Bytes before the voxels, and after them: header extensions and padding."""
+
+MAX_COMPRESSION = 1032
+"""What gzip can make of a byte, at the most."""
 
 VOXEL_RANGE_MM = (0.05, 30.0)
 """Voxel sizes outside are metres, micrometres or damage."""
@@ -26,7 +35,8 @@ _READ_ERRORS = (
     EOFError,
     ValueError,
     zlib.error,
-    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.wrapstruct.WrapStructError,
 )
 
 
@@ -52,8 +62,9 @@ class Volume:
 
 def read_geometry(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and affine of a 3-D scan, from its header alone, checked."""
-    image = _open(path)
-    return image.shape[:3], image.affine
+    with _content(path) as stream:
+        header = _header(path, stream)
+        return header.get_data_shape()[:3], header.get_best_affine()
 
 
 def read_volume(path: str | Path) -> Volume:
@@ -131,40 +142,91 @@ def _describe(volume: Volume) -> str:
 
 def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Values as float32 ``(X, Y, Z)``, and affine."""
-    image = _open(path)
+    with _content(path) as stream:
+        header = _header(path, stream)
+        raw = _voxels(path, stream, header)
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope, inter = header.get_slope_inter()
+            scaled = nib.volumeutils.apply_read_scaling(raw, slope, inter)
+            data = scaled.astype(np.float32)
+        return data.reshape(raw.shape[:3]), header.get_best_affine()
+
+
+@contextlib.contextmanager
+def _content(path: str | Path) -> Iterator[BinaryIO]:
+    """The file's content, decompressed as it is read."""
     try:
-        data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
-        if str(path).endswith(".gz"):
-            _check_sum(path)
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file, expected a NIfTI volume")
+        with open(path, "rb") as file:
+            compressed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            yield gzip.GzipFile(fileobj=file) if compressed else file
+    except InputError:
+        raise
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    return data.reshape(image.shape[:3]), image.affine
 
 
-def _check_sum(path: str | Path) -> None:
-    """Reads a gzip file to its end, where the check sum is; nibabel stops before."""
-    with gzip.open(path) as stream:
-        while stream.read(2**20):
-            pass
+def _header(path: str | Path, stream: BinaryIO) -> nib.Nifti1Header:
+    """Reads the header and checks everything that it promises.
 
-
-def _open(path: str | Path) -> nib.spatialimages.SpatialImage:
-    """Opens the header and checks everything that it promises."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file, expected a NIfTI volume")
-    try:
-        image = nib.load(path)
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    shape = image.shape
+    Not by nibabel's images: before any check, they read header extensions of whatever
+    size these claim.
+    """
+    block = stream.read(nib.Nifti2Header.sizeof_hdr)
+    kinds = (nib.Nifti1Header, nib.Nifti2Header)
+    kind = next((kind for kind in kinds if kind.may_contain_header(block)), None)
+    if kind is None:
+        raise InputError(
+            f"{path}: unreadable (it has no such header), expected a NIfTI volume"
+        )
+    # The zeros say that there are no extensions; nothing in them is needed.
+    header = kind.from_fileobj(io.BytesIO(block[: kind.sizeof_hdr] + bytes(4)))
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape) < 1:
         raise InputError(f"{path}: shape {shape}, expected three dimensions")
-    if np.prod(shape, dtype=float) > MAX_VOXELS:
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise InputError(f"{path}: voxels of type {dtype}, expected numbers")
+    size = np.prod(shape, dtype=float) * dtype.itemsize
+    if size > MAX_BYTES:
         raise InputError(
-            f"{path}: the header promises {shape} voxels, expected at most {MAX_VOXELS}"
+            f"{path}: the header promises {shape} voxels of type {dtype}, expected at "
+            f"most {MAX_BYTES // 2**20} MiB"
         )
-    _check_affine(path, image.affine)
-    return image
+    if not 0 <= header.get_data_offset() <= MAX_OFFSET:
+        raise InputError(
+            f"{path}: voxels that begin at byte {header.get_data_offset()}, expected "
+            f"at most {MAX_OFFSET}"
+        )
+    _check_affine(path, header.get_best_affine())
+    return header
+
+
+def _voxels(path: str | Path, stream: BinaryIO, header: nib.Nifti1Header) -> np.ndarray:
+    """The stored values, in the shape of the header."""
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    size = int(np.prod(shape)) * dtype.itemsize
+    # Before memory is taken for it.
+    if size > Path(path).stat().st_size * MAX_COMPRESSION:
+        raise InputError(
+            f"{path}: unreadable (the header promises {size} bytes, which the file "
+            "cannot hold), expected a NIfTI volume"
+        )
+    stream.seek(header.get_data_offset())
+    content = stream.read(size)
+    if len(content) < size:
+        raise InputError(
+            f"{path}: unreadable (it ends after {len(content)} of {size} bytes of "
+            "voxels), expected a NIfTI volume"
+        )
+    # To the end of the file, where gzip has its check sum.
+    if len(stream.read(MAX_OFFSET + 1)) > MAX_OFFSET:
+        raise InputError(
+            f"{path}: unreadable (it goes on for more than {MAX_OFFSET} bytes after "
+            "the last voxel), expected a NIfTI volume"
+        )
+    return np.frombuffer(content, dtype).reshape(shape, order="F")
 
 
 def _check_affine(path: str | Path, affine: np.ndarray) -> None:
