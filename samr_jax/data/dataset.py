@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,10 +24,14 @@ from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
 from samr_jax.errors import InputError
-from samr_jax.labels import check_sequences
+from samr_jax.files import check_name, read_json
+from samr_jax.labels import LABELS, check_sequences
 
 FORMAT = 1
 DESCRIPTION = "dataset.json"
+MAX_EXTENT = 4096
+"""Rows, columns or slices; a description with more is damaged."""
+
 RECORDS = Path("samr_slices") / "1.0.0"
 
 
@@ -119,7 +122,7 @@ class Slices:
     def __init__(self, dataset: Dataset, name: str):
         self.dataset = dataset
         self.name = name
-        self._source = _open_records(dataset.directory, name)
+        self._source = _open_records(dataset, name)
         self._atlas = stack_neighbours(pack(dataset.atlas))
 
     def __len__(self) -> int:
@@ -128,9 +131,19 @@ class Slices:
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(f"slice {index} of {len(self)}")
-        instance = dict(self._source[int(index)])
-        instance["subject"] = instance["subject"].decode()
-        instance["atlas"] = self._atlas[instance["slice"]]
+        try:
+            instance = dict(self._source[int(index)])
+            instance["subject"] = instance["subject"].decode()
+            if instance["labels"].max() >= len(LABELS) or instance["slice"] < 0:
+                raise ValueError("values out of range")
+            instance["atlas"] = self._atlas[instance["slice"]]
+        # A damaged record fails in TFDS, in its native reader, or here; an IndexError
+        # would pass for the end of the split.
+        except Exception as error:
+            raise InputError(
+                f"{self.dataset.directory / RECORDS}: slice {index} of {self.name} is "
+                f"damaged ({type(error).__name__})"
+            ) from error
         return instance
 
 
@@ -142,22 +155,19 @@ def open_dataset(directory: Path | str) -> Dataset:
     """
     directory = Path(directory)
     path = directory / DESCRIPTION
-    try:
-        fields = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(
-            f"{directory}: no {DESCRIPTION}, expected a prepared dataset"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from error
+    if not path.exists():
+        raise InputError(f"{directory}: no {DESCRIPTION}, expected a prepared dataset")
+    fields = read_json(path)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise InputError(f"{path}: no dataset description of format {FORMAT}")
     try:
         return _from_json(directory, fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: field missing or damaged ({error!r})") from error
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise InputError(
+            f"{path}: field missing or damaged ({error!r:.200})"
+        ) from error
 
 
 def to_json(dataset: Dataset) -> dict:
@@ -184,28 +194,49 @@ def to_json(dataset: Dataset) -> dict:
 def _from_json(directory: Path, fields: Mapping) -> Dataset:
     sequences = check_sequences(fields["sequences"], source="sequences")
     affine = np.asarray(fields["affine"], np.float64)
-    if affine.shape != (4, 4) or abs(np.linalg.det(affine)) < 1e-9:
+    # Written so that NaN is refused, too.
+    if affine.shape != (4, 4) or not 1e-9 < abs(np.linalg.det(affine)) < 1e9:
         raise InputError("affine is not an invertible 4 x 4 matrix")
-    height, width = (int(n) for n in fields["size"])
+    height, width = (_extent(n) for n in fields["size"])
     windows = _windows_from_json(fields["windows"])
     missing = [name for name in sequences if name not in windows]
     if missing:
         raise InputError(f"no intensity window for sequence {missing[0]}")
+    for name in ("simulated", "tissue"):
+        if not isinstance(fields[name], bool):
+            raise InputError(f"{name} is {fields[name]!r:.100}, expected true or false")
     return Dataset(
         directory=directory,
         sequences=sequences,
-        grid=Grid((height, width), int(fields["slices"]), affine),
+        grid=Grid((height, width), _extent(fields["slices"]), affine),
         windows=windows,
         subject_windows={
             name: _windows_from_json(item)
             for name, item in fields["subject_windows"].items()
         },
-        splits={name: tuple(fields["split"][name]) for name in SPLITS},
-        simulated=bool(fields["simulated"]),
-        has_tissue=bool(fields["tissue"]),
+        splits=_splits_from_json(fields["split"]),
+        simulated=fields["simulated"],
+        has_tissue=fields["tissue"],
         content_hash=str(fields["hash"]),
-        provenance=fields["provenance"],
+        provenance=dict(fields["provenance"]),
     )
+
+
+def _extent(value: int) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_EXTENT:
+        raise InputError(f"{value!r:.100} rows, columns or slices, expected some")
+    return value
+
+
+def _splits_from_json(fields: Mapping) -> dict[str, tuple[str, ...]]:
+    splits = {
+        split: tuple(check_name(name, source=split) for name in fields[split])
+        for split in SPLITS
+    }
+    names = [name for members in splits.values() for name in members]
+    if len(set(names)) != len(names):
+        raise InputError("a subject occurs twice, expected it in one split")
+    return splits
 
 
 def _windows_to_json(windows: Mapping[str, Window]) -> dict[str, list[float]]:
@@ -218,17 +249,28 @@ def _windows_from_json(fields: Mapping) -> dict[str, Window]:
     }
 
 
-def _open_records(directory: Path, split: str):
+def _open_records(dataset: Dataset, split: str):
+    """TFDS's random access to a split's records; None where it has no subjects."""
+    if not dataset.splits[split]:
+        return None
+    path = dataset.directory / RECORDS
     # Imported here: whoever only needs the atlas should not wait for TFDS.
-    import tensorflow_datasets as tfds
+    from samr_jax.data.builder import SamrSlices
 
-    path = directory / RECORDS
     try:
-        builder = tfds.builder_from_directory(path)
-        if split not in builder.info.splits:
-            return None
+        # Not tfds.builder_from_directory: it imports whatever module features.json
+        # names. Here the features come from the description.
+        builder = SamrSlices(
+            data_dir=dataset.directory,
+            size=dataset.grid.size,
+            sequences=len(dataset.sequences),
+            tissue=dataset.has_tissue,
+            examples={},
+        )
         return builder.as_data_source(split)
     except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
         raise InputError(
-            f"{path}: not readable as TFDS records ({type(error).__name__}: {error})"
+            f"{path}: not readable as TFDS records ({type(error).__name__}: "
+            f"{lines[0]:.200})"
         ) from error
