@@ -6,8 +6,14 @@ between numbers of devices.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
+import math
+import os
+import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +23,15 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from samr_jax.errors import InputError
+from samr_jax.files import writing
 
 _log = logging.getLogger(__name__)
 
 BEST = "score"
 """The metric whose maximum is the best checkpoint."""
+
+PATIENCE = 10**9
+"""Seconds for a save. Orbax counts them by the wall clock, which may leap: no limit."""
 
 
 class Checkpoints:
@@ -34,6 +44,8 @@ class Checkpoints:
         read_only: refuse to write, and leave what is there untouched.
         """
         self.directory = Path(directory).absolute()
+        if not read_only:
+            self._set_aside_unlisted()
         policies = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(keep),
@@ -51,10 +63,16 @@ class Checkpoints:
             cleanup_tmp_directories=not read_only,
             read_only=read_only,
             create=not read_only,
+            async_options=ocp.AsyncOptions(timeout_secs=PATIENCE),
         )
-        self._manager = ocp.CheckpointManager(
-            self.directory, options=options, item_names=("state", "meta")
-        )
+        try:
+            self._manager = ocp.CheckpointManager(
+                self.directory, options=options, item_names=("state", "meta")
+            )
+        except Exception as error:
+            raise InputError(
+                f"{self.directory}: damaged checkpoints ({_line(error)})"
+            ) from error
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, oldest first."""
@@ -62,11 +80,17 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step with the best score, where any has one."""
-        scored = {
-            step: metrics[BEST]
-            for step in self.steps()
-            if (metrics := self._manager.metrics(step))
+        files = {
+            step: _metrics_file(self.directory / str(step)) for step in self.steps()
         }
+        try:
+            scored = {
+                step: _read_score(file) for step, file in files.items() if file.exists()
+            }
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.directory}: damaged checkpoint ({_line(error)})"
+            ) from error
         return max(scored, key=scored.get) if scored else None
 
     def save(
@@ -75,17 +99,19 @@ class Checkpoints:
         """Starts writing `state`, a tree of host arrays, and returns.
 
         Raises:
+          InputError: this one or the one before cannot be written.
           RuntimeError: Orbax declined, as it does at or below an existing step.
         """
-        meta = {**meta, "digest": _digest(state)}
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
-            ),
-            metrics=None if score is None else {BEST: float(score)},
-            force=True,
-        )
+        meta = {**meta, "step": step, "digest": _digest(state)}
+        with self._writing():
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+                ),
+                metrics=None if score is None else {BEST: float(score)},
+                force=True,
+            )
         if not saved:
             raise RuntimeError(f"checkpoint {step} in {self.directory} was not written")
 
@@ -133,11 +159,38 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Blocks until what was started is written; raises what went wrong."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits and lets go."""
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What was started earlier fails here, too, in any of several ways."""
+        try:
+            yield
+        except Exception as error:
+            raise InputError(
+                f"{self.directory}: checkpoint cannot be written ({_line(error)}); "
+                "those before it are intact"
+            ) from error
+
+    def _set_aside_unlisted(self) -> None:
+        """Orbax would stop at the first one whose description it cannot read."""
+        for path in self.directory.glob("[0-9]*"):
+            if not path.name.isdigit():
+                continue
+            try:
+                description = path / "_CHECKPOINT_METADATA"
+                if description.exists():
+                    dict(json.loads(description.read_bytes()))
+                if _metrics_file(path).exists():
+                    _read_score(_metrics_file(path))
+            except (OSError, ValueError, TypeError, RecursionError) as error:
+                self._rename(path, error)
 
     def _read(self, step: int) -> tuple[dict, dict]:
         restored = self._manager.restore(
@@ -150,23 +203,40 @@ class Checkpoints:
         meta = restored["meta"]
         if meta.get("digest") != _digest(state):
             raise ValueError("its content does not have the digest that was saved")
+        if meta.get("step", step) != step:
+            raise ValueError(f"it is of step {meta['step']}")
         return state, meta
 
     def _set_aside(self, step: int, error: Exception) -> None:
-        path = self.directory / str(step)
-        aside = path.with_name(f"{step}.damaged")
+        self._rename(self.directory / str(step), error)
+        self._manager.reload()
+
+    def _rename(self, path: Path, error: Exception) -> None:
+        aside = path.with_name(f"{path.name}.damaged")
         count = 1
         while aside.exists():
             count += 1
-            aside = path.with_name(f"{step}.damaged-{count}")
+            aside = path.with_name(f"{path.name}.damaged-{count}")
         _log.warning(
             "checkpoint %s is damaged (%s); set aside as %s, an older one is taken",
             path,
             _line(error),
             aside.name,
         )
-        path.rename(aside)
-        self._manager.reload()
+        with writing(path):
+            path.rename(aside)
+
+
+def _metrics_file(step: Path) -> Path:
+    return step / "metrics" / "metrics"
+
+
+def _read_score(file: Path) -> float:
+    content = json.loads(file.read_bytes())
+    score = content.get(BEST) if isinstance(content, dict) else None
+    if not isinstance(score, float) or not math.isfinite(score):
+        raise ValueError(f"{file} holds no {BEST}")
+    return score
 
 
 def _fit(state: dict, like: Any, source: Path) -> Any:
@@ -210,5 +280,10 @@ def _digest(state: Any) -> int:
 
 
 def _line(error: Exception) -> str:
+    """An error's first line; of the file system's errors, what it says."""
+    # TensorStore gives the reason at the end of a page.
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    if code or (isinstance(error, OSError) and error.errno):
+        return os.strerror(int(code[1]) if code else error.errno)
     text = str(error).splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
