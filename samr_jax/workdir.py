@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import ml_collections
 
-from samr_jax.config import CONTROL_FIELDS, default, flatten
+from samr_jax.config import CONTROL_FIELDS, default, flatten, validate
+from samr_jax.data.dataset import DESCRIPTION, Dataset
 from samr_jax.errors import InputError
-from samr_jax.files import read_json, write_json
+from samr_jax.files import read_json, replacing, write_json, writing
 
 CONFIG = "config.json"
 
@@ -31,20 +34,37 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
         write_json(path, ours)
         return
     theirs = read_json(path)
-    for section in ("config", "facts"):
-        old = theirs.get(section, {}) if isinstance(theirs, dict) else {}
-        new = ours[section]
+    for section, new in ours.items():
+        old = theirs.get(section) if isinstance(theirs, dict) else None
+        old = old if isinstance(old, dict) else {}
         for field in sorted(old.keys() | new.keys()):
             if field in CONTROL_FIELDS or old.get(field) == new.get(field):
                 continue
             raise InputError(
-                f"{path}: {field} is {old.get(field)!r}, this run has "
+                f"{path}: {field} is {reprlib.repr(old.get(field))}, this run has "
                 f"{new.get(field)!r}; expected the same, or another --workdir"
             )
 
 
+def keep_description(dataset: Dataset, directory: Path) -> None:
+    """Keeps with the run what synthesis needs of the dataset; no subject's images."""
+    if (directory / DESCRIPTION).exists():
+        return
+    with writing(directory):
+        shutil.copytree(
+            dataset.directory / "atlas", directory / "atlas", dirs_exist_ok=True
+        )
+    # Last and in one piece: where it is, the atlas is whole.
+    with replacing(directory / DESCRIPTION) as partial:
+        shutil.copyfile(dataset.directory / DESCRIPTION, partial)
+
+
 def read_config(workdir: Path) -> ml_collections.ConfigDict:
-    """The config of a finished or running work directory."""
+    """The config of a finished or running work directory.
+
+    Raises:
+      InputError: there is none, or not one that could be trained.
+    """
     path = workdir / CONFIG
     if not path.exists():
         raise InputError(f"{workdir}: no {CONFIG}, expected a work directory of a run")
@@ -58,6 +78,11 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
                 for name in parents:
                     section = section[name]
                 section[leaf] = tuple(value) if isinstance(value, list) else value
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: field missing or damaged ({error!r})") from error
+        validate(config)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise InputError(
+            f"{path}: field missing or damaged ({error!r:.200})"
+        ) from error
     return config

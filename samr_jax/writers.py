@@ -8,9 +8,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
-from samr_jax.files import write_text
+from samr_jax.files import write_text, writing
 
 _log = logging.getLogger(__name__)
 
@@ -37,16 +39,15 @@ class Writers:
         self._file = self._events = None
         if workdir is None:
             return
-        path = workdir / LOG
-        if path.exists():
-            kept = [
-                line
-                for line in path.read_text().splitlines()
-                if (entry := _parse(line)) is not None and entry["step"] <= step
-            ]
-            write_text(path, "".join(f"{line}\n" for line in kept))
-        self._file = path.open("a", buffering=1)
-        self._events = SummaryWriter(str(workdir / "events"), purge_step=step)
+        self._path = workdir / LOG
+        with writing(self._path):
+            _drop_lines_after(step, self._path)
+            self._file = self._path.open("a", buffering=1)
+            (workdir / "events").mkdir(exist_ok=True)
+            # Not SummaryWriter: if its thread dies of a full disk, the loop waits for
+            # it for ever.
+            self._events = EventsWriter(str(workdir / "events" / "events"))
+            self._event(step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One log line: metrics, steps per second, and on the console the time left."""
@@ -57,16 +58,18 @@ class Writers:
         self._clock, self._clock_step = now, step
         epoch = step / self._epoch_steps
         entry = {"step": step, "epoch": round(epoch, 3), **values}
-        self._file.write(json.dumps(entry) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
         shown = [
             f"{name} {value:.3f}" for name, value in values.items() if _headline(name)
         ]
         if speed > 0:
             left = _duration((self._steps - step) / speed)
             shown.append(f"{speed:.2f} steps/s, {left} left")
-            self._events.add_scalar("steps_per_second", speed, step)
+            values = {**values, "steps_per_second": speed}
+        with writing(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            for name, value in values.items():
+                self._event(step, summary=scalar(name, value))
+            self._events.flush()
         _log.info(
             "step %d/%d  epoch %.1f  %s", step, self._steps, epoch, "  ".join(shown)
         )
@@ -79,8 +82,12 @@ class Writers:
         """Flushes and closes the files."""
         if self._file is None:
             return
-        self._file.close()
-        self._events.close()
+        with writing(self._path):
+            self._file.close()
+            self._events.close()
+
+    def _event(self, step: int, **content) -> None:
+        self._events.write_event(Event(wall_time=time.time(), step=step, **content))
 
 
 class PausedClock:
@@ -100,13 +107,20 @@ def _headline(name: str) -> bool:
     return name.endswith("/total") or name.startswith("val/") or "confidence" in name
 
 
-def _parse(line: str) -> dict | None:
-    """A log line, or None for one that a kill left half-written."""
+def _drop_lines_after(step: int, path: Path) -> None:
+    if not path.exists():
+        return
+    lines = path.read_text(errors="replace").splitlines()
+    kept = [line for line in lines if _step_of(line) <= step]
+    write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; infinity for one that a kill left half-written."""
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) and "step" in entry else None
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
 
 
 def _duration(seconds: float) -> str:
