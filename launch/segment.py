@@ -5,7 +5,7 @@
 
 The folder holds ``<sequence>.nii.gz`` for every sequence of the training data, skull-
 stripped and in the space of its atlas. The label map is on their grid: 0 background,
-1 normal brain, 2 edema, 3 cavity, 4 tumor.
+1 normal brain, 2 edema, 3 cavity, 4 tumor. What they came from is written beside it.
 """
 
 from absl import flags
@@ -25,7 +25,9 @@ def main() -> None:
 
     from samr_jax.data.nifti import write_volume
     from samr_jax.errors import InputError
+    from samr_jax.files import write_json
     from samr_jax.inference import load_model
+    from samr_jax.provenance import provenance
     from samr_jax.segmentation import read_scans, segment_volume
 
     if Path(_OUTPUT.value).exists():
@@ -34,6 +36,7 @@ def main() -> None:
     scans = read_scans(_IMAGES.value, model.dataset)
     labels = segment_volume(model, scans)
     write_volume(_OUTPUT.value, labels, next(iter(scans.values())).affine)
+    write_json(f"{_OUTPUT.value}.provenance.json", provenance(model))
     print(_OUTPUT.value)
 
 

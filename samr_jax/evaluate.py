@@ -17,6 +17,7 @@ from samr_jax.evaluation.translation import segmentation_figure, translation_fig
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import Model
 from samr_jax.labels import LESION_LABELS
+from samr_jax.provenance import provenance
 from samr_jax.scoring import (
     Calibration,
     MaskFollow,
@@ -73,6 +74,7 @@ def evaluate(
     slices = filled_split(dataset, split)
     result = header(model.method.name, model.method.prior, dataset, split)
     result["step"] = model.step
+    result["provenance"] = provenance(model)
     if model.method.can_synthesize:
         parts = further_parts(
             dataset, split, segmenter=segmenter, batch_size=batch_size

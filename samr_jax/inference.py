@@ -15,6 +15,7 @@ import numpy as np
 
 from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
+from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.errors import InputError
 from samr_jax.methods import create_method
@@ -36,6 +37,7 @@ class Model:
       dataset: sequences, grid, windows and atlas that it was trained with.
       step: optimizer steps that it was trained for.
       carry: the method's own training state, such as λ_cm.
+      config: of the run, its leaves by their dotted names.
     """
 
     method: Method
@@ -43,6 +45,7 @@ class Model:
     dataset: Dataset
     step: int
     carry: Any
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
         """Runs the generator on a batch of one fixed size, compiled once.
@@ -141,6 +144,7 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
         dataset=dataset,
         step=int(state["step"]),
         carry=state["carry"] or {},
+        config=flatten(config),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +16,9 @@ import samr_jax
 from samr_jax import parallel
 from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
-from samr_jax.config import check_size, validate
+from samr_jax.config import check_size, flatten, validate
 from samr_jax.data.batches import Batches
-from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
+from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.embedded import embedded_dataset
 from samr_jax.errors import TrainingError
@@ -36,7 +35,7 @@ from samr_jax.interruption import stop_signal
 from samr_jax.methods.base import Method
 from samr_jax.state import TrainState, create_state, linear_decay
 from samr_jax.step import make_train_step
-from samr_jax.workdir import claim
+from samr_jax.workdir import claim, keep_description
 from samr_jax.writers import Writers
 
 _log = logging.getLogger(__name__)
@@ -140,7 +139,7 @@ class Run:
         )
         if parallel.is_first_process():
             claim(workdir, config, {"dataset_hash": dataset.content_hash})
-            _copy_description(dataset, workdir / DATASET_COPY)
+            keep_description(dataset, workdir / DATASET_COPY)
 
     def train_and_evaluate(self) -> dict | None:
         """See the function of this name."""
@@ -273,7 +272,10 @@ class Run:
     def _model(self, state: TrainState) -> Model:
         host = parallel.to_host({"gen": state.gen.variables, "carry": state.carry})
         step = int(state.step)
-        return Model(self.method, host["gen"], self.dataset, step, host["carry"])
+        config = flatten(self.config)
+        return Model(
+            self.method, host["gen"], self.dataset, step, host["carry"], config
+        )
 
     def _meta(self) -> dict:
         return {
@@ -295,13 +297,3 @@ def _fetch(metrics: Mapping[str, jax.Array], step: int) -> dict[str, float]:
             "last checkpoint is intact"
         )
     return values
-
-
-def _copy_description(dataset: Dataset, directory: Path) -> None:
-    """Keeps with the run what synthesis needs of the dataset; no subject's images."""
-    if (directory / DESCRIPTION).exists():
-        return
-    shutil.copytree(
-        dataset.directory / "atlas", directory / "atlas", dirs_exist_ok=True
-    )
-    shutil.copyfile(dataset.directory / DESCRIPTION, directory / DESCRIPTION)

@@ -25,6 +25,7 @@ from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.errors import InputError
 from samr_jax.evaluation.figures import synthesis_sheet
+from samr_jax.files import write_json
 from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import (
     BACKGROUND,
@@ -36,6 +37,7 @@ from samr_jax.labels import (
 )
 from samr_jax.prepare.inverse import Scales
 from samr_jax.prepare.standardise import through
+from samr_jax.provenance import provenance
 
 BATCH = 8
 MIN_LESION_INSIDE = 0.8
@@ -234,6 +236,7 @@ def write_volumes(
         for file, values in maps.items():
             write_volume(output / file, values, volume.affine)
             files.append(output / file)
+    write_json(output / "provenance.json", provenance(model))
     sheet = output / "contact_sheet.png"
     _draw_sheet(volume, model.dataset, sheet)
     return [*files, sheet]

@@ -53,6 +53,7 @@ def test_synthesize_with_an_edit(trained, mask, tmp_path):
         "APTw.nii.gz",
         "APTw_confidence.nii.gz",
         "contact_sheet.png",
+        "provenance.json",
         "edit.json",
     }
     assert str(mask) not in (output / "edit.json").read_text()

@@ -20,7 +20,7 @@ LAYERS = [
     ("samr_jax.methods",),
     ("samr_jax.state", "samr_jax.checkpoint", "samr_jax.parallel"),
     ("samr_jax.step", "samr_jax.workdir", "samr_jax.writers"),
-    ("samr_jax.inference",),
+    ("samr_jax.inference", "samr_jax.provenance"),
     ("samr_jax.scoring",),
     ("samr_jax.evaluate",),
     (

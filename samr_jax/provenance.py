@@ -1,0 +1,40 @@
+"""What a result came from: enough to make it again on the same machine."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import jax
+
+from samr_jax import __version__
+from samr_jax.config import CONTROL_FIELDS
+from samr_jax.inference import Model
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def provenance(model: Model) -> dict:
+    """JSON-ready account of a model; it names no file and no patient.
+
+    Returns:
+      The versions, the kind and number of devices, the seed, the fields of the config
+      that bear on the weights, the hash of the training data, and the step.
+    """
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "samr_jax": __version__,
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "seed": model.config.get("seed"),
+        "config": {
+            field: value
+            for field, value in model.config.items()
+            if field not in CONTROL_FIELDS
+        },
+        "dataset_hash": model.dataset.content_hash,
+        "step": model.step,
+    }
