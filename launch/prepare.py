@@ -63,6 +63,7 @@ flags.mark_flags_as_required(["input", "output"])
 
 
 def main() -> None:
+    from samr_jax.prepare.grids import Target
     from samr_jax.prepare.pipeline import prepare
     from samr_jax.prepare.steps import Steps
 
@@ -72,10 +73,12 @@ def main() -> None:
         layout=_LAYOUT.value,
         labels=_LABELS.value,
         sequences=_SEQUENCES.value,
-        size=_SIZE.value,
-        spacing=_SPACING.value,
-        slice_spacing=_SLICE_SPACING.value,
-        slices=_SLICES.value,
+        target=Target(
+            size=_SIZE.value,
+            spacing=_SPACING.value,
+            slice_spacing=_SLICE_SPACING.value,
+            slices=_SLICES.value,
+        ),
         split=_SPLIT.value,
         seed=_SEED.value,
         steps=Steps(**{name: flag.value for name, flag in _STEPS.items()}),

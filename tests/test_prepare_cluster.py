@@ -1,41 +1,90 @@
-"""The preparation on a local Dask cluster, and after the loss of a worker."""
+"""The preparation in several processes, on a Dask cluster, after a worker's loss."""
 
+import dataclasses
 import functools
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 from samr_jax.errors import InputError
+from samr_jax.prepare import pipeline
+from samr_jax.prepare.jobs import Job
 from samr_jax.prepare.parallel import run_all
+from samr_jax.prepare.steps import Steps
+from tests.test_prepare import prepare_small, write_subject
 
 distributed = pytest.importorskip("dask.distributed")
+pytest.importorskip("ants")
+
+STEPS = Steps(register="on", bias="off", tissue="off")
 
 
-def square(number, folder):
-    """Squares; the first worker to take 3 dies of it."""
-    grave = Path(folder) / "died"
-    if number == 3 and not grave.exists():
-        grave.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number**2
+@dataclasses.dataclass(frozen=True)
+class Mortal(Job):
+    """The first worker to take it dies of it."""
+
+    def run(self):
+        grave = self.folder / "died"
+        if not grave.exists():
+            grave.parent.mkdir(parents=True, exist_ok=True)
+            grave.touch()
+            die()
+        return super().run()
 
 
-def test_local_processes_keep_the_order():
-    calls = [functools.partial(pow, n, 2) for n in range(8)]
-    assert run_all(calls, label="squares", workers=2) == [n**2 for n in range(8)]
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Three subjects whose sequences are registered, so that ANTs takes part."""
+    folder = tmp_path_factory.mktemp("raw")
+    for index in range(3):
+        write_subject(folder, index)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(raw, tmp_path_factory):
+    """What one process makes of them."""
+    return prepare_small(raw, tmp_path_factory.mktemp("local") / "out", steps=STEPS)
 
 
 @pytest.mark.slow
-def test_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path):
+def test_two_processes_give_the_same_as_one(raw, local, tmp_path):
+    dataset = prepare_small(raw, tmp_path / "out", steps=STEPS, workers=2)
+    assert dataset.content_hash == local.content_hash
+
+
+@pytest.mark.slow
+def test_cluster_gives_the_same_though_a_worker_is_killed(
+    raw, local, tmp_path, monkeypatch
+):
+    def make_jobs(*arguments, **options):
+        first, second, third = original(*arguments, **options)
+        fields = {f.name: getattr(second, f.name) for f in dataclasses.fields(Job)}
+        return [first, Mortal(**fields), third]
+
+    original = pipeline.make_jobs
+    monkeypatch.setattr(pipeline, "make_jobs", make_jobs)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as cluster:
-        calls = [functools.partial(square, n, str(tmp_path)) for n in range(6)]
-        found = run_all(calls, label="squares", scheduler=cluster.scheduler_address)
-    assert found == [n**2 for n in range(6)]
-    assert (tmp_path / "died").exists()
+        dataset = prepare_small(
+            raw, tmp_path / "out", steps=STEPS, scheduler=cluster.scheduler_address
+        )
+    assert (tmp_path / "out.work" / "subjects" / "died").exists()
+    assert dataset.content_hash == local.content_hash
+    assert dataset.splits == local.splits
+
+
+def test_killed_process_is_told():
+    """As when memory runs out; the cache of the others is tested with the pipeline."""
+    calls = [functools.partial(pow, 2, 2), die]
+    with pytest.raises(InputError, match="trial: a process was killed, most often for"):
+        run_all(calls, label="trial", workers=2)
 
 
 def test_scheduler_that_does_not_answer_is_refused():

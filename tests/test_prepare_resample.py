@@ -5,7 +5,7 @@ import pytest
 
 from samr_jax.data.subject import Grid
 from samr_jax.errors import InputError
-from samr_jax.prepare.grids import crop_slices, grid_over, slices_with_brain
+from samr_jax.prepare.grids import Target, crop_slices, grid_over, slices_with_brain
 from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 
 # Columns to the left, rows to the back, slices up: the order of BraTS files.
@@ -18,9 +18,7 @@ def _noise(shape=SHAPE):
 
 
 def _grid(size=16, slice_spacing=1.0, spacing=None):
-    return grid_over(
-        SHAPE, NATIVE, size=size, spacing=spacing, slice_spacing=slice_spacing
-    )
+    return grid_over(SHAPE, NATIVE, Target(size, spacing, slice_spacing))
 
 
 def test_padding_to_a_larger_size_keeps_every_value():
@@ -38,7 +36,7 @@ def test_odd_difference_in_size_does_not_interpolate():
 
 
 def _odd_grid():
-    return grid_over((11, 13, 20), NATIVE, size=16, spacing=None, slice_spacing=1.0)
+    return grid_over((11, 13, 20), NATIVE, Target(16, None, 1.0))
 
 
 def test_thick_slices_are_means_of_their_thickness():
@@ -130,6 +128,14 @@ def test_slices_with_brain():
     assert slices_with_brain(profiles, 3) == (2, 5)
     with pytest.raises(InputError, match="slices 8, expected 1 to 7"):
         slices_with_brain(profiles, 8)
+    with pytest.raises(InputError, match="no slice holds brain in most subjects"):
+        slices_with_brain([np.array([9, 0]), np.array([0, 9])], None)
+
+
+@pytest.mark.parametrize("field", ["size", "spacing", "slice_spacing", "slices"])
+def test_impossible_slices_are_refused(field):
+    with pytest.raises(InputError, match=f"{field} 0, expected a positive number"):
+        Target(**{field: 0})
 
 
 def test_cropped_grid_keeps_its_place():

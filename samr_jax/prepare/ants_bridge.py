@@ -15,6 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
+from samr_jax.data.subject import Grid
 from samr_jax.errors import InputError
 
 _SEED = 1
@@ -63,6 +64,16 @@ def to_ants(data: np.ndarray, affine: np.ndarray):
     )
 
 
+def grid_to_ants(data: np.ndarray, grid: Grid):
+    """An ANTs image of an array ``(Z, H, W)`` on a grid."""
+    return to_ants(np.transpose(data, (2, 1, 0)), grid.affine)
+
+
+def grid_from_ants(image) -> np.ndarray:
+    """The array ``(Z, H, W)`` of an ANTs image; inverse of `grid_to_ants`."""
+    return np.transpose(image.numpy(), (2, 1, 0))
+
+
 def read_matrix(path: str) -> np.ndarray:
     """The 4 x 4 matrix of a linear ANTs transform file, from fixed to moving points."""
     transform = load_ants().read_transform(path)
@@ -83,8 +94,8 @@ def atropos(
     prior_weight: float,
     smoothness: float,
     iterations: int,
-) -> list[np.ndarray]:
-    """Atropos on several images with prior maps; returns the posterior maps.
+) -> list:
+    """Atropos on several ANTs images with prior maps; returns the posterior maps.
 
     `ants.atropos` drops its ``r=0``, which makes it repeatable, when it is given more
     than one image; this is the same call with it.
@@ -110,4 +121,4 @@ def atropos(
         if get_lib_fn("Atropos")(process_arguments(arguments)) != 0:
             raise RuntimeError("Atropos failed, the tissue maps cannot be made")
         files = sorted(Path(scratch).glob("post*.nii.gz"))
-        return [load_ants().image_read(str(file)).numpy() for file in files]
+        return [load_ants().image_read(str(file)) for file in files]

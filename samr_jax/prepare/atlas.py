@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samr_jax.errors import InputError
 from samr_jax.labels import LESION_LABELS, is_percent
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish, own_scale
@@ -41,10 +42,14 @@ def make_atlas(
     scratch = work / "template"
     scratch.mkdir(parents=True, exist_ok=True)
     guides = [i for i, name in enumerate(plan.sequences) if not is_percent(name)]
-    template = build_template(
-        members, guides=guides, grid=plan.working, scratch=scratch, **pool
-    )
-    shutil.rmtree(scratch)
+    try:
+        template = build_template(
+            members, guides=guides, grid=plan.working, scratch=scratch, **pool
+        )
+    except OSError as error:
+        raise InputError(f"{scratch}: cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return np.stack(
         [
             resample(np.transpose(channel, (2, 1, 0)), plan.working.affine, finish.grid)

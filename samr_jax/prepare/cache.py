@@ -15,7 +15,7 @@ from samr_jax.data.subject import Subject
 from samr_jax.files import replacing
 from samr_jax.prepare.subjects import Prepared
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings come to give another result."""
 
 

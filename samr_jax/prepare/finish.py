@@ -10,7 +10,7 @@ import numpy as np
 
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import fit_window
-from samr_jax.labels import BACKGROUND, LESION_LABELS, is_percent
+from samr_jax.labels import BACKGROUND, is_percent
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.standardise import (
@@ -18,10 +18,15 @@ from samr_jax.prepare.standardise import (
     MIN_SUBJECTS,
     Standard,
     fit_standard,
+    healthy_values,
     landmarks,
     spread,
 )
 from samr_jax.prepare.steps import Plan
+
+MAX_VALUES = 50_000
+"""Of a training scan, at even distances, to fit the scale: memory must not grow with
+the size of scans, and percentiles of so many are exact enough."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,21 +102,14 @@ def fit_finish(
     bare = Finish(plan.sequences, crop_slices(plan.grid, *span), span[0], None)
     if not _wanted(train, plan, bare, log):
         return bare
-    subjects = (bare.cropped(item) for item in train)
     values: dict[str, list[np.ndarray]] = {name: [] for name in plan.sequences}
-    for subject in subjects:
+    for subject in map(bare.cropped, train):
         for channel, name in enumerate(plan.sequences):
-            values[name].append(healthy_values(subject, channel))
+            found = healthy_values(subject, channel)
+            values[name].append(found[:: max(1, found.size // MAX_VALUES)])
     standard = fit_standard(plan.sequences, values)
     log(f"standard scale: fitted on {len(train)} training subjects")
     return dataclasses.replace(bare, standard=standard)
-
-
-def healthy_values(subject: Subject, channel: int) -> np.ndarray:
-    """One sequence's intensities in the brain outside the lesion."""
-    lesion = np.isin(subject.labels, LESION_LABELS)
-    image = subject.images[..., channel]
-    return image[(subject.labels != BACKGROUND) & ~lesion & (image != 0)]
 
 
 def own_scale(subject: Subject, channel: int, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,24 +14,39 @@ MIN_SLICE_SHARE = 0.05
 """A slice holds brain when it has this share of the subject's largest slice."""
 
 
-def grid_over(
-    shape: tuple[int, int, int],
-    affine: np.ndarray,
-    *,
-    size: int,
-    spacing: float | None,
-    slice_spacing: float,
-) -> Grid:
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The slices that are wanted.
+
+    Attributes:
+      size: rows and columns of a slice.
+      spacing: millimetres between them; None keeps the scans' own where they share a
+        grid that fits, else spreads the brain over the slice.
+      slice_spacing: millimetres between slices, which are averaged over as much.
+      slices: their number; None takes all that hold brain in most subjects.
+    """
+
+    size: int = 256
+    spacing: float | None = None
+    slice_spacing: float = 4.4
+    slices: int | None = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not 0 < value < 10_000:
+                raise InputError(f"{field.name} {value}, expected a positive number")
+
+
+def grid_over(shape: tuple[int, int, int], affine: np.ndarray, target: Target) -> Grid:
     """The grid over the whole height of a volume that all subjects share.
 
     Args:
       shape: the volume's voxels ``(X, Y, Z)``.
       affine: its voxel indices to RAS+ millimetres.
-      size: rows and columns of the grid.
-      spacing: millimetres between rows and columns; None keeps the volume's own where
-        it fits in `size`, else what makes it fit.
-      slice_spacing: millimetres between slices.
+      target: what is wanted.
     """
+    size, spacing = target.size, target.spacing
     corners = _corners(shape, affine)
     extent = np.ptp(corners, axis=0)
     own = np.linalg.norm(affine[:3, :3], axis=0)
@@ -41,11 +57,11 @@ def grid_over(
         # An odd difference of sizes would put grid points between voxels.
         middle[:2] += (size - np.array(shape[:2])) % 2 / 2 if fits else 0
     centre = affine[:3, :3] @ middle + affine[:3, 3]
-    slices = max(1, int(extent[2] / slice_spacing + 1e-3))
+    slices = max(1, int(extent[2] / target.slice_spacing + 1e-3))
     return Grid.centred(
         (size, size),
         slices,
-        spacing=(spacing, spacing, slice_spacing),
+        spacing=(spacing, spacing, target.slice_spacing),
         centre=tuple(centre),
     )
 
@@ -61,20 +77,32 @@ def slices_with_brain(
 
     Returns:
       First slice, and the one after the last.
+
+    Raises:
+      InputError: no slice holds brain in most subjects, or there are not so many.
     """
     heights = np.stack(profiles).astype(float)
     held = heights >= MIN_SLICE_SHARE * heights.max(axis=1, keepdims=True)
     if slices is None:
         kept = np.flatnonzero(held.mean(axis=0) > 0.5)
+        if not kept.size:
+            raise InputError(
+                "no slice holds brain in most subjects, expected subjects that lie "
+                "alike (--align=on)"
+            )
         return int(kept[0]), int(kept[-1]) + 1
-    if not 1 <= slices <= heights.shape[1]:
-        raise InputError(
-            f"slices {slices}, expected 1 to {heights.shape[1]}, the height of the "
-            "common grid"
-        )
+    check_slices(slices, heights.shape[1])
     amount = np.convolve(heights.sum(axis=0), np.ones(slices), mode="valid")
     start = int(np.argmax(amount))
     return start, start + slices
+
+
+def check_slices(slices: int | None, height: int) -> None:
+    """Raises an `InputError` if more slices are wanted than the common grid has."""
+    if slices is not None and slices > height:
+        raise InputError(
+            f"slices {slices}, expected 1 to {height}, the height of the common grid"
+        )
 
 
 def crop_slices(grid: Grid, start: int, stop: int) -> Grid:

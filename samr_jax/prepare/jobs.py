@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from samr_jax.prepare.cache import Stored, cache_key, find_stored, store
 from samr_jax.prepare.raw import RawSubject
 from samr_jax.prepare.steps import Plan
 from samr_jax.prepare.subjects import prepare_subject
+
+_GIVING_UP = (RuntimeError, ValueError, ArithmeticError, MemoryError, OSError)
+"""What libraries raise over one subject, which does not concern the others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +47,13 @@ class Job:
             prepared = prepare_subject(
                 self.raw, self.plan, name=self.name, patient=self.patient
             )
-            return store(prepared, path)
         except InputError as error:
             return f"{self.raw.name}: {error}"
-        except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-            # A library gave up on this subject; the others are not concerned.
+        except _GIVING_UP as error:
             reason = str(error).strip().splitlines() or [""]
             return f"{self.raw.name}: {type(error).__name__}: {reason[0]}"
+        # A disk that is full concerns all subjects: its error is not caught.
+        return store(prepared, path)
 
 
 def make_jobs(
@@ -57,8 +62,11 @@ def make_jobs(
     """One job a subject, and in `work` the key to the pseudonyms."""
     names = aliases(subjects, keep_names=keep_names)
     jobs = [Job(raw, *names[raw.name], plan, work / "subjects") for raw in subjects]
-    lines = ["name,source", *(f"{job.name},{job.raw.name}" for job in jobs)]
-    write_text(work / "names.csv", "\n".join(lines) + "\n")
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("name", "source"))
+    rows.writerows((job.name, job.raw.name) for job in jobs)
+    write_text(work / "names.csv", table.getvalue())
     return jobs
 
 

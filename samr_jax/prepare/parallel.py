@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import joblib
@@ -30,10 +31,22 @@ def run_all(
 
     Returns:
       The results, in order.
+
+    Raises:
+      InputError: there is no such scheduler, or processes were killed. What a call
+        raises comes through.
     """
+    if workers == 0:
+        raise InputError("workers 0, expected -1 for one a core, or their number")
     with _backend(scheduler), tqdm(total=len(calls), desc=label, unit="") as bar:
         parallel = _Counting(bar, n_jobs=workers if scheduler is None else -1)
-        return list(parallel(joblib.delayed(call)() for call in calls))
+        try:
+            return list(parallel(joblib.delayed(call)() for call in calls))
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{label}: a process was killed, most often for lack of memory; "
+                "expected fewer --workers. What is done is kept for the next run"
+            ) from error
 
 
 class _Counting(joblib.Parallel):

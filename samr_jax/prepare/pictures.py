@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.labels import LESION_LABELS
+from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.placement import Placement
 from samr_jax.prepare.resample import resample
 from samr_jax.prepare.scans import Scans
 
-STAGES = ("as it came", "registered", "stripped and corrected")
+STAGES = ("as it came", "registered", "stripped", "corrected")
 
 
 def stage_pictures(
@@ -25,16 +25,17 @@ def stage_pictures(
     """
     chosen = show_slice(subject.labels)
     plane = crop_slices(grid, chosen, chosen + 1)
-    rows = {stage: [] for stage in STAGES}
+    brain = subject.labels[chosen] != BACKGROUND
+    rows = []
     for channel, (key, volume) in enumerate(scans.images.items()):
-        for stage, where in (
-            (STAGES[0], placed.space),
-            (STAGES[1], placed.to_scan[key]),
-        ):
-            view = resample(volume.data, volume.affine, plane, transform=where)
-            rows[stage].append(to_grey(view[0]))
-        rows[STAGES[2]].append(to_grey(subject.images[chosen, ..., channel]))
-    pictures = {stage: np.stack(views) for stage, views in rows.items()}
+        came, registered = (
+            resample(volume.data, volume.affine, plane, transform=where)[0]
+            for where in (placed.space, placed.to_scan[key])
+        )
+        corrected = subject.images[chosen, ..., channel]
+        views = (came, registered, registered * brain, corrected)
+        rows.append([to_grey(view) for view in views])
+    pictures = dict(zip(STAGES, np.stack(rows, axis=1), strict=True))
     return {**pictures, "slice": np.array(chosen), "labels": subject.labels[chosen]}
 
 

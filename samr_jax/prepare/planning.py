@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from samr_jax.data.nifti import read_geometry
-from samr_jax.data.subject import Grid
 from samr_jax.errors import InputError
 from samr_jax.labels import LABELS, SEQUENCES, TISSUES, check_sequences
 from samr_jax.prepare import grids
 from samr_jax.prepare.ants_bridge import has_ants
 from samr_jax.prepare.raw import BRAIN_ROLE, LABELS_ROLE, Found, RawSubject, companion
 from samr_jax.prepare.reference_brain import (
-    BOX_MM,
-    CENTRE_MM,
     WORKING_SPACING_MM,
+    grid_over_template,
     working_grid,
 )
 from samr_jax.prepare.steps import Plan, Steps
@@ -65,9 +63,7 @@ def make_plan(
     *,
     sequences: tuple[str, ...],
     mapping: Mapping[int, int],
-    size: int,
-    spacing: float | None,
-    slice_spacing: float,
+    target: grids.Target,
     atlas: str,
     log: Log,
 ) -> Plan:
@@ -78,9 +74,7 @@ def make_plan(
       steps: what the user wants.
       sequences: which to read.
       mapping: values of the annotation -> our codes.
-      size: rows and columns of a slice.
-      spacing: millimetres between them, or None.
-      slice_spacing: millimetres between slices.
+      target: the slices that are wanted.
       atlas: ``template``, ``mean`` or ``auto``.
       log: receives lines for the user.
     """
@@ -89,18 +83,11 @@ def make_plan(
     steps = _without_ants(steps, found, log)
     align, shape, affine = _common_space(found, steps, sequences, log)
     if align:
-        width = spacing or max(BOX_MM) / size
-        grid = Grid.centred(
-            (size, size),
-            max(1, int(BOX_MM[2] / slice_spacing)),
-            spacing=(width, width, slice_spacing),
-            centre=CENTRE_MM,
-        )
-        working = working_grid()
+        grid, working = grid_over_template(target), working_grid()
     else:
-        options = {"size": size, "spacing": spacing, "slice_spacing": slice_spacing}
-        grid = grids.grid_over(shape, affine, **options)
+        grid = grids.grid_over(shape, affine, target)
         working = grids.isotropic_over(shape, affine, WORKING_SPACING_MM)
+    grids.check_slices(target.slices, grid.slices)
     own_maps = all(set(TISSUES) <= set(raw.files) for raw in found.subjects)
     template = atlas == "template" or (atlas == "auto" and align)
     needed = template or (steps.tissue != "off" and not own_maps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -11,6 +12,7 @@ from samr_jax import __version__
 from samr_jax.files import write_json
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish
+from samr_jax.prepare.parallel import run_all
 from samr_jax.prepare.raw import Found
 from samr_jax.prepare.standardise import PERCENTILES
 from samr_jax.prepare.steps import Plan
@@ -39,7 +41,7 @@ def account(
         "tools": {name: _version(name) for name in _TOOLS},
         "layout": found.layout,
         "seed": seed,
-        "split": list(split),
+        "split": [float(share) for share in split],
         "standardise": plan.steps.standardise,
         "standard": standard,
         "atlas": "template" if plan.template else "mean",
@@ -47,21 +49,26 @@ def account(
     }
 
 
-def write_records(directory: Path, stored: Sequence[Stored], finish: Finish) -> Path:
+def write_records(
+    directory: Path, stored: Sequence[Stored], finish: Finish, **pool
+) -> Path:
     """Writes what was done to each subject, and how to undo it.
 
     Beside the steps' results, a record has for every scan its shape, its affine and the
     4 x 4 matrix ``from_dataset`` from the dataset's millimetres to the scan's, the
     intensity landmarks, and the hash of every input file.
     """
-    records = {}
-    for item in stored:
-        marks = finish.marks(finish.cropped(item))
-        landmarks = {name: values.tolist() for name, values in marks.items()}
-        records[item.name] = {**item.record, "landmarks": landmarks}
+    calls = [functools.partial(_record, item, finish) for item in stored]
+    records = run_all(calls, label="records", **pool)
     path = directory / RECORDS
-    write_json(path, records)
+    write_json(path, {i.name: r for i, r in zip(stored, records, strict=True)})
     return path
+
+
+def _record(item: Stored, finish: Finish) -> dict:
+    marks = finish.marks(finish.cropped(item))
+    landmarks = {name: values.tolist() for name, values in marks.items()}
+    return {**item.record, "landmarks": landmarks}
 
 
 def _version(name: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from samr_jax.data.dataset import Dataset
 from samr_jax.files import replacing, write_text
 from samr_jax.labels import LESION_LABELS
 from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.finish import Finish, healthy_values
+from samr_jax.prepare.finish import Finish
+from samr_jax.prepare.parallel import run_all
 from samr_jax.prepare.pictures import STAGES, show_slice, to_grey
+from samr_jax.prepare.standardise import healthy_values
 
 _COLOURS = {2: "#33cc55", 3: "#4488ff", 4: "#ffcc00"}
 """Outlines of edema, cavity and tumor, as in the paper's figures."""
@@ -27,16 +31,22 @@ _STYLE = (
 _MAX_CURVES = 30
 
 
-def write_page(dataset: Dataset, stored: Sequence[Stored], finish: Finish) -> Path:
+def write_page(
+    dataset: Dataset, stored: Sequence[Stored], finish: Finish, **pool
+) -> Path:
     """Writes ``qc/index.html`` and its pictures into the dataset's directory."""
     folder = dataset.directory / "qc"
-    for item in stored:
-        _save(_subject_figure(item, finish), folder / f"{item.name}.png")
+    calls = [functools.partial(_draw_subject, item, finish, folder) for item in stored]
+    run_all(calls, label="quality page", **pool)
     _save(_atlas_figure(dataset), folder / "atlas.png")
     _save(_histogram_figure(stored, finish), folder / "histograms.png")
     page = folder / "index.html"
     write_text(page, _page(dataset, stored))
     return page
+
+
+def _draw_subject(item: Stored, finish: Finish, folder: Path) -> None:
+    _save(_subject_figure(item, finish), folder / f"{item.name}.png")
 
 
 def _subject_figure(item: Stored, finish: Finish) -> Figure:
@@ -88,7 +98,7 @@ def _atlas_figure(dataset: Dataset) -> Figure:
 
 def _histogram_figure(stored: Sequence[Stored], finish: Finish) -> Figure:
     """Healthy brain of each subject, in its own units and in the dataset's."""
-    chosen = stored[:: max(1, len(stored) // _MAX_CURVES)]
+    chosen = stored[:: math.ceil(len(stored) / _MAX_CURVES)]
     count = len(finish.sequences)
     figure = Figure(figsize=(3 * count, 5), layout="tight")
     axes = figure.subplots(2, count, squeeze=False)
@@ -116,12 +126,12 @@ def _save(figure: Figure, path: Path) -> None:
 def _page(dataset: Dataset, stored: Sequence[Stored]) -> str:
     split_of = {name: key for key, names in dataset.splits.items() for name in names}
     rows = "".join(
-        f"<tr><td><a href='#{item.name}'>{html.escape(item.name)}</a></td>"
+        f"<tr><td><a href='#{html.escape(item.name)}'>{html.escape(item.name)}</a></td>"
         f"<td>{split_of[item.name]}</td>{_cells(item)}</tr>"
         for item in stored
     )
     figures = "".join(
-        f"<h3 id='{item.name}'>{html.escape(item.name)}</h3>"
+        f"<h3 id='{html.escape(item.name)}'>{html.escape(item.name)}</h3>"
         f"<img src='{item.name}.png' alt='{item.name} after each step'>"
         for item in stored
     )

@@ -43,7 +43,7 @@ class RawSubject:
         """The file of `role`; its absence is an `InputError` that names it."""
         if role not in self.files:
             wanted = self.expected.get(role, "none: the layout has no such file")
-            raise InputError(f"{self.name}: {role} is missing, expected {wanted}")
+            raise InputError(f"{role} is missing, expected {wanted}")
         return self.files[role]
 
 

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from samr_jax.data.subject import Grid
+from samr_jax.prepare.grids import Target
 from samr_jax.prepare.resample import resample
 
 WORKING_SPACING_MM = 2.0
@@ -42,6 +43,17 @@ def working_grid() -> Grid:
     """The isotropic grid, in MNI space, on which costly steps are computed."""
     x, y, z = (round(length / WORKING_SPACING_MM) for length in BOX_MM)
     return Grid.centred((y, x), z, spacing=(WORKING_SPACING_MM,) * 3, centre=CENTRE_MM)
+
+
+def grid_over_template(target: Target) -> Grid:
+    """The dataset's grid for subjects that are aligned with the template."""
+    width = target.spacing or max(BOX_MM) / target.size
+    return Grid.centred(
+        (target.size, target.size),
+        max(1, int(BOX_MM[2] / target.slice_spacing)),
+        spacing=(width, width, target.slice_spacing),
+        centre=CENTRE_MM,
+    )
 
 
 @functools.cache

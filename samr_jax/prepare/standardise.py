@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from samr_jax.data.subject import Subject
 from samr_jax.errors import InputError
-from samr_jax.labels import is_percent
+from samr_jax.labels import BACKGROUND, LESION_LABELS, is_percent
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
 """Landmarks, of the healthy brain: lesions differ from patient to patient."""
@@ -47,13 +48,20 @@ class Standard:
         return through(image, marks, np.array(self.scales[sequence]))
 
 
+def healthy_values(subject: Subject, channel: int) -> np.ndarray:
+    """One sequence's intensities in the brain outside the lesion."""
+    lesion = np.isin(subject.labels, LESION_LABELS)
+    image = subject.images[..., channel]
+    return image[(subject.labels != BACKGROUND) & ~lesion & (image != 0)]
+
+
 def landmarks(values: np.ndarray, *, source: str) -> np.ndarray:
     """The landmarks ``(11,)`` of a list of intensities.
 
     Raises:
       InputError: two of them coincide, so that no map through them can be undone.
     """
-    marks = np.percentile(values, PERCENTILES)
+    marks = np.percentile(values, PERCENTILES) if values.size else np.zeros(2)
     if not (np.diff(marks) > 0).all():
         raise InputError(
             f"{source}: two of its intensity percentiles coincide, expected a scan of "

@@ -10,7 +10,12 @@ from scipy import ndimage
 
 from samr_jax.data.nifti import Volume
 from samr_jax.errors import InputError
-from samr_jax.prepare.ants_bridge import load_ants, read_matrix, to_ants
+from samr_jax.prepare.ants_bridge import (
+    grid_to_ants,
+    load_ants,
+    read_matrix,
+    to_ants,
+)
 from samr_jax.prepare.reference_brain import ReferenceBrain, reference_brain
 from samr_jax.prepare.register import REGISTRATION_SPACING_MM, nearest_rigid
 from samr_jax.prepare.resample import coarsened, resample_like
@@ -57,8 +62,8 @@ def place(head: Volume, *, strip: bool) -> Found:
       InputError: what was found is too small or too large for a brain.
     """
     ants, template = load_ants(), reference_brain()
-    fixed = _image(template.t1, template)
-    mask = _image(template.brain, template)
+    fixed = grid_to_ants(template.t1, template.grid)
+    mask = grid_to_ants(template.brain, template.grid)
     coarse = coarsened(head.data, head.affine, REGISTRATION_SPACING_MM)
     with tempfile.TemporaryDirectory() as scratch:
         result = ants.registration(
@@ -103,10 +108,6 @@ def _finish(carried: np.ndarray, affine: np.ndarray, head: Volume) -> np.ndarray
     mask = resample_like(soft, affine, head.data.shape, head.affine) > 0.5
     check_brain_volume(mask, head.affine, source=head.source)
     return mask
-
-
-def _image(data: np.ndarray, template: ReferenceBrain):
-    return to_ants(np.transpose(data, (2, 1, 0)), template.grid.affine)
 
 
 def _centre(template: ReferenceBrain) -> np.ndarray:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.subject import Grid, Subject
+from samr_jax.errors import InputError
 from samr_jax.labels import (
     BACKGROUND,
     LESION_LABELS,
@@ -23,6 +24,7 @@ from samr_jax.prepare.placement import Placement, place_subject
 from samr_jax.prepare.raw import RawSubject
 from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 from samr_jax.prepare.scans import Scans, read_scans
+from samr_jax.prepare.standardise import healthy_values, landmarks
 from samr_jax.prepare.steps import Plan
 from samr_jax.prepare.tissue import normalised, tissue_maps
 
@@ -73,6 +75,8 @@ def prepare_subject(
     images, labels, seen = _on_grid(corrected, placed, plan.grid)
     working, tissue = _working(corrected, placed, plan, labels != BACKGROUND)
     subject = Subject(name, images, labels, tissue, patient)
+    profile = _profile(labels, seen)
+    _check(subject, profile, plan.sequences)
     record = {
         "registered": list(placed.registered),
         "aligned": plan.align,
@@ -87,10 +91,14 @@ def prepare_subject(
             }
             for key, volume in scans.images.items()
         },
-        "sha256": {role: _digest(path) for role, path in sorted(raw.files.items())},
+        "sha256": {
+            role: _digest(path)
+            for role, path in sorted(raw.files.items())
+            if path.is_file()
+        },
     }
     pictures = stage_pictures(scans, placed, subject, plan.grid)
-    return Prepared(subject, _profile(labels, seen), working, record, pictures)
+    return Prepared(subject, profile, working, record, pictures)
 
 
 def _correct(
@@ -176,6 +184,18 @@ def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:
     brain = np.count_nonzero(labels, axis=(1, 2))
     held = np.count_nonzero(seen, axis=(1, 2))
     return np.where(held >= MIN_COVERAGE * brain, brain, 0)
+
+
+def _check(subject: Subject, profile: np.ndarray, sequences: Sequence[str]) -> None:
+    """Refuses what no later step could use, so that it fails alone."""
+    if not profile.any():
+        raise InputError(
+            "no slice of the dataset's grid shows brain in every sequence, expected "
+            "scans that cover it (check the affines)"
+        )
+    for channel, name in enumerate(sequences):
+        if not is_percent(name):
+            landmarks(healthy_values(subject, channel), source=name)
 
 
 def _digest(path: Path) -> str:

@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.ants_bridge import load_ants, to_ants
+from samr_jax.prepare.ants_bridge import (
+    grid_from_ants,
+    grid_to_ants,
+    load_ants,
+)
 from samr_jax.prepare.parallel import run_all
 
 ITERATIONS = 3
@@ -131,8 +135,8 @@ def _fit_member(
       Files of its images and weights in the template's shape, and of the deformation.
     """
     ants, member = load_ants(), load()
-    fixed = [_image(template[..., i], grid) for i in guides]
-    moving = [_image(member.images[..., i], grid) for i in guides]
+    fixed = [grid_to_ants(template[..., i], grid) for i in guides]
+    moving = [grid_to_ants(member.images[..., i], grid) for i in guides]
     affine = ants.registration(fixed[0], moving[0], "Affine", outprefix=f"{prefix}a")
     metric, weight, bins = _METRIC
     result = ants.registration(
@@ -149,8 +153,8 @@ def _fit_member(
     transforms = result["fwdtransforms"]
 
     def carry(data: np.ndarray) -> np.ndarray:
-        image = ants.apply_transforms(fixed[0], _image(data, grid), transforms)
-        return np.transpose(image.numpy(), (2, 1, 0))
+        image = grid_to_ants(data, grid)
+        return grid_from_ants(ants.apply_transforms(fixed[0], image, transforms))
 
     images = [carry(channel) for channel in np.moveaxis(member.images, -1, 0)]
     path = f"{prefix}carried.npz"
@@ -169,11 +173,7 @@ def _to_mean_shape(
     with tempfile.NamedTemporaryFile(suffix=".nii.gz") as file:
         ants.image_write(mean * -SHAPE_STEP, file.name)
         moved = [
-            ants.apply_transforms(image, image, [file.name]).numpy()
-            for image in (_image(c, grid) for c in np.moveaxis(template, -1, 0))
+            grid_from_ants(ants.apply_transforms(image, image, [file.name]))
+            for image in (grid_to_ants(c, grid) for c in np.moveaxis(template, -1, 0))
         ]
-    return np.stack([np.transpose(m, (2, 1, 0)) for m in moved], axis=-1)
-
-
-def _image(data: np.ndarray, grid: Grid):
-    return to_ants(np.transpose(data, (2, 1, 0)), grid.affine)
+    return np.stack(moved, axis=-1)

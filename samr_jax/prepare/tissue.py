@@ -11,7 +11,12 @@ import tempfile
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.ants_bridge import atropos, load_ants, to_ants
+from samr_jax.prepare.ants_bridge import (
+    atropos,
+    grid_from_ants,
+    grid_to_ants,
+    load_ants,
+)
 from samr_jax.prepare.reference_brain import reference_brain
 
 ITERATIONS = 5
@@ -41,38 +46,38 @@ def tissue_maps(
     priors = normalised(priors, brain)
     healthy = brain & ~lesion
     found = atropos(
-        [_image(images[..., i], grid) for i in range(images.shape[-1])],
-        mask=_image(healthy, grid),
-        priors=[_image(priors[..., i], grid) for i in range(3)],
+        [grid_to_ants(images[..., i], grid) for i in range(images.shape[-1])],
+        mask=grid_to_ants(healthy, grid),
+        priors=[grid_to_ants(priors[..., i], grid) for i in range(3)],
         prior_weight=PRIOR_WEIGHT,
         smoothness=SMOOTHNESS,
         iterations=ITERATIONS,
     )
-    maps = np.stack([np.transpose(m, (2, 1, 0)) for m in found], axis=-1)
+    maps = np.stack([grid_from_ants(posterior) for posterior in found], axis=-1)
     return normalised(np.where(healthy[..., None], maps, priors), brain)
 
 
 def _carried_priors(t1: np.ndarray, healthy: np.ndarray, grid: Grid) -> np.ndarray:
     """The template's maps in the subject's shape ``(Z, H, W, 3)``."""
     ants, template = load_ants(), reference_brain()
-    fixed = _image(t1, grid)
+    fixed = grid_to_ants(t1, grid)
     with tempfile.TemporaryDirectory() as scratch:
         result = ants.registration(
             fixed,
-            _image(template.t1, template.grid),
+            grid_to_ants(template.t1, template.grid),
             "SyN",
-            mask=_image(healthy, grid),
+            mask=grid_to_ants(healthy, grid),
             outprefix=f"{scratch}/",
         )
         maps = [
             ants.apply_transforms(
                 fixed,
-                _image(template.tissue[..., i], template.grid),
+                grid_to_ants(template.tissue[..., i], template.grid),
                 result["fwdtransforms"],
-            ).numpy()
+            )
             for i in range(3)
         ]
-    return np.stack([np.transpose(m, (2, 1, 0)) for m in maps], axis=-1)
+    return np.stack([grid_from_ants(carried) for carried in maps], axis=-1)
 
 
 def normalised(maps: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -84,7 +89,3 @@ def normalised(maps: np.ndarray, brain: np.ndarray) -> np.ndarray:
     total = maps.sum(axis=-1, keepdims=True)
     shares = np.where(total > 0.05, maps / np.maximum(total, 0.05), (0, 0, 1))
     return (shares * brain[..., None]).astype(np.float32)
-
-
-def _image(data: np.ndarray, grid: Grid):
-    return to_ants(np.transpose(data, (2, 1, 0)), grid.affine)
