@@ -13,7 +13,7 @@ class Segmenter:
     """Only segments: a pixel's label is the fifth of T1w's range that it is in."""
 
     def __init__(self, dataset):
-        self.dataset, self.step = dataset, 3
+        self.dataset, self.step, self.config = dataset, 3, {}
         self.method = types.SimpleNamespace(
             name="Fifths",
             prior="none",
@@ -33,7 +33,7 @@ class Painter:
     """Synthesizes: T1w shows the label, such that a `Segmenter` finds it."""
 
     def __init__(self, dataset):
-        self.dataset, self.step, self.carry = dataset, 3, {}
+        self.dataset, self.step, self.carry, self.config = dataset, 3, {}, {}
         self.method = types.SimpleNamespace(
             name="Painter",
             prior="none",

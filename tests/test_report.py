@@ -8,6 +8,7 @@ from samr_jax.evaluation.intervals import average_intervals
 from samr_jax.evaluation.markdown import PAPER_NOTE, SIMULATED_NOTE
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
 from samr_jax.evaluation.report import segmentation_table, table1
+from samr_jax.evaluation.summaries import ablation_table, methods_table
 from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
 
 
@@ -125,6 +126,52 @@ def test_segmentation_table_prints_dice_and_the_lesions_lost():
     assert scores["cavity deleted"] == "0/0"
     assert scores["cavity invented"] == "1"
     assert SIMULATED_NOTE in markdown
+
+
+def test_segmentation_table_prints_spread_interval_and_gain():
+    scores = {"edema": 0.5, "cavity": None, "tumor": 0.25}
+    result = {
+        "dice": scores,
+        "deleted": dict.fromkeys(scores, 1.5),
+        "invented": dict.fromkeys(scores, 0),
+        "slices": dict.fromkeys(scores, 3),
+        "seeds": 2,
+        "spread": {"dice": {"edema": 0.01, "cavity": None, "tumor": 0.02}},
+        "intervals": {"edema": (0.4, 0.6), "cavity": None, "tumor": None},
+    }
+    gain = {"edema": (-0.1, 0.2), "cavity": None, "tumor": None}
+    markdown = segmentation_table(
+        {"a": {**result, "gain": gain}, "b": result}, title=""
+    )
+    header, first, second = cells(markdown)
+    first, second = (dict(zip(header, row, strict=True)) for row in (first, second))
+    assert first["Edema"] == "0.500 ± 0.010 [0.400 to 0.600]"
+    assert first["Cavity"] == "n/a" and first["Tumor"] == "0.250 ± 0.020"
+    assert (
+        first["edema gain"] == "-0.100 to +0.200" and first["edema deleted"] == "1.5/3"
+    )
+    assert second["edema gain"] == "n/a"
+    assert "gain" not in segmentation_table({"b": result}, title="")
+
+
+def test_methods_table_has_a_row_a_method_and_its_prior():
+    results = {"SAMR": evaluation(), "mine": evaluation(prior="none")}
+    markdown = methods_table(results, title="T", published=paper.TABLE_1)
+    header, first, second = cells(markdown)
+    assert header == ["Method", "Edema", "Cavity", "Tumor", "SSIM", "PSNR", "Prior"]
+    assert first[1:3] == ["100.0 (74.8)", "n/a (66.1)"] and first[-1] == "atlas"
+    assert second[1] == "100.0" and second[-1] == "none"
+
+
+def test_ablation_table_has_both_halves():
+    dice = {"dice": {"edema": 0.1, "cavity": 0.2, "tumor": 0.3}}
+    results = {"w/o Atlas": {**evaluation(), "dice": dice}}
+    markdown = ablation_table(results, title="T", published=paper.TABLE_5)
+    header, row = cells(markdown)
+    row = dict(zip(header, row, strict=True))
+    assert row["Dice cavity"] == "0.200 (0.710)"
+    assert row["FLAIR"] == "100.0 (69.6)" and row["Avg."] == "100.0 (69.1)"
+    assert "w/o Atlas: anatomy prior: atlas" in markdown
 
 
 # As printed, these two are not the means of their columns.

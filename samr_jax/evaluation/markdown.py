@@ -36,11 +36,14 @@ def cell(
     pattern: str,
     *,
     spread: float | None = None,
+    ends: Sequence[float] | None = None,
 ) -> str:
-    """Our number, ± its spread, and the published one in brackets, where known."""
+    """Our number, ± its spread, [its interval], and (the published), where known."""
     text = UNKNOWN if ours is None else pattern.format(ours)
     if ours is not None and spread is not None:
         text += f" ± {pattern.format(spread)}"
+    if ends is not None:
+        text += f" [{interval(ends, pattern)}]"
     return text if theirs is None else f"{text} ({pattern.format(theirs)})"
 
 

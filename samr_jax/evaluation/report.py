@@ -21,10 +21,6 @@ COLUMNS = {
 }
 """Table I's columns: score -> heading and format."""
 
-_INTERVALS = {"intervals": "95 %", "gain": "gain"}
-"""Intervals over patients that a segmentation may come with: of each Dice, and of its
-gain over the real-only baseline."""
-
 LESIONS = tuple(LABELS[code] for code in LESION_LABELS)
 AVERAGE = "**Avg.**"
 
@@ -95,27 +91,17 @@ def segmentation_table(
     """
     published = published or {}
     header = ["Method", *(name.capitalize() for name in LESIONS)]
-    columns = [key for key in _INTERVALS if any(key in r for r in results.values())]
-    header += [f"{name} {_INTERVALS[key]}" for key in columns for name in LESIONS]
+    gains = any("gain" in result for result in results.values())
+    header += [f"{name} gain" for name in LESIONS] if gains else []
     header += [f"{name} {what}" for what in ("deleted", "invented") for name in LESIONS]
-    rows = []
-    for method, result in results.items():
-        theirs = published.get(method, {}).get("dice", {})
-        spread = result["spread"]["dice"] if result.get("seeds", 1) > 1 else {}
-        dice = [
-            cell(result["dice"][n], theirs.get(n), "{:.3f}", spread=spread.get(n))
-            for n in LESIONS
-        ]
-        intervals = [
-            interval(result.get(key, {}).get(name), "{:.3f}")
-            for key in columns
-            for name in LESIONS
-        ]
-        deleted = [f"{result['deleted'][n]:g}/{result['slices'][n]:g}" for n in LESIONS]
-        invented = [f"{result['invented'][name]:g}" for name in LESIONS]
-        rows.append([method, *dice, *intervals, *deleted, *invented])
+    rows = [
+        [method, *_dice_row(result, published.get(method, {}), gains=gains)]
+        for method, result in results.items()
+    ]
     notes = [
-        "Dice: of all pixels of a patient, averaged over patients who have the label.",
+        "Dice: of all pixels of a patient, averaged over patients who have the label; "
+        "in square brackets the 95 % interval over patients.",
+        *(["Gain: 95 % interval of the difference to real data alone."] * gains),
         "Deleted: slices where the reference has the label and the segmentation none "
         "of it, of all slices with it. Invented: the reverse.",
         *([PAPER_NOTE] if any(method in published for method in results) else []),
@@ -131,6 +117,28 @@ def setting(method: str, result: Mapping) -> str:
         f"{method}: anatomy prior: {result['anatomy_prior']}; {split}"
         f"{result['slices']} slices of {len(result['subjects'])} subjects."
     )
+
+
+def _dice_row(result: Mapping, published: Mapping, *, gains: bool) -> list[str]:
+    """Cells of one method: Dice, perhaps gains, lesions deleted and invented."""
+    theirs = published.get("dice", {})
+    spread = result["spread"]["dice"] if result.get("seeds", 1) > 1 else {}
+    cells = [
+        cell(
+            result["dice"][name],
+            theirs.get(name),
+            "{:.3f}",
+            spread=spread.get(name),
+            ends=result.get("intervals", {}).get(name),
+        )
+        for name in LESIONS
+    ]
+    if gains:
+        gain = result.get("gain", {})
+        cells += [interval(gain.get(name), "{:+.3f}") for name in LESIONS]
+    deleted = [f"{result['deleted'][n]:g}/{result['slices'][n]:g}" for n in LESIONS]
+    invented = [f"{result['invented'][name]:g}" for name in LESIONS]
+    return [*cells, *deleted, *invented]
 
 
 def _cell(ours: Mapping, theirs: Mapping, row: str, score: str) -> str:

@@ -125,13 +125,14 @@ def _segmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
 def _augmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
     """Table II: a block for each mix, the real-only baseline last."""
     baseline = _over_seeds(BASELINE, bench.evaluations(SEGMENTER))
-    pages, results, runs = [], {}, {BASELINE: _directories(bench, SEGMENTER)}
+    pages, results = [], {}
+    runs = {BASELINE: _directories(bench, SEGMENTER), **_runs(rows, bench)}
     for share, experiment in MIXES.items():
         block = {} if share else {BASELINE: baseline}
         for title, row in _mixed_rows(rows) if share else ():
             evaluations, paths = augmented_evaluations(bench, row, share)
             block[title] = _gain(_over_seeds(title, evaluations), baseline)
-            runs[f"{title}, {share:g}"] = paths
+            runs[f"{title}, mix {share:g}"] = paths
         check_comparable({BASELINE: baseline, **block})
         further = volumes_of(bench, share) if share else 0
         title = (
@@ -160,7 +161,7 @@ def _ablation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
         evaluations, paths = augmented_evaluations(bench, row, 1.0)
         dice = _gain(_over_seeds(row.title, evaluations), baseline)["dice"]
         results[row.title] = {**result, "dice": dice}
-        runs[f"{row.title}, 1"] = paths
+        runs[f"{row.title}, mix 1"] = paths
     check_comparable({BASELINE: baseline, **results})
     page = ablation_table(
         results,
