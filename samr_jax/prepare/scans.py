@@ -124,10 +124,11 @@ def _tissue(raw: RawSubject, anchor: Volume) -> np.ndarray | None:
         return None
     maps = {name: read_volume(raw.file(name)) for name in TISSUES}
     check_same_grid({"anchor": anchor, **maps})
-    data = np.stack([maps[name].data for name in TISSUES], axis=-1)
-    if data.min() < -1e-3 or data.max() > 1 + 1e-3:
-        raise InputError(
-            f"{raw.files[TISSUES[0]]}: tissue probabilities from {data.min():g} to "
-            f"{data.max():g}, expected 0 to 1"
-        )
-    return np.clip(data, 0, 1)
+    for volume in maps.values():
+        low, high = volume.data.min(), volume.data.max()
+        if low < -1e-3 or high > 1 + 1e-3:
+            raise InputError(
+                f"{volume.source}: tissue probabilities from {low:g} to {high:g}, "
+                "expected 0 to 1"
+            )
+    return np.clip(np.stack([v.data for v in maps.values()], axis=-1), 0, 1)
