@@ -10,9 +10,11 @@ from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     MultiScaleDiscriminator,
 )
+from samr_jax.models.encoder import Trunk
 from samr_jax.models.generator import Generator
 from samr_jax.models.initialise import draw_variables
-from samr_jax.models.pix2pixhd import GlobalGenerator
+from samr_jax.models.layers import Norm
+from samr_jax.models.pix2pixhd import GlobalFeatures, GlobalGenerator, LocalEnhancer
 from samr_jax.models.unet import Pix2PixUNet, UNet
 from tests.parity_import import (
     Reference,
@@ -183,6 +185,73 @@ def test_the_papers_networks_have_as_many_parameters_as_in_pytorch():
     assert parameters(Generator(5), mask, atlas) == 37_075_215
     assert parameters(LabelwiseDiscriminators(), mask, atlas, images) == 16_734_342
     assert parameters(UNet(), images) == 31_044_933
+
+
+def test_compared_networks_have_as_many_parameters_as_their_authors_print():
+    image = (1, 256, 256, 3)
+    unet = Pix2PixUNet(3, downsamplings=8, norm="affine_instance")
+    resnet = GlobalGenerator(3, downsamplings=2, norm="instance")
+    judge = MultiScaleDiscriminator(scales=1, padding=1, norm="instance")
+    counts = [parameters(network, image) for network in (unet, resnet, judge)]
+    # In millions, as pytorch-CycleGAN-and-pix2pix prints them at the start of a run.
+    assert [f"{count / 1e6:.3f}" for count in counts] == ["54.414", "11.378", "2.765"]
+
+
+def test_local_enhancer_has_the_layers_of_its_paper():
+    def count(layers):
+        """Parameters of ``(kernel, in, out)`` convolutions with biases."""
+        return sum(k * k * a * b + b for k, a, b in layers)
+
+    # c7s1-64, d128, d256, d512, d1024, R1024 (9 times), u512, u256, u128, u64
+    glob = [(7, 20, 64), *((3, 64 * 2**i, 128 * 2**i) for i in range(4))]
+    glob += [(3, 1024, 1024)] * 18
+    glob += [(3, 1024 // 2**i, 512 // 2**i) for i in range(4)]
+    # c7s1-32, d64, R64 (3 times), u32, c7s1-5
+    local = [(7, 20, 32), (3, 32, 64), *[(3, 64, 64)] * 6, (3, 64, 32), (7, 32, 5)]
+    found = parameters(LocalEnhancer(5), (1, 64, 64, 20))
+    assert found == count(glob) + count(local)
+
+
+def test_local_enhancer_adds_the_two_scales():
+    """The coarse part is the global generator without its last layer, at half size."""
+    network = LocalEnhancer(2, ngf=2, downsamplings=1, blocks=1, local_blocks=1)
+    x = np.random.default_rng(0).standard_normal((1, 16, 16, 3)).astype(np.float32)
+    variables = draw_variables(network, jax.random.key(0), x, train=True)
+    _, seen = jax.jit(
+        lambda v: network.apply(v, x, train=False, capture_intermediates=True)
+    )(variables)
+    outputs = {
+        name: seen["intermediates"][name]["__call__"][0]
+        for name in ("global", "encoder", "trunk")
+    }
+    taps = [slice(max(2 * i - 1, 0), 2 * i + 2) for i in range(8)]
+    half = [[x[0, rows, columns].mean((0, 1)) for columns in taps] for rows in taps]
+    coarse = GlobalFeatures(4, 1, 1, norm="instance").apply(
+        {"params": variables["params"]["global"]}, jnp.array([half]), train=False
+    )
+    np.testing.assert_allclose(outputs["global"], coarse, atol=1e-4)
+    trunk = Trunk(1, norm="instance").apply(
+        {"params": variables["params"]["trunk"]},
+        outputs["global"] + outputs["encoder"],
+        train=False,
+    )
+    np.testing.assert_allclose(outputs["trunk"], trunk, atol=1e-4)
+
+
+def test_affine_instance_norm_is_batch_norm_of_batches_of_one():
+    x = np.random.default_rng(0).normal(2, 3, (3, 4, 4, 2)).astype(np.float32)
+    params = {"scale": np.float32([0.5, 2]), "bias": np.float32([1, -1])}
+    own = Norm("affine_instance")
+    together = own.apply({"params": params}, x, train=False)
+    stats = {"mean": np.zeros(2, np.float32), "var": np.ones(2, np.float32)}
+    for i in range(3):
+        expected, _ = Norm("batch").apply(
+            {"params": params, "batch_stats": stats},
+            x[i : i + 1],
+            train=True,
+            mutable=["batch_stats"],
+        )
+        np.testing.assert_allclose(together[i : i + 1], expected, atol=1e-5)
 
 
 SMALL = {"ngf": 4, "downsamplings": 2, "blocks": 2}

@@ -86,10 +86,11 @@ class Norm(nn.Module):
 
     Batch norm has momentum 0.1 in PyTorch's sense, and like PyTorch it normalises with
     the biased variance but accumulates the unbiased one for evaluation. Instance norm
-    has neither parameters nor statistics. Both compute in float32.
+    has neither parameters nor statistics; 'affine_instance' has a scale and a bias and
+    is what batch norm does to batches of one in training. All compute in float32.
 
     Attributes:
-      kind: 'batch', 'instance' or 'none'.
+      kind: 'batch', 'instance', 'affine_instance' or 'none'.
       norm_axis: mapped axis of the devices over which batch statistics are averaged.
     """
 
@@ -104,15 +105,16 @@ class Norm(nn.Module):
         if self.kind == "none":
             return x
         x = x.astype(jnp.float32)
-        if self.kind == "instance":
+        if self.kind == "batch":
+            mean, variance = self._batch_moments(x, train)
+        else:
             mean, variance = _moments(x, (1, 2))
             mean, variance = mean[:, None, None], variance[:, None, None]
-            scale, bias = lax.rsqrt(variance + self.epsilon), 0.0
-        else:
-            mean, variance = self._batch_moments(x, train)
-            scale = self.param("scale", scale_init, mean.shape)
-            scale = scale * lax.rsqrt(variance + self.epsilon)
-            bias = self.param("bias", nn.initializers.zeros, mean.shape)
+        scale, bias = lax.rsqrt(variance + self.epsilon), 0.0
+        if self.kind != "instance":
+            shape = x.shape[-1:]
+            scale = self.param("scale", scale_init, shape) * scale
+            bias = self.param("bias", nn.initializers.zeros, shape)
         return ((x - mean) * scale + bias).astype(self.dtype)
 
     def _batch_moments(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:

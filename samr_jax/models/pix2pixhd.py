@@ -1,5 +1,6 @@
 """The generators of pix2pixHD."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from samr_jax.models.encoder import Encoder, Trunk
-from samr_jax.models.layers import Conv, ConvBlock
+from samr_jax.models.layers import Conv, ConvBlock, average_pool_3s2
 
 
 class GlobalFeatures(nn.Module):
@@ -39,12 +40,20 @@ class GlobalFeatures(nn.Module):
 
 
 class GlobalGenerator(nn.Module):
-    """pix2pixHD's global generator: ``(N, H, W, C)`` to images in [-1, 1]."""
+    """pix2pixHD's global generator: ``(N, H, W, C)`` to images in [-1, 1].
+
+    With 2 down-samplings and instance norm it is CycleGAN's generator.
+
+    Attributes:
+      outputs: channels that come out.
+      activation: of what comes out.
+    """
 
     outputs: int
     ngf: int = 64
     downsamplings: int = 4
     blocks: int = 9
+    activation: Callable[[jax.Array], jax.Array] = jnp.tanh
     norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
@@ -61,4 +70,49 @@ class GlobalGenerator(nn.Module):
             name="features",
         )(x, train=train)
         x = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
-        return jnp.tanh(x)
+        return self.activation(x)
+
+
+class LocalEnhancer(nn.Module):
+    """pix2pixHD's generator: ``(N, H, W, C)`` to images in [-1, 1], coarse to fine.
+
+    The global generator's features of the input at half size are added to those of a
+    shallow network at full size, which goes on from there. H and W must be divisible by
+    2^(downsamplings + 1).
+
+    Attributes:
+      outputs: channels that come out.
+      ngf: channels at full size; the global generator has twice as many.
+      downsamplings: of the global generator.
+      blocks: residual blocks of the global generator.
+      local_blocks: residual blocks after the sum.
+      activation: of what comes out.
+    """
+
+    outputs: int
+    ngf: int = 32
+    downsamplings: int = 4
+    blocks: int = 9
+    local_blocks: int = 3
+    activation: Callable[[jax.Array], jax.Array] = jnp.tanh
+    norm: str = "instance"
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
+        coarse = GlobalFeatures(
+            2 * self.ngf, self.downsamplings, self.blocks, name="global", **options
+        )(average_pool_3s2(x), train=train)
+        fine = Encoder(self.ngf, 1, name="encoder", **options)(x, train=train)
+        x = Trunk(self.local_blocks, name="trunk", **options)(
+            coarse + fine, train=train
+        )
+        x = ConvBlock(self.ngf, up=True, name="up_0", **options)(x, train=train)
+        x = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
+        return self.activation(x)

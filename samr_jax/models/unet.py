@@ -1,5 +1,6 @@
 """U-Nets: Ronneberger's for segmentation, and pix2pix's."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -46,7 +47,7 @@ class UNet(nn.Module):
 
 
 class Pix2PixUNet(nn.Module):
-    """The U-Net of pix2pix: ``(N, H, W, C)`` to ``(N, H, W, outputs)``, no activation.
+    """The U-Net of pix2pix: ``(N, H, W, C)`` to ``(N, H, W, outputs)``.
 
     Attributes:
       outputs: channels that come out.
@@ -55,12 +56,14 @@ class Pix2PixUNet(nn.Module):
         segmentation network.
       dropout: rate after the three innermost up-convolutions. It stays on at test time,
         as pix2pix has it, and needs a 'dropout' random key.
+      activation: of what comes out; none for logits.
     """
 
     outputs: int = 5
     features: int = 64
     downsamplings: int = 5
     dropout: float = 0.0
+    activation: Callable[[jax.Array], jax.Array] | None = None
     norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
@@ -71,7 +74,7 @@ class Pix2PixUNet(nn.Module):
             layer = Norm(self.norm, self.norm_axis, self.dtype, name=name)
             return layer(x, train=train)
 
-        use_bias = self.norm != "batch"
+        use_bias = self.norm not in ("batch", "affine_instance")
         widths = [self.features * min(2**i, 8) for i in range(self.downsamplings)]
         innermost = self.downsamplings - 1
         skips = []
@@ -91,4 +94,5 @@ class Pix2PixUNet(nn.Module):
             if self.dropout and i > innermost - 3:
                 x = nn.Dropout(self.dropout, deterministic=False)(x)
         x = nn.relu(jnp.concatenate([skips[0], x], -1))
-        return UpConv(self.outputs, 4, name="up_0")(x)
+        x = UpConv(self.outputs, 4, name="up_0")(x)
+        return x if self.activation is None else self.activation(x)
