@@ -67,3 +67,8 @@ class Method:
     can_synthesize: bool = True
     can_segment: bool = False
     downsamplings: int = 0
+
+
+def selected(settings: type, section: Mapping[str, Any]) -> Any:
+    """The dataclass `settings`, of a config section's fields of the same names."""
+    return settings(**{f.name: section[f.name] for f in dataclasses.fields(settings)})

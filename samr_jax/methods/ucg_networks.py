@@ -1,4 +1,4 @@
-"""The two sides of UCG-SAMR: the streams of Fig. 5, and what judges them."""
+"""The generator side of UCG-SAMR: the streams of Fig. 5."""
 
 from __future__ import annotations
 
@@ -11,16 +11,8 @@ import jax.numpy as jnp
 
 from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
+from samr_jax.methods.two_domains import domain_1
 from samr_jax.models.decoder import Synthesis
-
-
-def domain_1(batch: Batch) -> jax.Array:
-    """``(N, H, W, 8)`` in [0, 1]: one-hot labels, then WM, GM and CSF as they are.
-
-    The tissue prior is the subject's own maps, in training and at test: like the paper
-    (section IV-A), it tells the target's anatomy.
-    """
-    return jnp.concatenate([batch.mask, batch.tissue], axis=-1)
 
 
 class GeneratorSide(nn.Module):
@@ -87,37 +79,3 @@ def _untracked(module: nn.Module, *inputs: jax.Array, train: bool) -> list:
 
     outputs = jax.vmap(call)(jnp.stack(inputs))
     return [jax.tree.map(operator.itemgetter(i), outputs) for i in range(len(inputs))]
-
-
-class DiscriminatorSide(nn.Module):
-    """D1 and D2, each judging real and cross-domain instances of its domain.
-
-    They see whole slices at two scales: real images of domain 2 come without a mask, so
-    that there are no regions of interest. D1 sees F1's probabilities as they are; it
-    soon tells soft labels from one-hot ones, and so teaches F1 to be sharp.
-
-    Real and synthesized instances are judged as one batch. Normalised apart, both would
-    have the same mean and variance in every channel; with few instances a step D2 then
-    learned far too slowly, and was fooled by images that anyone can tell.
-    """
-
-    discriminator_1: nn.Module
-    discriminator_2: nn.Module
-
-    def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        domains = {
-            "1": {"real": domain_1(batch), "fake": outputs["cross_1"]},
-            "2": {"real": batch.images, "fake": outputs["cross_2"].images},
-        }
-        features = {}
-        for domain, shown in domains.items():
-            if "pooled" in outputs:
-                shown["pooled"] = outputs["pooled"][domain]
-            judge = getattr(self, f"discriminator_{domain}")
-            layers = judge(jnp.concatenate(list(shown.values())), train=train)
-            for i, name in enumerate(shown):
-                own = slice(i * len(batch.images), (i + 1) * len(batch.images))
-                features[f"{name}_{domain}"] = jax.tree.map(
-                    operator.itemgetter(own), layers
-                )
-        return features

@@ -17,12 +17,21 @@ import jax.numpy as jnp
 from samr_jax import losses
 from samr_jax.batch import Batch
 from samr_jax.methods import cg_samr
-from samr_jax.methods.base import Carry, Method, Terms
-from samr_jax.methods.image_pool import create_pool, exchange
-from samr_jax.methods.ucg_networks import DiscriminatorSide, GeneratorSide, domain_1
+from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods.two_domains import (
+    FIELDS,
+    PRIOR,
+    DiscriminatorSide,
+    discriminator_loss,
+    domain_1,
+    init_pools,
+    show,
+    update_pools,
+)
+from samr_jax.methods.ucg_networks import GeneratorSide
 from samr_jax.models.decoder import StretchOutDecoder, Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
-from samr_jax.models.translator import DOMAIN_1, AnatomyDecoder, DomainEncoder
+from samr_jax.models.translator import AnatomyDecoder, DomainEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +71,11 @@ def create(
       axis_name: device axis of synchronised batch norm.
     """
     settings = cg_samr.LossSettings(**loss)
-    weights = Weights(**{f.name: unpaired[f.name] for f in dataclasses.fields(Weights)})
+    weights = selected(Weights, unpaired)
     return Method(
         name="UCG-SAMR",
-        prior="tissue probability maps of the subject",
-        fields=("labels", "tissue", "images"),
-        unpaired_fields=("images",),
+        prior=PRIOR,
+        **FIELDS,
         gen=_generators(
             model,
             sequences,
@@ -126,50 +134,11 @@ def generator_loss(
     return total, terms
 
 
-def discriminator_loss(
-    features: dict, *, weights: Weights, gan: str
-) -> tuple[jax.Array, Terms]:
-    """The maximised side of equation (8), as a loss, and how D1 and D2 do on each."""
-    terms = {
-        name: losses.adversarial_loss(layers, real=name.startswith("real"), kind=gan)
-        for name, layers in features.items()
-    }
-    fake = "pooled" if "pooled_1" in terms else "fake"
-    total = 0.5 * (
-        weights.gan_1 * (terms["real_1"] + terms[f"{fake}_1"])
-        + weights.gan_2 * (terms["real_2"] + terms[f"{fake}_2"])
-    )
-    return total, terms
-
-
 def init_carry(
     settings: cg_samr.LossSettings, pool: int, size: tuple[int, int], sequences: int
 ) -> Carry:
     """λ_cm as in CG-SAMR and, where wanted, pools of both domains' fakes."""
-    carry = cg_samr.init_carry(settings)
-    if pool:
-        channels = {"1": DOMAIN_1, "2": sequences}
-        carry["pools"] = {
-            domain: create_pool(pool, (*size, count))
-            for domain, count in channels.items()
-        }
-    return carry
-
-
-def _exchange(outputs: dict, carry: Carry, axis_name: str | None) -> dict[str, tuple]:
-    fakes = {"1": outputs["cross_1"], "2": outputs["cross_2"].images}
-    return {
-        domain: exchange(pool, fakes[domain], axis_name=axis_name)
-        for domain, pool in carry.get("pools", {}).items()
-    }
-
-
-def show(outputs: dict, carry: Carry, *, axis_name: str | None = None) -> dict:
-    """Adds what the discriminators are to learn from, where there are pools."""
-    pooled = _exchange(outputs, carry, axis_name)
-    if not pooled:
-        return outputs
-    return outputs | {"pooled": {domain: own for domain, (own, _) in pooled.items()}}
+    return cg_samr.init_carry(settings) | init_pools(pool, size, sequences)
 
 
 def update_carry(
@@ -182,17 +151,14 @@ def update_carry(
 ) -> Carry:
     """CG-SAMR's switch of λ_cm, on the maps of the confidence loss; the new pools."""
     maps = _confidence(outputs)
-    new = cg_samr.update_carry(
+    switched = cg_samr.update_carry(
         carry,
         {"synthesis": Synthesis(maps, maps, maps)},
         settings=settings,
         epoch_steps=epoch_steps,
         axis_name=axis_name,
     )
-    if "pools" in carry:
-        pooled = _exchange(outputs, carry, axis_name)
-        new["pools"] = {domain: pool for domain, (_, pool) in pooled.items()}
-    return new
+    return update_pools(carry | switched, outputs, axis_name=axis_name)
 
 
 def _confidence(outputs: dict) -> jax.Array:

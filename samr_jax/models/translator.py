@@ -19,6 +19,17 @@ DOMAIN_1 = len(LABELS) + len(TISSUES)
 """Channels of domain 1: one-hot lesion map, then tissue probabilities."""
 
 
+def anatomy(logits: jax.Array) -> jax.Array:
+    """What a network says of domain 1, ``(N, H, W, 8)``, as probabilities.
+
+    The first five channels are those of the labels (softmax), the last three those of
+    white matter, gray matter and CSF (a sigmoid each: in a lesion they need not add up
+    to one).
+    """
+    labels, tissue = jnp.split(logits, [len(LABELS)], axis=-1)
+    return jnp.concatenate([nn.softmax(labels), nn.sigmoid(tissue)], axis=-1)
+
+
 class DomainEncoder(nn.Module):
     """E1 or E2: a domain's slices ``(N, H, W, C)`` to a latent code.
 
@@ -45,12 +56,7 @@ class DomainEncoder(nn.Module):
 
 
 class AnatomyDecoder(nn.Module):
-    """F1: a latent code to domain 1, ``(N, H, W, 8)``.
-
-    The first five channels are probabilities of the labels (softmax), the last three
-    those of white matter, gray matter and CSF (a sigmoid each: in a lesion they need
-    not add up to one).
-    """
+    """F1: a latent code to domain 1, ``(N, H, W, 8)`` as `anatomy` has it."""
 
     upsamplings: int = 4
     blocks: int = 3
@@ -68,6 +74,4 @@ class AnatomyDecoder(nn.Module):
             x = ConvBlock(x.shape[-1] // 2, 3, up=True, name=f"up_{i}", **options)(
                 x, train=train
             )
-        logits = Conv(DOMAIN_1, 7, pad_mode="reflect", name="out")(x)
-        labels, tissue = jnp.split(logits, [len(LABELS)], axis=-1)
-        return jnp.concatenate([nn.softmax(labels), nn.sigmoid(tissue)], axis=-1)
+        return anatomy(Conv(DOMAIN_1, 7, pad_mode="reflect", name="out")(x))

@@ -1,0 +1,130 @@
+"""What all methods for unpaired data share: domain 1, D1 and D2, and image pools.
+
+Domain 1 is the lesion map with the tissue prior, domain 2 the images. The generator
+side of such a method returns, among other things, ``cross_1``, domain 1 made of images,
+``(N, H, W, 8)``, and ``cross_2``, the `Synthesis` made of domain 1.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from samr_jax import losses
+from samr_jax.batch import Batch
+from samr_jax.methods.base import Carry, Terms
+from samr_jax.methods.image_pool import create_pool, exchange
+from samr_jax.models.translator import DOMAIN_1
+
+PRIOR = "tissue probability maps of the subject"
+FIELDS = {
+    "fields": ("labels", "tissue", "images"),
+    "unpaired_fields": ("images",),
+}
+"""What a `Method` needs of instances, for both domains."""
+
+
+def domain_1(batch: Batch) -> jax.Array:
+    """``(N, H, W, 8)`` in [0, 1]: one-hot labels, then WM, GM and CSF as they are.
+
+    The tissue prior is the subject's own maps, in training and at test: like the paper
+    (section IV-A), it tells the target's anatomy.
+    """
+    return jnp.concatenate([batch.mask, batch.tissue], axis=-1)
+
+
+class DiscriminatorSide(nn.Module):
+    """D1 and D2, each judging real and cross-domain instances of its domain.
+
+    They see whole slices: real images of domain 2 come without a mask, so that there
+    are no regions of interest. D1 sees probabilities as they are; it soon tells soft
+    labels from one-hot ones, and so teaches the generator to be sharp.
+
+    Real and synthesized instances are judged as one batch. Batch-normalised apart, both
+    would have the same mean and variance in every channel; with few instances a step D2
+    then learned far too slowly, and was fooled by images that anyone can tell.
+    """
+
+    discriminator_1: nn.Module
+    discriminator_2: nn.Module
+
+    def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
+        domains = {
+            "1": {"real": domain_1(batch), "fake": outputs["cross_1"]},
+            "2": {"real": batch.images, "fake": outputs["cross_2"].images},
+        }
+        features = {}
+        for domain, shown in domains.items():
+            if "pooled" in outputs:
+                shown["pooled"] = outputs["pooled"][domain]
+            judge = getattr(self, f"discriminator_{domain}")
+            layers = judge(jnp.concatenate(list(shown.values())), train=train)
+            for i, name in enumerate(shown):
+                own = slice(i * len(batch.images), (i + 1) * len(batch.images))
+                features[f"{name}_{domain}"] = jax.tree.map(
+                    operator.itemgetter(own), layers
+                )
+        return features
+
+
+def discriminator_loss(
+    features: dict, *, weights: Any, gan: str
+) -> tuple[jax.Array, Terms]:
+    """The maximised side of equation (8), as a loss, and how D1 and D2 do on each.
+
+    Args:
+      features: of real, synthesized and, where there are pools, pooled instances.
+      weights: its ``gan_1`` and ``gan_2`` are those of the two domains.
+      gan: see `losses.adversarial_loss`.
+    """
+    terms = {
+        name: losses.adversarial_loss(layers, real=name.startswith("real"), kind=gan)
+        for name, layers in features.items()
+    }
+    fake = "pooled" if "pooled_1" in terms else "fake"
+    total = 0.5 * (
+        weights.gan_1 * (terms["real_1"] + terms[f"{fake}_1"])
+        + weights.gan_2 * (terms["real_2"] + terms[f"{fake}_2"])
+    )
+    return total, terms
+
+
+def init_pools(pool: int, size: tuple[int, int], sequences: int) -> Carry:
+    """Pools of `pool` fakes of both domains, or none."""
+    if not pool:
+        return {}
+    channels = {"1": DOMAIN_1, "2": sequences}
+    return {
+        "pools": {
+            domain: create_pool(pool, (*size, count))
+            for domain, count in channels.items()
+        }
+    }
+
+
+def show(outputs: dict, carry: Carry, *, axis_name: str | None = None) -> dict:
+    """Adds what the discriminators are to learn from, where there are pools."""
+    pooled = _exchange(outputs, carry, axis_name)
+    if not pooled:
+        return outputs
+    return outputs | {"pooled": {domain: own for domain, (own, _) in pooled.items()}}
+
+
+def update_pools(carry: Carry, outputs: dict, *, axis_name: str | None = None) -> Carry:
+    """The carry with new pools, where there are any."""
+    if "pools" not in carry:
+        return carry
+    pooled = _exchange(outputs, carry, axis_name)
+    return carry | {"pools": {domain: pool for domain, (_, pool) in pooled.items()}}
+
+
+def _exchange(outputs: dict, carry: Carry, axis_name: str | None) -> dict[str, tuple]:
+    fakes = {"1": outputs["cross_1"], "2": outputs["cross_2"].images}
+    return {
+        domain: exchange(pool, fakes[domain], axis_name=axis_name)
+        for domain, pool in carry.get("pools", {}).items()
+    }
