@@ -171,6 +171,7 @@ _CHOICES = {
     "loss.gan": ("bce", "lsgan"),
     "loss.feature_distance": ("l2", "l1"),
 }
+_ABLATED = ("cg_samr", "samr")
 _POSITIVE = (
     "batch_size",
     "epochs",
@@ -213,6 +214,18 @@ def validate(config: ml_collections.ConfigDict) -> None:
         raise InputError(
             f"config.constant_epochs is {config.constant_epochs}, expected 0 to "
             f"config.epochs = {config.epochs}"
+        )
+    off = [name for name, on in config.ablation.items() if not on]
+    if off and config.method not in _ABLATED:
+        raise InputError(
+            f"config.ablation.{off[0]} is False, expected True: {config.method!r} has "
+            "no such part"
+        )
+    weights = config.segmentation.label_weights
+    if len(weights) != len(LABELS):
+        raise InputError(
+            f"config.segmentation.label_weights has {len(weights)} numbers, expected "
+            f"{len(LABELS)}, one for each label"
         )
 
 

@@ -12,7 +12,13 @@ from samr_jax.methods.base import Method
 METHODS = {
     "cg_samr": ("samr_jax.methods.cg_samr", {}),
     "samr": ("samr_jax.methods.cg_samr", {"samr": True}),
+    "pix2pix": ("samr_jax.methods.pix2pix", {}),
+    "shin": ("samr_jax.methods.pix2pix", {"shin": True}),
+    "pix2pixhd": ("samr_jax.methods.pix2pixhd", {}),
     "ucg_samr": ("samr_jax.methods.ucg_samr", {}),
+    "cyclegan": ("samr_jax.methods.cyclegan", {}),
+    "synseg": ("samr_jax.methods.synseg", {}),
+    "unit": ("samr_jax.methods.unit", {}),
     "segmentation": ("samr_jax.methods.segmentation", {}),
 }
 """Config name -> module whose ``create`` builds the method, and arguments for it."""

@@ -1,0 +1,188 @@
+"""UNIT (NIPS 2017): two variational autoencoders with a shared code, and a GAN.
+
+Codes are Gaussian with unit variance. The shared blocks make one code of both domains,
+so that what one domain's encoder reads the other's decoder can draw. Training adds the
+codes' noise; at test a code is its mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from samr_jax import losses
+from samr_jax.batch import Batch
+from samr_jax.labels import LABELS
+from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods.cyclegan import discriminators
+from samr_jax.methods.two_domains import (
+    FIELDS,
+    PRIOR,
+    discriminator_loss,
+    domain_1,
+    init_pools,
+    show,
+    update_pools,
+)
+from samr_jax.models.decoder import Synthesis
+from samr_jax.models.encoder import Trunk
+from samr_jax.models.translator import DOMAIN_1, anatomy
+from samr_jax.models.unit import NORM, UnitDecoder, UnitEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Of the terms of `generator_loss`; `kl` of both domains, images and cycles."""
+
+    recon_1: float
+    recon_2: float
+    gan_1: float
+    gan_2: float
+    cyc_1: float
+    cyc_2: float
+    kl: float
+
+
+class GeneratorSide(nn.Module):
+    """E1, E2, G1 and G2 with what they share."""
+
+    encoder_1: nn.Module
+    encoder_2: nn.Module
+    shared_encoder: nn.Module
+    shared_decoder: nn.Module
+    decoder_1: nn.Module
+    decoder_2: nn.Module
+
+    def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
+        """Runs all streams.
+
+        Returns:
+          ``recon_1``, ``cross_1``, ``cyc_1``: domain 1 rebuilt, made of images, and
+          rebuilt from the images made of it, ``(N, H, W, 8)``; ``recon_2``,
+          ``cross_2``, ``cyc_2``: the same for images, a `Synthesis` each; ``codes``:
+          the means of the codes, of both domains and of both translations.
+        """
+        mean_1 = self.encode_1(domain_1(batch), train=train)
+        mean_2 = self.encode_2(batch.images, train=train)
+        code_1, code_2 = self.noisy(mean_1), self.noisy(mean_2)
+        cross_1 = self.decode_1(code_2, train=train)
+        cross_2 = self.decode_2(code_1, train=train)
+        cycled_1 = self.encode_2(cross_2, train=train)
+        cycled_2 = self.encode_1(cross_1, train=train)
+        return {
+            "recon_1": self.decode_1(code_1, train=train),
+            "recon_2": Synthesis(self.decode_2(code_2, train=train)),
+            "cross_1": cross_1,
+            "cross_2": Synthesis(cross_2),
+            "cyc_1": self.decode_1(self.noisy(cycled_1), train=train),
+            "cyc_2": Synthesis(self.decode_2(self.noisy(cycled_2), train=train)),
+            "codes": [mean_1, mean_2, cycled_1, cycled_2],
+        }
+
+    def encode_1(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return self.shared_encoder(self.encoder_1(x, train=train), train=train)
+
+    def encode_2(self, y: jax.Array, *, train: bool) -> jax.Array:
+        return self.shared_encoder(self.encoder_2(y, train=train), train=train)
+
+    def decode_1(self, code: jax.Array, *, train: bool) -> jax.Array:
+        return self.decoder_1(self.shared_decoder(code, train=train), train=train)
+
+    def decode_2(self, code: jax.Array, *, train: bool) -> jax.Array:
+        return self.decoder_2(self.shared_decoder(code, train=train), train=train)
+
+    def noisy(self, mean: jax.Array) -> jax.Array:
+        """A draw of the code."""
+        key = self.make_rng("dropout")
+        return mean + jax.random.normal(key, mean.shape, mean.dtype)
+
+    def synthesize(self, batch: Batch) -> Synthesis:
+        code = self.encode_1(domain_1(batch), train=False)
+        return Synthesis(self.decode_2(code, train=False))
+
+    def segment(self, batch: Batch) -> jax.Array:
+        """Label probabilities of the images' translation."""
+        code = self.encode_2(batch.images, train=False)
+        return self.decode_1(code, train=False)[..., : len(LABELS)]
+
+
+def create(
+    *,
+    sequences: int,
+    size: tuple[int, int],
+    model: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    unpaired: Mapping[str, Any],
+    dtype: Any = jnp.float32,
+) -> Method:
+    """Builds the method; the arguments are those of CycleGAN.
+
+    Of ``model["blocks"]`` residual blocks each encoder shares its last one, and each
+    decoder its first one.
+    """
+    options = {
+        "weights": selected(Weights, unpaired),
+        "gan": loss["gan"],
+    }
+    return Method(
+        name="UNIT",
+        prior=PRIOR,
+        **FIELDS,
+        gen=_generators(model, sequences, dtype),
+        gen_loss=functools.partial(generator_loss, **options),
+        disc=discriminators(model, dtype, norm="none"),
+        disc_loss=functools.partial(discriminator_loss, **options),
+        show=show,
+        init_carry=functools.partial(
+            init_pools, unpaired["image_pool"], size, sequences
+        ),
+        update_carry=update_pools,
+        can_segment=True,
+        downsamplings=model["downsamplings"],
+    )
+
+
+def generator_loss(
+    outputs: dict,
+    features: dict,
+    batch: Batch,
+    carry: Carry,
+    *,
+    weights: Weights,
+    gan: str,
+) -> tuple[jax.Array, Terms]:
+    """The minimised side of UNIT's equation (3); the terms come unweighted."""
+    x, y = domain_1(batch), batch.images
+    realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
+    terms = {
+        "recon_1": losses.l1_loss(x, outputs["recon_1"]),
+        "recon_2": losses.l1_loss(y, outputs["recon_2"].images),
+        "gan_1": realism(features["fake_1"]),
+        "gan_2": realism(features["fake_2"]),
+        "cyc_1": losses.l1_loss(x, outputs["cyc_1"]),
+        "cyc_2": losses.l1_loss(y, outputs["cyc_2"].images),
+        "kl": sum(losses.code_divergence(mean) for mean in outputs["codes"]),
+    }
+    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    return total, terms
+
+
+def _generators(model: Mapping[str, Any], sequences: int, dtype: Any) -> GeneratorSide:
+    depth, own = model["downsamplings"], model["blocks"] - 1
+    shared = functools.partial(Trunk, 1, norm=NORM, dtype=dtype)
+    encoder = functools.partial(UnitEncoder, model["ngf"], depth, own, dtype=dtype)
+    decoder = functools.partial(UnitDecoder, upsamplings=depth, blocks=own, dtype=dtype)
+    return GeneratorSide(
+        encoder_1=encoder(),
+        encoder_2=encoder(),
+        shared_encoder=shared(),
+        shared_decoder=shared(),
+        decoder_1=decoder(DOMAIN_1, activation=anatomy),
+        decoder_2=decoder(sequences, activation=jnp.tanh),
+    )
