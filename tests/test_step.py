@@ -13,7 +13,6 @@ from samr_jax import parallel
 from samr_jax.batch import decode
 from samr_jax.data.batches import Batches
 from samr_jax.inference import build_method
-from samr_jax.labels import ROIS
 from samr_jax.state import create_state, linear_decay
 from samr_jax.step import make_train_step
 
@@ -174,33 +173,6 @@ def test_schedule_is_constant_then_linear_to_zero():
     assert found == pytest.approx([2e-4, 2e-4, 2e-4, 1e-4, 0.0])
 
 
-@pytest.mark.parametrize(
-    "part, missing",
-    [
-        ("atlas", ("atlas_encoder",)),
-        ("shape_consistency", ("segmenter",)),
-        ("confidence", ("heads_0",)),
-        ("stretch_out", ("branch_1",)),
-    ],
-)
-def test_ablations_remove_what_they_say(config, dataset, part, missing):
-    names = "/".join(_paths(setup(config, dataset)[1].gen.params))
-    config.ablation[part] = False
-    method, state, _ = setup(config, dataset)
-    ablated = "/".join(_paths(state.gen.params))
-    for name in missing:
-        assert name in names and name not in ablated
-    assert method.prior == ("none" if part == "atlas" else "atlas")
-
-
-def test_ablation_without_labelwise_discriminators(config, dataset):
-    six = setup(config, dataset)[1].disc.params["discriminator"]
-    config.ablation.labelwise = False
-    two = setup(config, dataset)[1].disc.params["discriminator"]
-    assert {roi: len(scales) for roi, scales in six.items()} == dict.fromkeys(ROIS, 2)
-    assert len(two["discriminator"]) == 2
-
-
 def test_ablated_atlas_is_seen_by_nobody(config, dataset, batch):
     config.ablation.atlas = False
     _, state, step = setup(config, dataset)
@@ -208,10 +180,3 @@ def test_ablated_atlas_is_seen_by_nobody(config, dataset, batch):
     results = [jax.jit(step)(state, b)[0] for b in (batch, changed)]
     for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def _paths(tree):
-    return [
-        "/".join(key.key for key in path)
-        for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
-    ]
