@@ -59,7 +59,7 @@ def test_brats2023_keeps_the_time_points_of_a_patient_together(tmp_path):
 def test_missing_sequence_names_the_expected_file(tmp_path):
     _brats2021(tmp_path, "a", ("t1", "t2"))
     subject = find_subjects(tmp_path).subjects[0]
-    with pytest.raises(InputError, match=r"a: FLAIR is missing, .*a/a_flair.nii.gz"):
+    with pytest.raises(InputError, match=r"^FLAIR is missing, .*a/a_flair.nii.gz"):
         subject.file("FLAIR")
 
 
@@ -185,7 +185,7 @@ def test_manifest(tmp_path):
     assert found.layout == "manifest"
     assert [(s.name, s.patient) for s in found.subjects] == [("a", "p"), ("b", "p")]
     assert found.subjects[1].file("T1w") == tmp_path / "x/one.nii"
-    with pytest.raises(InputError, match=r"a: labels is missing, .*line 3, column"):
+    with pytest.raises(InputError, match=r"^labels is missing, .*line 3, column"):
         found.subjects[0].file(LABELS_ROLE)
     assert find_subjects(path).subjects == found.subjects
 
@@ -193,7 +193,9 @@ def test_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("subject,T1w\na,b\n", "no column 'labels'"),
+        ("subject,T1w\na,b\n", "0 columns 'labels', expected one"),
+        ("subject;labels\na;b\n", "0 columns 'subject', expected one"),
+        ("subject,labels,T1w,T1w\na,b,c,d\n", "2 columns 'T1w', expected one"),
         ("subject,labels\na,b\na,c\n", "line 3: subject 'a' occurs twice"),
         ("subject,labels\n,b\n", "line 2: subject is empty"),
         ("subject,labels\n", "no subjects of layout manifest"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samr_jax.errors import InputError
+from samr_jax.files import check_name
 from samr_jax.prepare.bids import find_bids
 from samr_jax.prepare.manifest import MANIFEST, find_manifest
 from samr_jax.prepare.named_files import NAMED_LAYOUTS
@@ -46,6 +47,9 @@ def find_subjects(
             f"{root}: no subjects of layout {found.layout} in it, expected some; "
             f"the layouts are {', '.join(LAYOUTS)}"
         )
+    for raw in found.subjects:
+        for name in (raw.name, raw.patient):
+            check_name(name, source=str(root))
     return found
 
 

@@ -6,9 +6,13 @@ import csv
 from pathlib import Path
 
 from samr_jax.errors import InputError
+from samr_jax.files import check_name
 from samr_jax.prepare.raw import LABELS_ROLE, Found, RawSubject
 
 MANIFEST = "manifest.csv"
+
+MAX_SIZE = 2**25
+"""Bytes; a larger file is no list of subjects."""
 
 _IDENTITY = ("subject", "patient")
 
@@ -25,17 +29,12 @@ def find_manifest(path: Path) -> Found:
     Raises:
       InputError: a column or cell is missing, or a subject occurs twice.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = [c.strip() for c in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not readable as CSV ({error})") from error
-    for needed in ("subject", LABELS_ROLE):
-        if needed not in columns:
-            raise InputError(f"{path}: no column {needed!r}, expected it in line 1")
+    columns, rows = _read(path)
+    for name in ("subject", LABELS_ROLE, *filter(None, columns)):
+        if columns.count(name) != 1:
+            raise InputError(
+                f"{path}: {columns.count(name)} columns {name!r}, expected one"
+            )
     subjects: dict[str, RawSubject] = {}
     for line, row in enumerate(rows, start=2):
         raw = _subject(path, line, row, columns)
@@ -46,15 +45,44 @@ def find_manifest(path: Path) -> Found:
     return Found("manifest", ordered, "samr", common_space=False)
 
 
+def _read(path: Path) -> tuple[list[str], list[dict]]:
+    """The columns' names, and the lines by column."""
+    try:
+        if path.stat().st_size > MAX_SIZE:
+            raise csv.Error(f"more than {MAX_SIZE} bytes")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = [c.strip() for c in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            return columns, list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as CSV ({error})") from error
+
+
 def _subject(path: Path, line: int, row: dict, columns: list[str]) -> RawSubject:
+    where = f"{path}: line {line}"
     name = (row["subject"] or "").strip()
     if not name:
-        raise InputError(f"{path}: line {line}: subject is empty, expected a name")
+        raise InputError(f"{where}: subject is empty, expected a name")
     roles = [c for c in columns if c and c not in _IDENTITY]
-    cells = {role: (row[role] or "").strip() for role in roles}
+    files = {role: _file(path, row[role], f"{where}: {role}") for role in roles}
     return RawSubject(
-        name=name,
-        patient=(row.get("patient") or "").strip() or name,
-        files={role: path.parent / cell for role, cell in cells.items() if cell},
+        name=check_name(name, source=where),
+        patient=check_name((row.get("patient") or "").strip() or name, source=where),
+        files={role: file for role, file in files.items() if file is not None},
         expected={role: Path(f"{path}, line {line}, column {role}") for role in roles},
     )
+
+
+def _file(path: Path, cell: str | None, where: str) -> Path | None:
+    """The file that a cell names, whether it is there or not."""
+    cell = (cell or "").strip()
+    if not cell:
+        return None
+    try:
+        if not cell.isprintable():
+            raise ValueError("control characters")
+        (path.parent / cell).is_file()
+    except (OSError, ValueError):
+        raise InputError(f"{where} is {cell[:100]!r}, expected a file's name") from None
+    return path.parent / cell
