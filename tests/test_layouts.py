@@ -170,9 +170,25 @@ def test_bids_with_two_candidates_or_an_unknown_label_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"second file for T1w .* manifest can say"):
         find_subjects(tmp_path)
     (tmp_path / "sub-a1/ses-01/anat/sub-a1_ses-01_run-2_T1w.nii.gz").unlink()
-    (tmp_path / "derivatives/lesions/dseg.tsv").write_text("index\tname\n1\tmystery\n")
-    with pytest.raises(InputError, match="label name 'mystery' is not understood"):
-        find_subjects(tmp_path)
+    table = tmp_path / "derivatives/lesions/dseg.tsv"
+    for content, words in (
+        (b"index\tname\n1\tmystery\n", "label name 'mystery' is not understood"),
+        (b"index\tname\none\tTumor\n", "index 'one', expected a whole number"),
+        (b"index\tname\n1\n", "label name None is not understood"),
+        (b"value\tmeaning\n1\tTumor\n", "expected a table with columns index and"),
+        (b"\xff\xfe", "not readable as a table"),
+    ):
+        table.write_bytes(content)
+        with pytest.raises(InputError, match=f"dseg.tsv: {words}"):
+            find_subjects(tmp_path)
+
+
+def test_empty_folder_is_said(tmp_path):
+    for layout in ("auto", "bids", "upenn-gbm"):
+        with pytest.raises(InputError, match=f"{tmp_path}: no subjects of"):
+            find_subjects(tmp_path, layout)
+    with pytest.raises(InputError, match=r"manifest.csv: not readable as CSV"):
+        find_subjects(tmp_path, "manifest")
 
 
 def test_manifest(tmp_path):

@@ -170,8 +170,11 @@ def test_second_run_goes_on_from_the_first(raw, tmp_path, monkeypatch):
             made.append(raw.name) or original(raw, *rest, **options)
         ),
     )
+    # One of the cached results does not survive, either.
+    damaged = sorted((tmp_path / "out.work" / "subjects").iterdir())[0]
+    damaged.write_bytes(damaged.read_bytes()[:500])
     dataset = prepare_small(raw, tmp_path / "out", **wanted)
-    assert made == ["smith3"]
+    assert len(made) == 2 and "smith3" in made
     assert set(sum(dataset.splits.values(), ())) == {f"smith{i}" for i in range(4)}
 
 

@@ -44,9 +44,9 @@ def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
     claims: dict[tuple[str, str], dict[str, Path]] = {}
     for path in nifti_files(root, "sub-*"):
         role = _role(path, root, aptw_suffix)
-        if role is None:
-            continue
         entities = dict(_ENTITY.findall(stem(path)))
+        if role is None or "sub" not in entities:
+            continue
         taken = claims.setdefault((entities["sub"], entities.get("ses", "")), {})
         if role in taken:
             raise InputError(
@@ -109,21 +109,24 @@ def _label_table(root: Path) -> Mapping[int, int] | str:
 
 
 def _read_table(path: Path) -> dict[int, int]:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as a table ({error})") from error
     if not rows or not {"index", "name"} <= set(rows[0]):
         raise InputError(f"{path}: expected a table with columns index and name")
     return {_index(path, row["index"]): _code(path, row["name"]) for row in rows}
 
 
-def _index(path: Path, text: str) -> int:
-    if not text.strip().isdecimal():
+def _index(path: Path, text: str | None) -> int:
+    if not (text or "").strip().isdecimal():
         raise InputError(f"{path}: index {text!r}, expected a whole number")
     return int(text)
 
 
-def _code(path: Path, name: str) -> int:
-    words = re.findall(r"[a-z]+", name.lower().replace("non-", "non"))
+def _code(path: Path, name: str | None) -> int:
+    words = re.findall(r"[a-z]+", (name or "").lower().replace("non-", "non"))
     # "Non-enhancing tumor core" is the paper's cavity; so it goes first.
     if any(word.startswith(("nonenhancing", "necro")) for word in words):
         return CAVITY

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -105,5 +106,5 @@ def find_stored(name: str, patient: str, path: Path) -> Stored | None:
         with np.load(path, allow_pickle=False) as arrays:
             record = json.loads(str(arrays["record"]))
             return Stored(name, patient, path, arrays["profile"], record)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
