@@ -1,8 +1,10 @@
 """Raw heads with a known truth through the whole preparation.
 
-Two patients in a BIDS folder, T1w, T2w and an APTw slab with its unsaturated image,
-each in a space of its own, with skull, coil bias and another unit for each patient.
-Margins leave room to the values measured, which stand beside them.
+Two patients in a BIDS folder, T1w, T2w and an APTw slab with its unsaturated image, in
+spaces of their own, with coil bias and another unit for each patient. The first has all
+steps to go through; the second comes without skull, with its T2w registered and with
+tissue maps of its user, and these steps have to be left out. Margins leave room to the
+values measured; the test prints them.
 """
 
 import json
@@ -12,8 +14,9 @@ import pytest
 from scipy import ndimage
 
 from samr_jax.data.nifti import write_volume
-from samr_jax.labels import TUMOR, is_percent
-from samr_jax.prepare.inverse import native_space
+from samr_jax.labels import TISSUES, TUMOR, is_percent
+from samr_jax.prepare.grids import Target
+from samr_jax.prepare.inverse import find_native, native_space
 from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.resample import resample
 from samr_jax.prepare.steps import Steps
@@ -29,9 +32,10 @@ BIAS = 0.12
 
 def _motions(seed):
     """Each sequence's scanner space: degrees about, and mm along, x, y and z."""
+    first = heads.motion((6, -4, 9), (5, -8, 4 + seed))
     return {
-        "T1w": heads.motion((6, -4, 9), (5, -8, 4 + seed)),
-        "T2w": heads.motion((4, -2, 5), (2, -6, 6)),
+        "T1w": first,
+        "T2w": first if seed else heads.motion((4, -2, 5), (2, -6, 6)),
         "APTw": heads.motion((1, -1, 2 + seed), (0, -3, 5)),
     }
 
@@ -58,6 +62,8 @@ def _write_patient(root, seed):
         image, affine = heads.scan(
             sequence, seed=seed, move=motions[sequence], strength=BIAS, scale=scale
         )
+        if seed:
+            image *= heads.brain_on(image.shape, affine, seed=1, move=motions["T1w"])
         write_volume(folder / f"{name}_{sequence}.nii.gz", image, affine)
     still, affine = heads.scan("T2w", seed=seed, move=motions["APTw"], **SLAB)
     percent = heads.carried(_percent(seed), still.shape, affine, move=motions["APTw"])
@@ -67,21 +73,31 @@ def _write_patient(root, seed):
     seg = heads.carried(_lesion(seed), shape, affine, move=motions["T1w"]) > 0.5
     derived = root / "derivatives" / "lesion" / name / "anat"
     write_volume(derived / f"{name}_dseg.nii.gz", seg, affine)
+    if seed:
+        for tissue, share in zip(TISSUES, heads.anatomy(seed)[0], strict=False):
+            own = heads.carried(share, shape, affine, move=motions["T1w"]).clip(0, 1)
+            write_volume(derived / f"{name}_label-{tissue}_probseg.nii.gz", own, affine)
     table = "index\tname\n0\tBackground\n1\tTumor\n"
     (root / "derivatives" / "dseg.tsv").write_text(table)
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    """The dataset and the records of its subjects."""
+def raw(tmp_path_factory):
+    """The folder with the scans."""
     folder = tmp_path_factory.mktemp("heads")
     for seed in (0, 1):
-        _write_patient(folder / "raw", seed)
+        _write_patient(folder, seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cohort(raw, tmp_path_factory):
+    """The dataset, the records of its subjects, and what was said."""
     lines = []
     dataset = prepare(
-        folder / "raw",
-        folder / "out",
-        size=108,
+        raw,
+        tmp_path_factory.mktemp("prepared") / "out",
+        target=Target(size=108),
         atlas="mean",
         steps=Steps(standardise="on"),
         workers=2,
@@ -93,6 +109,14 @@ def cohort(tmp_path_factory):
 
 def _matrix(record, sequence):
     return np.array(record["scans"][sequence]["from_dataset"])
+
+
+def _distance(found, truth, place, *, seed):
+    """Mean millimetres between two motions of the brain, which `place` brings there."""
+    _, brain, affine = heads.anatomy(seed)
+    points = np.argwhere(brain)[::100] @ affine[:3, :3].T + affine[:3, 3]
+    places = place @ np.c_[points, np.ones(len(points))].T
+    return np.linalg.norm(((found - truth) @ places)[:3], axis=0).mean()
 
 
 def _truth(dataset, record, seed, volume):
@@ -117,29 +141,25 @@ def _inside(mask):
     return ndimage.binary_erosion(mask, iterations=2)
 
 
-def test_every_step_was_found_necessary(cohort):
-    dataset, records, lines = cohort
+def test_steps_are_done_where_they_are_needed(cohort):
+    dataset, (first, second), lines = cohort
     assert "2 subjects of layout bids" in lines[0]
     assert dataset.sequences == ("T1w", "T2w", "APTw")
-    for record in records:
-        assert record["registered"] == ["T2w", "APTw"]
-        assert record["stripped"] and record["aligned"]
-        assert set(record["bias"]) == {"T1w", "T2w"}
+    assert first["registered"] == ["T2w", "APTw"] and first["stripped"]
+    assert second["registered"] == ["APTw"] and not second["stripped"]
+    for record in (first, second):
+        assert record["aligned"] and set(record["bias"]) == {"T1w", "T2w"}
 
 
 def test_registration_error_is_below_half_a_millimetre(cohort):
     for seed, record in enumerate(cohort[1]):
-        _, brain, affine = heads.anatomy(seed)
-        points = np.argwhere(brain)[::100] @ affine[:3, :3].T + affine[:3, 3]
-        points = np.c_[points, np.ones(len(points))].T
+        motions = _motions(seed)
         for sequence in ("T2w", "APTw"):
-            motions = _motions(seed)
             truth = motions[sequence] @ np.linalg.inv(motions["T1w"])
             found = _matrix(record, sequence) @ np.linalg.inv(_matrix(record, "T1w"))
-            places = motions["T1w"] @ points
-            error = np.linalg.norm((found @ places - truth @ places)[:3], axis=0)
-            print("registration", seed, sequence, error.mean())
-            assert error.mean() < 0.5
+            error = _distance(found, truth, motions["T1w"], seed=seed)
+            print("registration", seed, sequence, error)
+            assert error < 0.5
 
 
 def test_brain_and_lesion_are_where_they_were(cohort):
@@ -229,12 +249,26 @@ def test_back_in_the_scanner_the_brain_lies_in_the_scan(cohort):
     dataset, _, _ = cohort
     for seed in (0, 1):
         labels, _, _, z = _arrays(dataset, seed)
-        whole = np.zeros((dataset.grid.slices, *labels.shape[1:]))
+        whole = np.zeros((dataset.grid.slices, *labels.shape[1:]), np.uint8)
         whole[z] = labels > 0
         native = native_space(dataset, f"sub-000{seed + 1}_ses-01", "T2w")
-        back = native.from_grid(whole, dataset.grid) > 0.5
+        back = native.carry_labels(whole.T, dataset.grid.affine) > 0
         shape, affine = heads.voxels((2, 2, 2))
         truth = heads.brain_on(shape, affine, seed=seed, move=_motions(seed)["T2w"])
         inside = np.mean(truth[back])
         print("back", inside)
         assert back.shape == shape and inside > 0.95
+
+
+def test_scan_without_a_record_is_placed_by_registration(cohort, raw):
+    """As the preparation placed it, and in nearly the units that it measured."""
+    dataset, _, _ = cohort
+    scan = raw / "sub-1" / "anat" / "sub-1_T1w.nii.gz"
+    found = find_native(scan, {"T1w": scan}, dataset)
+    known = native_space(dataset, "sub-0002_ses-01", "T1w")
+    assert not found.recorded
+    error = _distance(found.from_dataset, known.from_dataset, np.eye(4), seed=1)
+    units = found.scales["T1w"][1] / known.scales["T1w"][1]
+    print("located", error, "units", units)
+    assert error < 1
+    assert np.abs(np.log(units)).max() < 0.15
