@@ -55,7 +55,18 @@ class Model:
 
         Returns:
           numpy arrays; see `Synthesis`.
+
+        Raises:
+          InputError: the method does not synthesize, or not from these fields.
         """
+        name, needed = self.method.name, set(self.method.fields) - {"images"}
+        if not self.method.can_synthesize:
+            raise InputError(f"{name} does not synthesize, expected another run")
+        if missing := sorted(needed - stored.keys()):
+            raise InputError(
+                f"{name} synthesizes from {', '.join(sorted(needed))}; there is no "
+                f"{missing[0]} here, expected a run of a method that needs none"
+            )
         return self._run("synthesize", stored)
 
     def segment(self, stored: Mapping[str, np.ndarray]) -> np.ndarray:

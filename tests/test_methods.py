@@ -16,7 +16,7 @@ from samr_jax.batch import Batch, decode
 from samr_jax.benchmark import random_batch
 from samr_jax.config import check_size, default, validate
 from samr_jax.errors import InputError
-from samr_jax.inference import method_of
+from samr_jax.inference import Model, method_of
 from samr_jax.methods import METHODS, cyclegan, segmentation, unit
 from samr_jax.models.decoder import Synthesis
 from samr_jax.state import create_state
@@ -442,6 +442,20 @@ def test_codes_of_unit_are_noisy_in_training_only():
     np.testing.assert_array_equal(trained[0]["codes"][0], trained[1]["codes"][0])
     # Without a random key: at test there is nothing random.
     assert method.gen.apply(variables, batch, method="segment").shape == (2, 16, 16, 5)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("shin", "Shin et al. synthesizes from labels, tissue; there is no tissue"),
+        ("segmentation", "U-Net does not synthesize"),
+    ],
+)
+def test_what_a_method_cannot_synthesize_from(name, message):
+    model = Model(tiny_method(name), {}, None, 0, {})
+    stored = random_batch(("labels", "atlas"), 1, 16, 1)
+    with pytest.raises(InputError, match=message):
+        model.synthesize(stored)
 
 
 # --- Ablations (Table V) -------------------------------------------------------------
