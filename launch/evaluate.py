@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
+from samr_jax.errors import InputError
 from samr_jax.launching import run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A trained run.", required=True)
@@ -27,7 +28,6 @@ _SEGMENTER = flags.DEFINE_string(
 
 
 def main() -> None:
-    from samr_jax.errors import InputError
     from samr_jax.evaluate import evaluate
     from samr_jax.inference import load_model
     from samr_jax.train import training_dataset

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from samr_jax.errors import InputError
 from samr_jax.launching import run
 
 _TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
@@ -32,7 +33,6 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.errors import InputError
     from samr_jax.tables.bench import Bench
     from samr_jax.tables.make import make_table
     from samr_jax.tables.plan import TABLES
@@ -51,8 +51,6 @@ def main() -> None:
 
 def read_config_file(name: str):
     """The config of a file in ``configs/``, in the chosen variant."""
-    from samr_jax.errors import InputError
-
     path = CONFIGS / f"{name}.py"
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a config")
@@ -64,8 +62,6 @@ def read_config_file(name: str):
 
 def read_seeds(texts: list[str]) -> tuple[int, ...]:
     """Different whole numbers."""
-    from samr_jax.errors import InputError
-
     if not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
         raise InputError(f"--seeds={','.join(texts)}, expected such as 0,1,2")
     return tuple(map(int, texts))
@@ -73,8 +69,6 @@ def read_seeds(texts: list[str]) -> tuple[int, ...]:
 
 def read_overrides() -> dict:
     """Config fields that flags set in every run."""
-    from samr_jax.errors import InputError
-
     overrides = {}
     for text in _SET.value:
         field, found, value = text.partition("=")

@@ -196,6 +196,7 @@ def mixed(
     provenance = {
         "source": f"{len(real.splits['train'])} real training subjects and {volumes} "
         "further volumes",
+        "synthesized": bool(further.provenance.get("synthesized", False)),
         "real": real.content_hash,
         "further": {"hash": further.content_hash, **further.provenance},
     }

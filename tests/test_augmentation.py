@@ -99,6 +99,7 @@ def test_a_mix_is_real_where_it_should_be(further, dataset, tmp_path):
             difference = unpack(ours[key]["images"]) - unpack(item["images"])
             assert np.abs(difference).max() <= 1.01 / 32767
             np.testing.assert_array_equal(ours[key]["atlas"], item["atlas"])
+    assert mix.provenance["synthesized"]
     assert mix.provenance["real"] == dataset.content_hash
     assert mix.provenance["further"]["hash"] == further.content_hash
     again = mixed(dataset, further, tmp_path / "again", volumes=2)

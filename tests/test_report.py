@@ -8,7 +8,11 @@ from samr_jax.evaluation.intervals import average_intervals
 from samr_jax.evaluation.markdown import PAPER_NOTE, SIMULATED_NOTE
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
 from samr_jax.evaluation.report import segmentation_table, table1
-from samr_jax.evaluation.summaries import ablation_table, methods_table
+from samr_jax.evaluation.summaries import (
+    ablation_table,
+    methods_table,
+    sequences_table,
+)
 from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
 
 
@@ -161,6 +165,14 @@ def test_methods_table_has_a_row_a_method_and_its_prior():
     assert header == ["Method", "Edema", "Cavity", "Tumor", "SSIM", "PSNR", "Prior"]
     assert first[1:3] == ["100.0 (74.8)", "n/a (66.1)"] and first[-1] == "atlas"
     assert second[1] == "100.0" and second[-1] == "none"
+
+
+def test_sequences_table_has_a_row_for_each_method_and_sequence():
+    results = {"SAMR": evaluation(), "mine": evaluation(SEQUENCES[:2])}
+    _, *rows = cells(sequences_table(results, title="T", published=paper.TABLE_1))
+    places = [(m, s) for m, n in (("SAMR", 5), ("mine", 2)) for s in SEQUENCES[:n]]
+    assert [tuple(row[:2]) for row in rows] == places
+    assert rows[0][2] == "100.0 (73.3)" and rows[5][2] == "100.0"
 
 
 def test_ablation_table_has_both_halves():

@@ -3,6 +3,9 @@
 import dataclasses
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +287,36 @@ def test_missing_tissue_is_said_before_any_training(trained_configs, tmp_path):
 def test_unknown_tables_and_rows(the_bench, number, only, message):
     with pytest.raises(InputError, match=message):
         make_table(number, the_bench, only=only)
+
+
+def test_networks_that_do_not_fit_are_said_before_any_training(
+    trained_configs, the_bench
+):
+    deep = dataclasses.replace(
+        the_bench, overrides={**the_bench.overrides, "model.unet_depth": 6}
+    )
+    with pytest.raises(InputError, match="of 32 x 32, expected a multiple of 64"):
+        make_table(1, deep, only=["Pix2Pix"])
+    assert not trained_configs
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--table=1", "--seeds=0,0"], "--seeds=0,0, expected such as 0,1,2"),
+        (["--table=1", "--variant=huge"], "--variant: variant 'huge'"),
+    ],
+)
+def test_wrong_commands_are_one_line(arguments, message):
+    done = subprocess.run(
+        [sys.executable, "launch/tables.py", *arguments],
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 1 and len(errors) == 1 and message in errors[0]
 
 
 def test_a_stopped_run_says_how_to_go_on(trained_configs, the_bench, monkeypatch):

@@ -19,8 +19,8 @@ def over_seeds(results: Sequence[Mapping]) -> dict:
 
     Returns:
       Every number is the mean over seeds (None where no seed has one); the runs' own
-      ``provenance`` is left out. Added are ``seeds``, how many they are, ``spread``, the
-      same tree with standard deviations (0 of a single seed), and intervals over
+      ``provenance`` is left out. Added are ``seeds``, how many they are; ``spread``,
+      the same tree with standard deviations (0 of a single seed); and intervals over
       patients of the patients' means.
     """
     results = [{k: v for k, v in r.items() if k != "provenance"} for r in results]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.figures import UNCERTAINTY, lesion_box
+from samr_jax.evaluation.figures import lesion_box
 from samr_jax.evaluation.tiles import (
     ERROR_LIMIT,
     Tile,
@@ -77,7 +77,7 @@ def methods_figure(
                 rows.append(("zoom", zoomed))
         for shown in methods:
             if shown.confidence is not None:
-                name = f"{shown.name}\n{UNCERTAINTY}"
+                name = f"{shown.name}\n1 - c, 0 to 1"
                 maps = [
                     uncertainty_tile(c) for c in np.moveaxis(shown.confidence[i], -1, 0)
                 ]
@@ -116,9 +116,8 @@ def _row(
 ) -> list[Tile | None]:
     """Labels and images of one slice, framed or cut out."""
     crop = (slice(None), slice(None)) if crop is None else crop
-    own = labels if shown.labels is None else shown.labels[i]
     tiles = [
-        image_tile(shown.images[i][crop][..., c], name, own[crop], box=box)
+        image_tile(shown.images[i][crop][..., c], name, labels[crop], box=box)
         for c, name in enumerate(sequences)
     ]
     beside = None if shown.labels is None else label_tile(shown.labels[i][crop])

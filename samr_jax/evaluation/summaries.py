@@ -35,11 +35,52 @@ def methods_table(
                 theirs["average"].get(score) if comparable else None,
                 pattern,
                 spread=_spread(result, "average", score),
+                ends=result.get("intervals", {}).get(score),
             )
             for score, (_, pattern) in COLUMNS.items()
         ]
         rows.append([method, *values, result["anatomy_prior"]])
-    notes = [PAPER_NOTE] if any(method in published for method in results) else []
+    notes = [
+        "Means over sequences; in square brackets the 95 % interval over patients.",
+        *([PAPER_NOTE] if any(method in published for method in results) else []),
+    ]
+    return page(title, header, rows, notes, simulated=simulated)
+
+
+def sequences_table(
+    results: Mapping[str, Mapping],
+    *,
+    title: str,
+    simulated: bool = False,
+    published: Mapping[str, Mapping] | None = None,
+) -> str:
+    """All of Tables I and III, a row for each method and sequence.
+
+    Args:
+      results, title, simulated, published: as of `methods_table`.
+    """
+    published = published or {}
+    header = ["Method", "Sequence", *(heading for heading, _ in COLUMNS.values())]
+    rows = []
+    for method, result in results.items():
+        theirs = published.get(method, {}).get("sequences", {})
+        for name, scores in result["sequences"].items():
+            values = [
+                cell(
+                    scores[score],
+                    theirs.get(name, {}).get(score),
+                    pattern,
+                    spread=_spread(result, "sequences", name, score),
+                )
+                for score, (_, pattern) in COLUMNS.items()
+            ]
+            rows.append([method, name, *values])
+    notes = [
+        *(setting(method, result) for method, result in results.items()),
+        "Edema, cavity and tumor: percent of the label's pixels within 16 of the real "
+        "intensity on 0..255. SSIM and PSNR: whole slice, data range 255.",
+        *([PAPER_NOTE] if any(method in published for method in results) else []),
+    ]
     return page(title, header, rows, notes, simulated=simulated)
 
 

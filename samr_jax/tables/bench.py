@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from samr_jax.config import flatten
+from samr_jax.config import check_size, flatten
 from samr_jax.data.dataset import Dataset
 from samr_jax.errors import InputError, TrainingError
 from samr_jax.evaluate import add_mask_follow, table
@@ -75,7 +75,12 @@ class Bench:
     def check(self, rows: Sequence[Row]) -> None:
         """Fails before hours of training where a row cannot be had."""
         for row in (*rows, SEGMENTER):
-            build_method(self.config(row, self.seeds[0]), self.dataset)
+            method = build_method(self.config(row, self.seeds[0]), self.dataset)
+            size, source = (
+                self.dataset.grid.size,
+                f"{self.dataset.directory}, {method.name}",
+            )
+            check_size(size, method.downsamplings, source=source)
 
     def evaluations(self, row: Row, *, follow: bool = False) -> list[dict]:
         """The row's evaluations, one a seed; what is missing is trained.

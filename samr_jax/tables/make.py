@@ -8,12 +8,13 @@ from pathlib import Path
 from samr_jax.baselines import evaluate_trivial
 from samr_jax.errors import InputError
 from samr_jax.evaluation.intervals import difference_intervals
-from samr_jax.evaluation.report import segmentation_table, table1
+from samr_jax.evaluation.report import segmentation_table
 from samr_jax.evaluation.seeds import over_seeds
 from samr_jax.evaluation.summaries import (
     ablation_table,
     beyond_table,
     methods_table,
+    sequences_table,
 )
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import load_model
@@ -98,7 +99,7 @@ def _synthesis(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
     common = {"simulated": simulated, "published": table.published}
     pages = [
         methods_table(results, title=table.title, **common),
-        table1(results, title=f"{table.title}, by sequence", **common),
+        sequences_table(results, title=f"{table.title}, by sequence", **common),
         beyond_table(results, title=f"{table.title}: beyond the paper"),
     ]
     return pages, results, _runs(rows, bench)
