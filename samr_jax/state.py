@@ -55,6 +55,12 @@ class TrainState:
     disc: Player | None
     carry: Carry
 
+    @property
+    def statistics(self) -> dict:
+        """Running statistics of both sides."""
+        players = {"gen": self.gen, "disc": self.disc}
+        return {name: p.stats for name, p in players.items() if p is not None}
+
 
 def linear_decay(
     learning_rate: float, *, steps: int, constant_steps: int

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -20,8 +18,8 @@ from samr_jax.config import check_size, flatten, validate
 from samr_jax.data.batches import Batches
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.unpaired import UnpairedBatches
+from samr_jax.divergence import Watch, check_finite
 from samr_jax.embedded import embedded_dataset
-from samr_jax.errors import TrainingError
 from samr_jax.evaluate import (
     draw_comparison,
     draw_segmentation,
@@ -196,6 +194,7 @@ class Run:
             for name in ("sample", "eval", "checkpoint")
         }
         state = parallel.replicate(state)
+        watch = Watch()
         writers = Writers(
             self.workdir if parallel.is_first_process() else None,
             step=start,
@@ -206,6 +205,7 @@ class Run:
             batches = self.batches.iterate(start, self.steps)
             for step, batch in enumerate(batches, start=start + 1):
                 state, metrics = step_fn(state, parallel.shard(batch))
+                watch.note(step, metrics)
                 if parallel.must_block():
                     jax.block_until_ready(state)
                 last = step == self.steps
@@ -217,7 +217,7 @@ class Run:
                 saving = evaluating or stopping or step % every["checkpoint"] == 0
                 # What is saved has been looked at: no checkpoint of a diverged state.
                 if saving or step == start + 1 or step % config.log_steps == 0:
-                    writers.scalars(step, _fetch(metrics, step))
+                    writers.scalars(step, watch.look(step, metrics, state.statistics))
                 if step % every["sample"] == 0 or last:
                     with writers.pause():
                         self._draw_samples(state, step)
@@ -226,12 +226,10 @@ class Run:
                         scores = self._validate(state, step) if evaluating else {}
                         if scores:
                             writers.scalars(step, scores)
-                        checkpoints.save(
-                            step,
-                            parallel.to_host(state),
-                            meta=self._meta(),
-                            score=scores.get("val/score"),
-                        )
+                        host = parallel.to_host(state)
+                        check_finite(host, step)
+                        best = scores.get("val/score")
+                        checkpoints.save(step, host, meta=self._meta(), score=best)
                 if stopping and not last:
                     _log.info("asked to stop: saved step %d", step)
                     return state, False
@@ -285,15 +283,3 @@ class Run:
             "samr_jax": samr_jax.__version__,
             "jax": jax.__version__,
         }
-
-
-def _fetch(metrics: Mapping[str, jax.Array], step: int) -> dict[str, float]:
-    """Metrics as floats; waits for the device and checks that they are finite."""
-    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
-        raise TrainingError(
-            f"step {step}: {bad[0]} is {values[bad[0]]}, expected a finite number; the "
-            "last checkpoint is intact"
-        )
-    return values

@@ -9,7 +9,13 @@ import pytest
 ROOT = Path("samr_jax")
 
 LAYERS = [
-    ("samr_jax", "samr_jax.errors", "samr_jax.files", "samr_jax.interruption"),
+    (
+        "samr_jax",
+        "samr_jax.divergence",
+        "samr_jax.errors",
+        "samr_jax.files",
+        "samr_jax.interruption",
+    ),
     ("samr_jax.labels",),
     ("samr_jax.config",),
     ("samr_jax.data",),
