@@ -31,7 +31,10 @@ BEST = "score"
 """The metric whose maximum is the best checkpoint."""
 
 PATIENCE = 10**9
-"""Seconds for a save. Orbax counts them by the wall clock, which may leap: no limit."""
+"""Seconds for a save: no limit. Orbax counts them by the wall clock, which may leap."""
+
+PEER_PATIENCE = 600
+"""The same where there are several processes, of which one may be gone."""
 
 
 class Checkpoints:
@@ -63,7 +66,10 @@ class Checkpoints:
             cleanup_tmp_directories=not read_only,
             read_only=read_only,
             create=not read_only,
-            async_options=ocp.AsyncOptions(timeout_secs=PATIENCE),
+            async_options=ocp.AsyncOptions(
+                timeout_secs=PATIENCE if jax.process_count() == 1 else PEER_PATIENCE,
+                create_directories_asynchronously=False,
+            ),
         )
         try:
             self._manager = ocp.CheckpointManager(
@@ -223,7 +229,8 @@ class Checkpoints:
             _line(error),
             aside.name,
         )
-        with writing(path):
+        # Of several processes, another one may have been first.
+        with writing(path), contextlib.suppress(FileNotFoundError):
             path.rename(aside)
 
 

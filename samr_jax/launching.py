@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import absl.logging
 import ml_collections
@@ -39,6 +40,29 @@ def run(main: Callable[[], None]) -> None:
     except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except RuntimeError as error:
+        if not _is_of_several_processes():
+            raise
+        _leave_the_others(error)
+
+
+def _is_of_several_processes() -> bool:
+    import jax
+
+    return jax.process_count() > 1
+
+
+def _leave_the_others(error: RuntimeError) -> None:
+    """Ends this process of several, most likely because another one is gone."""
+    reason = str(error).splitlines() or [""]
+    print(
+        f"error: another process has failed or cannot be reached ({reason[0]:.200}); "
+        "start all of them again, and the run resumes",
+        file=sys.stderr,
+        flush=True,
+    )
+    # Not sys.exit: JAX would wait for the others before it lets go.
+    os._exit(1)
 
 
 def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
@@ -73,9 +97,8 @@ def prepare_process() -> None:
     from samr_jax.files import cache_directory
 
     cache = cache_directory() / "compiled"
-    # What is in there is executed: nobody else may write to it.
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    jax.config.update("jax_compilation_cache_dir", str(cache))
+    if _is_private(cache):
+        jax.config.update("jax_compilation_cache_dir", str(cache))
     _connect_processes(jax.distributed.initialize)
     devices = jax.devices()
     _log.info(
@@ -84,6 +107,18 @@ def prepare_process() -> None:
         devices[0].device_kind,
         jax.process_count(),
     )
+
+
+def _is_private(cache: Path) -> bool:
+    """Makes a folder that only the user can write to: what is in it is executed."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        cache.chmod(0o700)
+    except OSError as error:
+        # Another user's folder cannot be made private, either.
+        _log.warning("no compilation cache: %s (%s)", cache, error.strerror)
+        return False
+    return cache.stat().st_uid == os.getuid()
 
 
 def _connect_processes(initialize: Callable) -> None:
@@ -99,11 +134,25 @@ def _connect_processes(initialize: Callable) -> None:
 
 
 def _log_to_console() -> None:
-    """Our own messages on standard error; of the libraries' only warnings."""
+    """Our own messages on standard error; of the libraries' only warnings.
+
+    Orbax logs the traceback of a save that failed before it raises the error, of which
+    the user then gets one line.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     ours = logging.getLogger("samr_jax")
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
     ours.propagate = False
-    absl.logging.set_verbosity(absl.logging.ERROR)
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    sys.unraisablehook = _report_unless_of_a_failed_save
+
+
+def _report_unless_of_a_failed_save(raised) -> None:
+    """TensorStore's threads go on after Orbax has closed their loop, once for an array.
+
+    Why the save has failed is an error of its own.
+    """
+    if str(raised.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(raised)
