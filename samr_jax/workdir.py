@@ -12,7 +12,7 @@ import ml_collections
 from samr_jax.config import CONTROL_FIELDS, default, flatten, validate
 from samr_jax.data.dataset import DESCRIPTION, Dataset
 from samr_jax.errors import InputError
-from samr_jax.files import read_json, replacing, write_json, writing
+from samr_jax.files import read_json, replacing, write_json
 
 CONFIG = "config.json"
 
@@ -50,13 +50,12 @@ def keep_description(dataset: Dataset, directory: Path) -> None:
     """Keeps with the run what synthesis needs of the dataset; no subject's images."""
     if (directory / DESCRIPTION).exists():
         return
-    with writing(directory):
-        shutil.copytree(
-            dataset.directory / "atlas", directory / "atlas", dirs_exist_ok=True
-        )
-    # Last and in one piece: where it is, the atlas is whole.
-    with replacing(directory / DESCRIPTION) as partial:
-        shutil.copyfile(dataset.directory / DESCRIPTION, partial)
+    # By name: a folder of a stranger's may hold links to anything else. The description
+    # comes last and in one piece: where it is, the atlas is whole.
+    atlas = [f"atlas/{name}.nii.gz" for name in (*dataset.sequences, "brain")]
+    for name in (*atlas, DESCRIPTION):
+        with replacing(directory / name) as partial:
+            shutil.copyfile(dataset.directory / name, partial)
 
 
 def read_config(workdir: Path) -> ml_collections.ConfigDict:
