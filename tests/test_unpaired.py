@@ -7,6 +7,7 @@ import math
 import operator
 import types
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,9 +22,10 @@ from samr_jax.data.window import unpack
 from samr_jax.errors import InputError
 from samr_jax.inference import build_method, load_model
 from samr_jax.labels import LABELS
-from samr_jax.methods import ucg_samr
+from samr_jax.methods import two_domains, ucg_samr
 from samr_jax.methods.image_pool import create_pool, exchange
 from samr_jax.models.decoder import Synthesis
+from samr_jax.models.translator import anatomy
 from samr_jax.segmentation import read_scans, segment_volume
 from samr_jax.state import create_state
 from samr_jax.step import make_train_step
@@ -250,6 +252,65 @@ def test_discriminators_loss_is_equation_8():
         0.25 * (value["real_1"] + value["fake_1"]) + value["real_2"] + value["fake_2"],
         rel=1e-5,
     )
+
+
+def test_distances_of_domain_1():
+    """L1 over all channels; or cross-entropy of the labels and L1 of the tissue."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 5, (2, 4, 4))
+    x = np.concatenate([np.eye(5)[labels], rng.uniform(0, 1, (2, 4, 4, 3))], -1)
+    found = rng.dirichlet(np.ones(5), (2, 4, 4))
+    rebuilt = np.concatenate([found, rng.uniform(0, 1, (2, 4, 4, 3))], -1)
+    l1 = two_domains.anatomy_loss(x, rebuilt, distance="l1")
+    assert l1 == pytest.approx(np.abs(x - rebuilt).mean(), rel=1e-5)
+    entropy = two_domains.anatomy_loss(x, rebuilt, distance="cross_entropy")
+    truth = np.take_along_axis(found, labels[..., None], -1)
+    expected = -np.log(truth).mean() + np.abs(x - rebuilt)[..., 5:].mean()
+    assert entropy == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_label_missed_for_sure_has_a_gradient_in_cross_entropy_only():
+    x = jnp.asarray([[[[0.0, 0, 0, 0, 1, 0, 0, 0]]]])  # tumor
+    logits = jnp.asarray([[[[0.0, 8, 0, 0, 0, 0, 0, 0]]]])  # normal brain
+
+    def pull(distance):
+        def loss(logits):
+            return two_domains.anatomy_loss(x, anatomy(logits), distance=distance)
+
+        return float(jnp.abs(jax.grad(loss)(logits)[..., 4]).max())
+
+    assert pull("l1") < 1e-3
+    assert pull("cross_entropy") > 0.9
+
+
+class _Eye(nn.Module):
+    """A discriminator that returns what it sees."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return [[x]]
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_instance_noise_is_of_the_stated_size_and_in_training_only(train):
+    shape = (4, 32, 32)
+    batch = Batch(
+        mask=jnp.zeros((*shape, 5)),
+        tissue=jnp.zeros((*shape, 3)),
+        images=jnp.zeros((*shape, 2)),
+    )
+    outputs = {
+        "cross_1": jnp.zeros((*shape, 8)),
+        "cross_2": Synthesis(jnp.zeros((*shape, 2))),
+    }
+    side = two_domains.DiscriminatorSide(_Eye(), _Eye(), noise=0.2)
+    features = side.apply(
+        {}, batch, outputs, train=train, rngs={"dropout": jax.random.key(0)}
+    )
+    for name, [[seen]] in features.items():
+        expected = 0.2 if train else 0.0
+        assert float(seen.std()) == pytest.approx(expected, rel=0.05), name
+    assert train == bool((features["real_1"][0][0] != features["fake_1"][0][0]).all())
 
 
 def test_confidence_switch_looks_at_the_maps_of_the_loss():

@@ -23,6 +23,7 @@ from samr_jax.methods.two_domains import (
     FIELDS,
     PRIOR,
     DiscriminatorSide,
+    anatomy_loss,
     discriminator_loss,
     domain_1,
     init_pools,
@@ -90,17 +91,16 @@ def create(
         only the kind of GAN is used.
       dtype: of activations.
     """
-    options = {
-        "weights": selected(Weights, unpaired),
-        "gan": loss["gan"],
-    }
+    options = {"weights": selected(Weights, unpaired), "gan": loss["gan"]}
     return Method(
         name="CycleGAN",
         prior=PRIOR,
         **FIELDS,
         gen=GeneratorSide(**translators(model, sequences, dtype)),
-        gen_loss=functools.partial(generator_loss, **options),
-        disc=discriminators(model, dtype),
+        gen_loss=functools.partial(
+            generator_loss, **options, distance=unpaired["distance_1"]
+        ),
+        disc=discriminators(model, unpaired, dtype),
         disc_loss=functools.partial(discriminator_loss, **options),
         show=show,
         init_carry=functools.partial(
@@ -120,13 +120,15 @@ def generator_loss(
     *,
     weights: Weights,
     gan: str,
+    distance: str = "l1",
 ) -> tuple[jax.Array, Terms]:
     """Realism in both domains and both cycles; the terms come unweighted."""
+    rebuilt = functools.partial(anatomy_loss, distance=distance)
     realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
     terms = {
         "gan_1": realism(features["fake_1"]),
         "gan_2": realism(features["fake_2"]),
-        "cyc_1": losses.l1_loss(domain_1(batch), outputs["cyc_1"]),
+        "cyc_1": rebuilt(domain_1(batch), outputs["cyc_1"]),
         "cyc_2": losses.l1_loss(batch.images, outputs["cyc_2"].images),
     }
     total = sum(getattr(weights, name) * value for name, value in terms.items())
@@ -159,7 +161,11 @@ def translators(
 
 
 def discriminators(
-    model: Mapping[str, Any], dtype: Any, *, norm: str = NORM
+    model: Mapping[str, Any],
+    unpaired: Mapping[str, Any],
+    dtype: Any,
+    *,
+    norm: str = NORM,
 ) -> DiscriminatorSide:
     """PatchGANs of pix2pix's kind, at one scale."""
     discriminator = functools.partial(
@@ -171,4 +177,5 @@ def discriminators(
         norm=norm,
         dtype=dtype,
     )
-    return DiscriminatorSide(discriminator(), discriminator())
+    noise = unpaired["instance_noise"]
+    return DiscriminatorSide(discriminator(), discriminator(), noise)

@@ -22,6 +22,7 @@ from samr_jax.methods.two_domains import (
     FIELDS,
     PRIOR,
     DiscriminatorSide,
+    anatomy_loss,
     discriminator_loss,
     domain_1,
     init_pools,
@@ -83,8 +84,15 @@ def create(
             dtype=dtype,
             rematerialise=model["rematerialise"],
         ),
-        gen_loss=functools.partial(generator_loss, weights=weights, gan=settings.gan),
-        disc=_discriminators(model, norm_axis=axis_name, dtype=dtype),
+        gen_loss=functools.partial(
+            generator_loss,
+            weights=weights,
+            gan=settings.gan,
+            distance=unpaired["distance_1"],
+        ),
+        disc=_discriminators(
+            model, unpaired["instance_noise"], norm_axis=axis_name, dtype=dtype
+        ),
         disc_loss=functools.partial(
             discriminator_loss, weights=weights, gan=settings.gan
         ),
@@ -108,23 +116,25 @@ def generator_loss(
     *,
     weights: Weights,
     gan: str,
+    distance: str = "l1",
 ) -> tuple[jax.Array, Terms]:
     """The minimised side of equation (10), and its terms unweighted."""
     x, y = domain_1(batch), batch.images
+    rebuilt = functools.partial(anatomy_loss, distance=distance)
     confidence = functools.partial(
         _confidence_map_loss, target=losses.half_scale(y), lambda_cm=carry["lambda_cm"]
     )
     realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
     terms = {
         # Equation (7): the reconstruction streams.
-        "recon_1": losses.l1_loss(x, outputs["recon_1"]),
+        "recon_1": rebuilt(x, outputs["recon_1"]),
         "recon_2": losses.l1_loss(y, outputs["recon_2"].images),
         "recon_cm": confidence(outputs["recon_2"]),
         # Equation (8): the cross-domain streams.
         "gan_1": realism(features["fake_1"]),
         "gan_2": realism(features["fake_2"]),
         # Equation (9): the cycle-reconstruction streams.
-        "cyc_1": losses.l1_loss(x, outputs["cyc_1"]),
+        "cyc_1": rebuilt(x, outputs["cyc_1"]),
         "cyc_2": losses.l1_loss(y, outputs["cyc_2"].images),
         "cyc_cm": confidence(outputs["cyc_2"]),
     }
@@ -193,11 +203,13 @@ def _generators(
     )
 
 
-def _discriminators(model: Mapping[str, Any], **common: Any) -> DiscriminatorSide:
+def _discriminators(
+    model: Mapping[str, Any], noise: float, **common: Any
+) -> DiscriminatorSide:
     discriminator = functools.partial(
         MultiScaleDiscriminator,
         ndf=model["ndf"],
         layers=model["disc_layers"],
         **common,
     )
-    return DiscriminatorSide(discriminator(), discriminator())
+    return DiscriminatorSide(discriminator(), discriminator(), noise)

@@ -24,6 +24,7 @@ from samr_jax.methods.cyclegan import discriminators
 from samr_jax.methods.two_domains import (
     FIELDS,
     PRIOR,
+    anatomy_loss,
     discriminator_loss,
     domain_1,
     init_pools,
@@ -126,17 +127,16 @@ def create(
     Of ``model["blocks"]`` residual blocks each encoder shares its last one, and each
     decoder its first one.
     """
-    options = {
-        "weights": selected(Weights, unpaired),
-        "gan": loss["gan"],
-    }
+    options = {"weights": selected(Weights, unpaired), "gan": loss["gan"]}
     return Method(
         name="UNIT",
         prior=PRIOR,
         **FIELDS,
         gen=_generators(model, sequences, dtype),
-        gen_loss=functools.partial(generator_loss, **options),
-        disc=discriminators(model, dtype, norm="none"),
+        gen_loss=functools.partial(
+            generator_loss, **options, distance=unpaired["distance_1"]
+        ),
+        disc=discriminators(model, unpaired, dtype, norm="none"),
         disc_loss=functools.partial(discriminator_loss, **options),
         show=show,
         init_carry=functools.partial(
@@ -156,16 +156,18 @@ def generator_loss(
     *,
     weights: Weights,
     gan: str,
+    distance: str = "l1",
 ) -> tuple[jax.Array, Terms]:
     """The minimised side of UNIT's equation (3); the terms come unweighted."""
     x, y = domain_1(batch), batch.images
+    rebuilt = functools.partial(anatomy_loss, distance=distance)
     realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
     terms = {
-        "recon_1": losses.l1_loss(x, outputs["recon_1"]),
+        "recon_1": rebuilt(x, outputs["recon_1"]),
         "recon_2": losses.l1_loss(y, outputs["recon_2"].images),
         "gan_1": realism(features["fake_1"]),
         "gan_2": realism(features["fake_2"]),
-        "cyc_1": losses.l1_loss(x, outputs["cyc_1"]),
+        "cyc_1": rebuilt(x, outputs["cyc_1"]),
         "cyc_2": losses.l1_loss(y, outputs["cyc_2"].images),
         "kl": sum(losses.code_divergence(mean) for mean in outputs["codes"]),
     }
