@@ -36,12 +36,14 @@ def replicate(tree):
     return jax.tree.map(lambda array: jax.device_put(array, sharding), tree)
 
 
-def check_divisible(batch_size: int) -> None:
-    """Raises `InputError` unless every device gets the same share of a batch."""
+def check_divisible(batch_size: int, parts: int = 1) -> None:
+    """Raises `InputError` unless every device gets the same share, in equal parts."""
     devices = jax.device_count()
-    if batch_size % devices:
+    if batch_size % (devices * parts):
+        within = f" of {parts} parts each (config.accumulation)" if parts > 1 else ""
         raise InputError(
-            f"config.batch_size {batch_size} is not divisible by {devices} devices"
+            f"config.batch_size {batch_size} is not divisible by {devices} "
+            f"devices{within}"
         )
 
 

@@ -32,6 +32,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     seed: int,
     ema_decay: float = 0.0,
+    accumulation: int = 1,
     axis_name: str | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)`` for one device.
@@ -41,6 +42,9 @@ def make_train_step(
       optimizer: of both sides.
       seed: of dropout and other noise.
       ema_decay: of the generator side's averaged weights, where the state has them.
+      accumulation: parts that the device's batch is worked off in, one after the other,
+        to save memory. The update is that of their mean gradient. Batch norm sees one
+        part at a time: it normalises each by its own statistics.
       axis_name: the device axis to average gradients, statistics and metrics over, or
         None for a single device without one.
 
@@ -52,38 +56,29 @@ def make_train_step(
     def average(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
-    def update(player: Player, grads: Any, stats: Any) -> tuple[Player, jax.Array]:
-        vector, unravel = ravel_pytree(grads)
-        vector = average(vector)
-        updates, opt_state = optimizer.update(vector, player.opt_state)
-        params = optax.apply_updates(player.params, unravel(updates))
-        ema = player.ema
-        if ema is not None:
-            ema = optax.incremental_update(params, ema, 1 - ema_decay)
-        player = Player(params=params, stats=stats, opt_state=opt_state, ema=ema)
-        return player, jnp.linalg.norm(vector)
-
-    def train_step(state: TrainState, stored: dict):
+    def gradients(state: TrainState, part: tuple) -> tuple[TrainState, tuple]:
+        """The state with new statistics and carry; the sides' gradients, metrics."""
+        stored, key = part
         batch = decode(stored)
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        if axis_name is not None:
-            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
         def generate(params):
             return _apply(method.gen, params, state.gen.stats, batch, key=key)
 
         outputs, pull_gen, gen_stats = jax.vjp(generate, state.gen.params, has_aux=True)
+        disc, metrics, grads = None, {}, {}
         if method.disc is None:
-            (gen_total, gen_terms), to_outputs = _value_and_cotangent(
+            (total, terms), to_outputs = _value_and_cotangent(
                 lambda outputs: method.gen_loss(outputs, None, batch, state.carry),
                 outputs,
             )
-            disc, disc_metrics = None, {}
         else:
 
             def judge(params, outputs):
                 shown = method.show(outputs, state.carry, axis_name=axis_name)
-                return _apply(method.disc, params, state.disc.stats, batch, shown)
+                noise = jax.random.fold_in(key, 1)
+                return _apply(
+                    method.disc, params, state.disc.stats, batch, shown, key=noise
+                )
 
             features, pull_disc, disc_stats = jax.vjp(
                 judge, state.disc.params, outputs, has_aux=True
@@ -91,19 +86,54 @@ def make_train_step(
             (disc_total, disc_terms), judged = _value_and_cotangent(
                 method.disc_loss, features
             )
-            (gen_total, gen_terms), (to_outputs, to_features) = _value_and_cotangent(
+            (total, terms), (to_outputs, to_features) = _value_and_cotangent(
                 lambda pair: method.gen_loss(*pair, batch, state.carry),
                 (outputs, features),
             )
             # Each pull uses one side of the judgement; XLA drops the other.
-            disc, norm = update(state.disc, pull_disc(judged)[0], average(disc_stats))
-            disc_metrics = _metrics("disc", disc_total, disc_terms, norm)
+            grads["disc"], _ = ravel_pytree(pull_disc(judged)[0])
             to_outputs = jax.tree.map(jnp.add, to_outputs, pull_disc(to_features)[1])
-        gen, norm = update(state.gen, pull_gen(to_outputs)[0], average(gen_stats))
-        metrics = _metrics("gen", gen_total, gen_terms, norm) | disc_metrics
+            disc = state.disc.replace(stats=disc_stats)
+            metrics = _metrics("disc", disc_total, disc_terms)
+        grads["gen"], _ = ravel_pytree(pull_gen(to_outputs)[0])
+        metrics |= _metrics("gen", total, terms)
         carry = method.update_carry(state.carry, outputs, axis_name=axis_name)
-        new_state = TrainState(step=state.step + 1, gen=gen, disc=disc, carry=carry)
-        return new_state, average(metrics)
+        gen = state.gen.replace(stats=gen_stats)
+        return state.replace(gen=gen, disc=disc, carry=carry), (grads, metrics)
+
+    def update(player: Player, vector: jax.Array) -> Player:
+        _, unravel = ravel_pytree(player.params)
+        updates, opt_state = optimizer.update(vector, player.opt_state)
+        params = optax.apply_updates(player.params, unravel(updates))
+        ema = player.ema
+        if ema is not None:
+            ema = optax.incremental_update(params, ema, 1 - ema_decay)
+        stats = average(player.stats)
+        return Player(params=params, stats=stats, opt_state=opt_state, ema=ema)
+
+    def train_step(state: TrainState, stored: dict):
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        if accumulation == 1:
+            state, results = gradients(state, (stored, key))
+        else:
+            parts = {
+                name: array.reshape(accumulation, -1, *array.shape[1:])
+                for name, array in stored.items()
+            }
+            keys = jax.random.split(key, accumulation)
+            state, results = jax.lax.scan(gradients, state, (parts, keys))
+            results = jax.tree.map(lambda values: values.mean(0), results)
+        grads, metrics = average(results)
+        metrics |= {
+            f"{side}/grad_norm": jnp.linalg.norm(vector)
+            for side, vector in grads.items()
+        }
+        players = {
+            side: update(getattr(state, side), vector) for side, vector in grads.items()
+        }
+        return state.replace(step=state.step + 1, **players), metrics
 
     return train_step
 
@@ -125,6 +155,6 @@ def _value_and_cotangent(loss, argument):
     return jax.value_and_grad(loss, has_aux=True)(argument)
 
 
-def _metrics(side: str, total, terms, norm) -> dict[str, jax.Array]:
-    values = {"total": total, **terms, "grad_norm": norm}
+def _metrics(side: str, total, terms) -> dict[str, jax.Array]:
+    values = {"total": total, **terms}
     return {f"{side}/{name}": value for name, value in values.items()}

@@ -58,7 +58,7 @@ def train_and_evaluate(
       TrainingError: training has diverged.
     """
     validate(config)
-    parallel.check_divisible(config.batch_size)
+    parallel.check_divisible(config.batch_size, config.accumulation)
     workdir = Path(workdir)
     alone = contextlib.nullcontext()
     if parallel.is_first_process():
@@ -124,7 +124,10 @@ class Run:
         self.epoch_steps = self.batches.epoch_steps
         self.steps = config.steps or config.epochs * self.epoch_steps
         self.method = build_method(
-            config, dataset, epoch_steps=self.epoch_steps, axis_name=parallel.AXIS
+            config,
+            dataset,
+            epoch_steps=self.epoch_steps * config.accumulation,
+            axis_name=parallel.AXIS,
         )
         self.optimizer = optax.adam(
             linear_decay(
@@ -186,6 +189,7 @@ class Run:
                 optimizer=self.optimizer,
                 seed=config.seed,
                 ema_decay=config.ema_decay,
+                accumulation=config.accumulation,
                 axis_name=parallel.AXIS,
             )
         )

@@ -22,7 +22,7 @@ def batch(dataset):
     return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
 
 
-def setup(config, dataset, *, axis_name=None, ema_decay=0.0):
+def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
     method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(
@@ -31,6 +31,7 @@ def setup(config, dataset, *, axis_name=None, ema_decay=0.0):
         seed=0,
         axis_name=axis_name,
         ema_decay=ema_decay,
+        accumulation=accumulation,
     )
     example = decode(
         {
@@ -49,6 +50,36 @@ def setup(config, dataset, *, axis_name=None, ema_decay=0.0):
 def assert_trees_close(a, b, tolerance):
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(
+    config, dataset, batch
+):
+    """As two steps on halves would have it, had the first not moved the parameters."""
+    config.method = "pix2pixhd"  # compiles sooner, and draws nothing at random
+    _, state, whole = setup(config, dataset, accumulation=2)
+    _, _, step = setup(config, dataset)
+    halves = [{n: a[i : i + 2] for n, a in batch.items()} for i in (0, 2)]
+    step = jax.jit(step)
+    first, _ = step(state, halves[0])
+    between = state.replace(
+        gen=state.gen.replace(stats=first.gen.stats),
+        disc=state.disc.replace(stats=first.disc.stats),
+        carry=first.carry,
+    )
+    second, metrics = step(between, halves[1])
+    together, mean_metrics = jax.jit(whole)(state, batch)
+    assert int(together.step) == 1
+    assert_trees_close(together.statistics, second.statistics, 1e-6)
+    assert_trees_close(together.carry, second.carry, 1e-6)
+    assert mean_metrics.keys() == metrics.keys()
+
+    def gradient(state):  # Adam's first moment after a step is (1 - b1) times it
+        return [ravel_pytree(state.gen.opt_state[0].mu)[0], state.disc.opt_state[0].mu]
+
+    for one, other, both in zip(*map(gradient, (first, second, together)), strict=True):
+        error = np.abs((one + other) / 2 - both).max()
+        assert error < 1e-4 * np.abs(both).max()
 
 
 def test_step_equals_two_separate_gradients(config, dataset, batch):
