@@ -198,6 +198,10 @@ class Run:
             for name in ("sample", "eval", "checkpoint")
         }
         state = parallel.replicate(state)
+        if start < self.steps:
+            example = parallel.shard(self.batches[start])
+            step_fn, gib = parallel.compile_step(step_fn, state, example)
+            _log.info("a step takes %.2f GiB of a device's memory", gib)
         watch = Watch()
         writers = Writers(
             self.workdir if parallel.is_first_process() else None,
