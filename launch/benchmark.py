@@ -16,6 +16,7 @@ _BATCH = flags.DEFINE_integer("batch", 8, "Slices of a batch.", 1)
 _STEPS = flags.DEFINE_integer("steps", 5, "Timed calls.", 1)
 _NGF = flags.DEFINE_integer("ngf", 16, "Channels of the first convolution.", 1)
 _ONLY = flags.DEFINE_enum("only", None, ["synthesis", "train"], "Time one of the two.")
+_DATA = flags.DEFINE_bool("data", False, "Time reading and whole splits, too.")
 _KIND = flags.DEFINE_enum("kind", "paired", ["paired", "unpaired"], "What to train.")
 _DTYPE = flags.DEFINE_enum(
     "dtype", "float32", ["float32", "bfloat16"], "Of activations."
@@ -37,6 +38,7 @@ def main() -> None:
         steps=_STEPS.value,
         synthesis=_ONLY.value != "train",
         train=_ONLY.value != "synthesis",
+        data=_DATA.value,
     )
     print(json.dumps(result))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,17 +17,25 @@ import jax
 import ml_collections
 import numpy as np
 import optax
+from jax.experimental.compilation_cache import compilation_cache
 
 from samr_jax import parallel
 from samr_jax.batch import decode
+from samr_jax.data.batches import Batches
 from samr_jax.data.window import STORED_SCALE
-from samr_jax.inference import method_of
+from samr_jax.embedded import embedded_dataset
+from samr_jax.inference import Model, method_of
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
 from samr_jax.methods.base import Method
+from samr_jax.scoring import predictions
 from samr_jax.state import create_state
 from samr_jax.step import make_train_step
 
 WARM_UP = 2
+DATA_SUBJECTS = 5
+"""Phantoms whose slices are read and synthesized where data are timed."""
+
+READ_BATCHES = 32
 
 
 def benchmark(
@@ -36,6 +45,7 @@ def benchmark(
     steps: int,
     synthesis: bool = True,
     train: bool = True,
+    data: bool = False,
 ) -> dict:
     """Times a method at a size.
 
@@ -45,11 +55,13 @@ def benchmark(
       steps: timed calls of each.
       synthesis: whether to time synthesis.
       train: whether to time the full training step.
+      data: whether to time reading, too, and the synthesis of a whole split.
 
     Returns:
       JSON-ready: settings, device, ``params`` of G, D and U, ``synthesis_s``,
-      ``train_step_s``, times to the first call, ``peak_gib``, and what XLA counts of
-      FLOPs and bytes beside the machine's measured matrix rate and copy bandwidth.
+      ``train_step_s``, seconds of compiling with a cold and with a warm cache,
+      ``peak_gib``, what XLA counts of FLOPs and bytes beside the machine's measured
+      matrix rate and copy bandwidth, and the rates of `_time_data`.
     """
     sequences = len(config.data.sequences)
     method = method_of(
@@ -86,6 +98,8 @@ def benchmark(
         )
         result |= _time_training(step, state, batch, steps)
     result["peak_gib"] = peak_gib()
+    if data:
+        result |= _time_data(config, method, state, size)
     return result
 
 
@@ -152,13 +166,11 @@ def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict
         ).images
 
     arguments = jax.device_put((state.gen.variables, batch))
-    start = time.perf_counter()
-    compiled = synthesize.lower(*arguments).compile()
-    first = time.perf_counter() - start
+    compiled, times = _compile(lambda: synthesize.lower(*arguments).compile())
     seconds = _median(compiled, arguments, steps)
     return {
         "synthesis_s": seconds,
-        "synthesis_compile_s": first,
+        "synthesis_compile_s": times,
         "synthesis_cost": _cost(compiled, seconds),
     }
 
@@ -166,9 +178,9 @@ def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict
 def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
     state = parallel.replicate(state)
     shards = parallel.shard(batch)
-    start = time.perf_counter()
-    compiled = step.lower(state, shards).compile()
-    first = time.perf_counter() - start
+    (compiled, gib), compile_times = _compile(
+        lambda: parallel.compile_step(step, state, shards)
+    )
     times = []
     for _ in range(steps + WARM_UP):
         begin = time.perf_counter()
@@ -178,9 +190,57 @@ def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
     seconds = statistics.median(times[WARM_UP:])
     return {
         "train_step_s": seconds,
-        "train_compile_s": first,
+        "train_step_gib": gib,
+        "train_compile_s": compile_times,
         "train_cost": _cost(compiled, seconds),
     }
+
+
+def _time_data(
+    config: ml_collections.ConfigDict, method: Method, state: Any, size: int
+) -> dict:
+    """Batches read a second, by the loader alone; slices a second from a split's files
+    to synthesized images in memory."""
+    dataset = embedded_dataset(
+        size=size,
+        subjects=DATA_SUBJECTS,
+        slices=config.data.slices,
+        sequences=config.data.sequences,
+        seed=0,
+    )
+    slices = dataset.split("train")
+    batches = Batches(
+        slices, batch_size=config.batch_size, seed=0, fields=method.fields
+    ).iterate(0, READ_BATCHES + 1)
+    next(batches)
+    begin = time.perf_counter()
+    read = sum(1 for _ in batches)
+    rates = {"loader_batches_per_s": read / (time.perf_counter() - begin)}
+    if method.can_synthesize:
+        model = Model(method, state.gen.variables, dataset, 0, state.carry)
+        for _ in range(2):  # compiles, then is timed
+            begin = time.perf_counter()
+            done = predictions(model, slices, batch_size=config.batch_size)
+            count = sum(len(instances) for instances, _ in done)
+        rates["synthesis_slices_per_s"] = count / (time.perf_counter() - begin)
+    return rates
+
+
+def _compile(call: Callable) -> tuple[Any, dict[str, float]]:
+    """What `call` compiles, and its seconds without and with a compilation cache."""
+    times = {}
+    before = jax.config.jax_compilation_cache_dir
+    with tempfile.TemporaryDirectory() as directory:
+        jax.config.update("jax_compilation_cache_dir", directory)
+        for state in ("cold", "warm"):
+            compilation_cache.reset_cache()
+            jax.clear_caches()
+            begin = time.perf_counter()
+            compiled = call()
+            times[state] = time.perf_counter() - begin
+    jax.config.update("jax_compilation_cache_dir", before)
+    compilation_cache.reset_cache()
+    return compiled, times
 
 
 def _median(call: Callable, arguments: tuple, repeats: int) -> float:

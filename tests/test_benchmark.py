@@ -1,0 +1,21 @@
+"""The benchmark: what it prints, never how fast it is."""
+
+import math
+
+from samr_jax.benchmark import benchmark
+from samr_jax.config import default
+from tests.tiny import shrink
+
+
+def test_benchmark_reports_work_and_times():
+    config = shrink(default())
+    config.method = "pix2pix"  # compiles in seconds
+    result = benchmark(config, size=32, steps=1)
+    peers = {"peer", "version", "device", "size", "batch", "ngf", "params"}
+    assert peers | {"synthesis_s", "train_step_s", "peak_gib"} <= result.keys()
+    assert result["params"]["G"] > 0 and result["params"]["D"] > 0
+    for part in ("synthesis", "train"):
+        assert result[f"{part}_compile_s"].keys() == {"cold", "warm"}
+        assert result[f"{part}_cost"]["gflop"] > 0
+    for name in ("synthesis_s", "train_step_s", "train_step_gib", "peak_gib"):
+        assert 0 < result[name] < math.inf, name
