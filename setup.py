@@ -47,6 +47,12 @@ setup(
     extras_require={
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
         "dask": ["distributed"],
-        "test": ["hypothesis", "pytest", "pytest-timeout", "ruff>=0.17,<0.18"],
+        "test": [
+            "hypothesis",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "ruff>=0.17,<0.18",
+        ],
     },
 )

@@ -13,22 +13,35 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from samr_jax.data.dataset import open_dataset
+from samr_jax.files import locked
 from tests.tiny import tiny_config, tiny_dataset
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder that is the same in all processes of the suite."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory) -> Path:
+def cache(shared) -> Path:
     """A cache of the suite's own, shared with the commands that tests start."""
-    directory = tmp_path_factory.mktemp("cache")
+    directory = shared / "cache"
+    directory.mkdir(mode=0o700, exist_ok=True)
     os.environ["SAMR_JAX_CACHE"] = str(directory)
     jax.config.update("jax_compilation_cache_dir", str(directory / "compiled"))
     return directory
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
+def dataset(shared):
     """A dataset of random blobs: 5 subjects, 3 slices of 32 x 32, 2 sequences."""
-    return tiny_dataset(tmp_path_factory.mktemp("data") / "blobs")
+    with locked(shared / "blobs.lock", wait=True):
+        if not (shared / "blobs").exists():
+            tiny_dataset(shared / "blobs")
+    return open_dataset(shared / "blobs")
 
 
 @pytest.fixture
@@ -38,12 +51,14 @@ def config(dataset):
 
 
 @pytest.fixture(scope="session")
-def trained(dataset, tmp_path_factory) -> Path:
+def trained(dataset, shared) -> Path:
     """Work directory of a finished run."""
     from samr_jax.train import train_and_evaluate
 
-    workdir = tmp_path_factory.mktemp("runs") / "trained"
-    train_and_evaluate(tiny_config(dataset), workdir)
+    workdir = shared / "trained"
+    with locked(shared / "trained.lock", wait=True):
+        if not (workdir / "metrics.json").exists():
+            train_and_evaluate(tiny_config(dataset), workdir)
     return workdir
 
 
