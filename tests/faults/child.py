@@ -1,0 +1,141 @@
+"""A training run in a process of its own, with trouble planted in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PHASES = ("start", "step", "save", "validation", "report")
+"""What a run is busy with: setting up, a training step, writing a checkpoint,
+evaluation between steps, and the final one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A signal that the run sends itself.
+
+    Attributes:
+      phase: one of `PHASES`.
+      entry: how many times the run enters the phase first.
+      delay: seconds after that; a save goes on in the background meanwhile.
+      signal: its number.
+    """
+
+    phase: str
+    entry: int
+    delay: float
+    signal: int = signal.SIGKILL
+
+
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """What a process is to run.
+
+    Attributes:
+      workdir: of the run.
+      dataset: its directory.
+      output: gets standard error.
+      moment: when it is interrupted.
+      file_limit: bytes that a file may grow to; 0 for no limit.
+      jumping_clock: whether the wall clock leaps by up to a year at every look.
+      environment: changes to the environment.
+    """
+
+    workdir: Path
+    dataset: Path
+    output: Path
+    moment: Moment | None = None
+    file_limit: int = 0
+    jumping_clock: bool = False
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def run(child: Child) -> None:
+    """Trains as ``launch/main.py`` would."""
+    with child.output.open("w") as output:
+        os.dup2(output.fileno(), sys.stderr.fileno())
+        os.dup2(output.fileno(), sys.stdout.fileno())
+    os.environ |= child.environment
+    if child.file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (child.file_limit,) * 2)
+    if child.jumping_clock:
+        _jump_the_clock()
+    if child.moment is not None:
+        _plant(child.moment)
+    sys.argv = ["faults"]
+    from samr_jax import launching
+
+    launching.run(lambda: _train(child))
+
+
+def _train(child: Child) -> None:
+    from samr_jax import train
+
+    train.train_and_evaluate(small_config(child.dataset), child.workdir)
+
+
+def small_config(dataset: Path):
+    """Twelve steps with evaluations and checkpoints, of networks that compile fast."""
+    from samr_jax.config import default
+    from tests.tiny import shrink
+
+    config = shrink(default())
+    config.data.dir = str(dataset)
+    config.epochs = 6
+    config.model.blocks = 1
+    config.ablation.labelwise = False
+    config.ablation.shape_consistency = False
+    config.sample_epochs = 1e6
+    config.eval_epochs = 2.0
+    config.checkpoint_epochs = 1.0
+    return config
+
+
+def _plant(moment: Moment) -> None:
+    """Arms the signal at the moment's entry into its phase."""
+    from samr_jax import parallel, train
+    from samr_jax.checkpoint import Checkpoints
+
+    entries = itertools.count(1)
+
+    def arm() -> None:
+        if next(entries) == moment.entry:
+            timer = threading.Timer(moment.delay, os.kill, (os.getpid(), moment.signal))
+            timer.daemon = True
+            timer.start()
+
+    def armed(function: Callable) -> Callable:
+        def call(*args, **kwargs):
+            arm()
+            return function(*args, **kwargs)
+
+        return call
+
+    if moment.phase == "start":
+        arm()
+    elif moment.phase == "step":
+        make = parallel.parallel_step
+        parallel.parallel_step = lambda step: armed(make(step))
+    elif moment.phase == "save":
+        Checkpoints.save = armed(Checkpoints.save)
+    elif moment.phase == "validation":
+        train.score = armed(train.score)
+    else:
+        train.evaluate = armed(train.evaluate)
+
+
+def _jump_the_clock() -> None:
+    """Wall clock time comes from anywhere in the two years around now."""
+    real, rng = time.time, random.Random(0)
+    year = 365 * 24 * 3600.0
+    time.time = lambda: real() + rng.uniform(-year, year)
+    time.time_ns = lambda: int(time.time() * 1e9)

@@ -1,0 +1,202 @@
+"""The faults. Each function does one to a run and checks what becomes of it.
+
+Args of all: `bench` to run on, and `rng` to choose by. They return how many faults they
+did, and raise `Failure` at the first one that was not survived.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.faults.bench import (
+    Bench,
+    Failure,
+    check_one_line,
+    final_state,
+    newest,
+)
+from tests.faults.child import PHASES, Moment
+from tests.faults.disks import filled, read_only, small_disk
+
+LONGEST = {"start": 6.0, "step": 0.1, "save": 0.4, "validation": 0.3, "report": 1.0}
+"""Seconds that a phase may take, to choose a moment in."""
+
+
+def random_moment(rng, phase: str, number: int = signal.SIGKILL) -> Moment:
+    """Somewhere in one of the first entries into a phase."""
+    # A run that begins anew has the entries before it; so the first are always there.
+    entry = 1 if phase in ("start", "report") else int(rng.integers(1, 3))
+    return Moment(phase, entry, float(rng.uniform(0, LONGEST[phase])), number)
+
+
+def kill(bench: Bench, rng, phases=PHASES[:4]) -> None:
+    """Killed in each of some phases, one after the other, in one work directory."""
+    workdir = bench.new_workdir("kill")
+    for phase in rng.permutation(phases):
+        ended = bench.run(workdir, moment=random_moment(rng, str(phase)))
+        if ended.code not in (-signal.SIGKILL, 0):
+            raise Failure(f"killed in {phase}: exit {ended.code}: {ended.errors}")
+    bench.finish(workdir)
+    bench.check_like_undisturbed(workdir)
+
+
+def kill_report(bench: Bench, rng) -> None:
+    """Killed while the final evaluation is written."""
+    kill(bench, rng, phases=("report",))
+
+
+def sigterm(bench: Bench, rng) -> None:
+    """Asked to stop: saves the step that it is at, and leaves."""
+    workdir = bench.new_workdir("sigterm")
+    phase = str(rng.choice(["step", "save", "validation"]))
+    ended = bench.run(workdir, moment=random_moment(rng, phase, signal.SIGTERM))
+    if ended.code != 0 or "asked to stop: saved step" not in ended.output:
+        raise Failure(f"in {phase}: exit {ended.code} without having saved")
+    said = int(ended.output.split("asked to stop: saved step")[1].split()[0])
+    if int(final_state(workdir)["step"]) != said:
+        raise Failure(f"says that it saved step {said}, which is not the newest")
+    bench.finish(workdir)
+    bench.check_like_undisturbed(workdir)
+
+
+def truncated(bench: Bench, rng) -> None:
+    """A file of the newest checkpoint has lost its end."""
+    workdir = _half_way(bench, "truncated")
+    files = [p for p in newest(workdir).rglob("*") if p.stat().st_size and p.is_file()]
+    victim = sorted(files)[rng.integers(len(files))]
+    content = victim.read_bytes()
+    victim.write_bytes(content[: rng.integers(len(content))])
+    _goes_on(bench, workdir, f"truncated {victim.relative_to(workdir)}")
+
+
+def missing_item(bench: Bench, rng) -> None:
+    """A file or folder of the newest checkpoint is gone."""
+    workdir = _half_way(bench, "missing")
+    items = sorted(newest(workdir).rglob("*"))
+    victim = items[rng.integers(len(items))]
+    shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+    _goes_on(bench, workdir, f"lost {victim.relative_to(workdir)}")
+
+
+def stale_save(bench: Bench, rng) -> None:
+    """An earlier process has left half a checkpoint under its temporary name."""
+    workdir = _half_way(bench, "stale")
+    last = newest(workdir)
+    later = int(last.name) + int(rng.integers(0, 3))
+    stale = last.with_name(f"{later}.orbax-checkpoint-tmp")
+    shutil.copytree(last, stale)
+    for path in sorted(p for p in stale.rglob("*") if p.is_file())[:3]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    _goes_on(bench, workdir, f"stale {stale.name}")
+    if stale.exists():
+        raise Failure(f"{stale.name} is still there")
+
+
+def passed_off(bench: Bench, rng) -> None:
+    """An older checkpoint lies under the name of a later step."""
+    workdir = _half_way(bench, "passed-off")
+    last = newest(workdir)
+    shutil.copytree(last, last.with_name(str(int(last.name) + int(rng.integers(1, 4)))))
+    _goes_on(bench, workdir, "passed off as a later step")
+
+
+def full_disk(bench: Bench, rng) -> None:
+    """The disk is full some way into a save; later there is room again."""
+    disk = bench.new_workdir("full-disk")
+    with small_disk(disk, megabytes=32):
+        workdir = disk / "run"
+        bench.run(workdir, moment=Moment("step", 5, 0.0, signal.SIGTERM))
+        with filled(disk, leaving=int(rng.integers(0, 120_000))):
+            check_one_line(bench.run(workdir), r"cannot be written \(No space left")
+        bench.finish(workdir)
+        bench.check_like_undisturbed(workdir)
+
+
+def file_limit(bench: Bench, rng) -> None:
+    """The same by a limit of the size of files, which needs no right to mount."""
+    workdir = _half_way(bench, "file-limit")
+    limit = int(rng.integers(10_000, 100_000))
+    check_one_line(bench.run(workdir, file_limit=limit), "cannot be written")
+    bench.finish(workdir)
+    bench.check_like_undisturbed(workdir)
+
+
+def read_only_directory(bench: Bench, rng) -> None:
+    """The work directory can no longer be written, then it can."""
+    workdir = _half_way(bench, "read-only")
+    with read_only(workdir):
+        check_one_line(bench.run(workdir), r"cannot be written \(Read-only")
+    bench.finish(workdir)
+    bench.check_like_undisturbed(workdir)
+
+
+def two_runs(bench: Bench, rng) -> None:
+    """A second run is started in the work directory of one that is under way."""
+    workdir = bench.new_workdir("two-runs")
+    first = bench.start(workdir)
+    while not (workdir / ".lock").exists():
+        first[0].join(0.1)
+    check_one_line(bench.run(workdir), "another run is using it")
+    if bench.wait(first).code != 0:
+        raise Failure("the first run was disturbed")
+    bench.check_like_undisturbed(workdir)
+
+
+def clock_jumps(bench: Bench, rng) -> None:
+    """The wall clock leaps by months, back and forth, also across a kill."""
+    workdir = bench.new_workdir("clock")
+    bench.run(workdir, jumping_clock=True, moment=random_moment(rng, "save"))
+    bench.finish(workdir, jumping_clock=True)
+    bench.check_like_undisturbed(workdir)
+
+
+def peer_dies(bench: Bench, rng) -> None:
+    """One of two processes is killed; the other must not wait for ever."""
+    workdir = bench.new_workdir("peer")
+    moment = Moment("step", int(rng.integers(2, 9)), float(rng.uniform(0, 0.1)))
+    survivor, victim = bench.start_pair(workdir, moment=moment)
+    if bench.wait(victim).code != -signal.SIGKILL:
+        raise Failure("was not killed")
+    check_one_line(bench.wait(survivor), "another process")
+    bench.finish_pair(workdir)
+    bench.check_like_undisturbed(workdir, bench.straight_pair)
+
+
+def _half_way(bench: Bench, name: str) -> Path:
+    """A run that was asked to stop after several checkpoints."""
+    workdir = bench.new_workdir(name)
+    bench.run(workdir, moment=Moment("step", 7, 0.0, signal.SIGTERM))
+    return workdir
+
+
+def _goes_on(bench: Bench, workdir: Path, what: str) -> None:
+    try:
+        bench.finish(workdir)
+        bench.check_like_undisturbed(workdir)
+    except Failure as failure:
+        raise Failure(f"{what}: {failure}") from failure
+
+
+Scenario = Callable[[Bench, np.random.Generator], None]
+
+SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
+    "kill": (kill, 4, 5),
+    "kill_report": (kill_report, 1, 2),
+    "sigterm": (sigterm, 1, 3),
+    "truncated": (truncated, 1, 3),
+    "missing_item": (missing_item, 1, 3),
+    "stale_save": (stale_save, 1, 2),
+    "passed_off": (passed_off, 1, 1),
+    "full_disk": (full_disk, 1, 3),
+    "file_limit": (file_limit, 1, 1),
+    "read_only": (read_only_directory, 1, 1),
+    "two_runs": (two_runs, 1, 1),
+    "clock_jumps": (clock_jumps, 1, 2),
+    "peer_dies": (peer_dies, 1, 1),
+}
+"""Name -> what to do, how many faults that is, and how often."""
