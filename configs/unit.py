@@ -28,6 +28,6 @@ def get_config(variant: str = "paper"):
     if variant == "demo":
         unpaired_demo(config)
         config.model.ngf = 16
-        config.unpaired.recon_1 = config.unpaired.cyc_1 = 30.0
+        config.unpaired.recon_1 = config.unpaired.cyc_1 = 250.0
         config.unpaired.recon_2 = config.unpaired.cyc_2 = 100.0
     return config

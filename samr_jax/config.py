@@ -132,9 +132,9 @@ def unpaired_demo(config: ml_collections.ConfigDict) -> None:
     config.model.ndf = 16
     config.loss.gan = "lsgan"
     config.unpaired.distance_1 = "cross_entropy"
-    config.unpaired.recon_1 = config.unpaired.cyc_1 = 3.0
+    config.unpaired.recon_1 = config.unpaired.cyc_1 = 25.0
     config.unpaired.recon_2 = config.unpaired.cyc_2 = 10.0
-    config.unpaired.instance_noise = 0.2
+    config.unpaired.instance_noise = 0.1
     config.learning_rate = 1e-3
     config.epochs = 30
     config.constant_epochs = 15

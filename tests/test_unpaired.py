@@ -265,8 +265,8 @@ def test_distances_of_domain_1():
     assert l1 == pytest.approx(np.abs(x - rebuilt).mean(), rel=1e-5)
     entropy = two_domains.anatomy_loss(x, rebuilt, distance="cross_entropy")
     truth = np.take_along_axis(found, labels[..., None], -1)
-    expected = -np.log(truth).mean() + np.abs(x - rebuilt)[..., 5:].mean()
-    assert entropy == pytest.approx(expected, rel=1e-4)
+    expected = -np.log(truth).mean() + 3 * np.abs(x - rebuilt)[..., 5:].mean()
+    assert entropy == pytest.approx(expected / 8, rel=1e-4)
 
 
 def test_a_label_missed_for_sure_has_a_gradient_in_cross_entropy_only():
@@ -280,7 +280,7 @@ def test_a_label_missed_for_sure_has_a_gradient_in_cross_entropy_only():
         return float(jnp.abs(jax.grad(loss)(logits)[..., 4]).max())
 
     assert pull("l1") < 1e-3
-    assert pull("cross_entropy") > 0.9
+    assert pull("cross_entropy") > 0.1
 
 
 class _Eye(nn.Module):
