@@ -8,7 +8,11 @@ from samr_jax.config import check_variant, default, paired_demo
 
 
 def get_config(variant: str = "paper"):
-    """``paper``: batch 16, 200 epochs. ``demo``: small."""
+    """``paper``: batch 16, 200 epochs. ``demo``: small.
+
+    The demo's last layer has few channels and the steps are few: at a lower learning
+    rate its logits could not grow.
+    """
     check_variant(variant)
     config = default()
     config.name = config.method = "segmentation"
@@ -17,4 +21,5 @@ def get_config(variant: str = "paper"):
     config.constant_epochs = 100
     if variant == "demo":
         paired_demo(config)
+        config.learning_rate = 5e-3
     return config

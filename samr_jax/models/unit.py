@@ -35,7 +35,11 @@ class UnitEncoder(nn.Module):
 
 
 class UnitDecoder(nn.Module):
-    """The reverse, with a last 1 x 1 convolution to `outputs` channels."""
+    """The reverse, to `outputs` channels.
+
+    The last layer is 7 x 7, as in the authors' later code. It was 1 x 1 in 2017: of a
+    few channels, such a layer needs far more steps until labels come out sharp.
+    """
 
     outputs: int
     upsamplings: int = 2
@@ -51,4 +55,5 @@ class UnitDecoder(nn.Module):
             x = ConvBlock(x.shape[-1] // 2, up=True, name=f"up_{i}", **options)(
                 x, train=train
             )
-        return self.activation(Conv(self.outputs, 1, name="out")(x))
+        x = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
+        return self.activation(x)
