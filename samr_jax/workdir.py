@@ -41,8 +41,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
             if field in CONTROL_FIELDS or old.get(field) == new.get(field):
                 continue
             raise InputError(
-                f"{path}: {field} is {reprlib.repr(old.get(field))}, this run has "
-                f"{new.get(field)!r}; expected the same, or another --workdir"
+                f"{path}: {ascii(field)[1:-1]} is {reprlib.repr(old.get(field))}, this "
+                f"run has {new.get(field)!r}; expected the same, or another --workdir"
             )
 
 
@@ -76,6 +76,8 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
                 section = config
                 for name in parents:
                     section = section[name]
+                if leaf not in section:
+                    raise KeyError(field)
                 section[leaf] = tuple(value) if isinstance(value, list) else value
         validate(config)
     except InputError as error:
