@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from samr_jax.baselines import evaluate_trivial
 from samr_jax.errors import InputError
@@ -19,6 +20,7 @@ from samr_jax.evaluation.summaries import (
 from samr_jax.files import write_json, write_text
 from samr_jax.inference import load_model
 from samr_jax.tables.bench import Bench, account, check_comparable
+from samr_jax.tables.circumstances import circumstances_page, describe
 from samr_jax.tables.mixes import augmented_evaluations, volumes_of
 from samr_jax.tables.plan import (
     BASELINE,
@@ -30,8 +32,19 @@ from samr_jax.tables.plan import (
     Table,
 )
 
-Results = dict[str, dict]
-"""Row's title -> its evaluation over seeds."""
+
+class Made(NamedTuple):
+    """What one kind of table comes to.
+
+    Attributes:
+      pages: Markdown.
+      results: row's title -> its evaluation over seeds; of Table II by mix first.
+      runs: row's title -> directories of its runs.
+    """
+
+    pages: list[str]
+    results: dict[str, dict]
+    runs: dict[str, list[Path]]
 
 
 def make_table(number: int, bench: Bench, *, only: Sequence[str] = ()) -> Path:
@@ -56,34 +69,23 @@ def make_table(number: int, bench: Bench, *, only: Sequence[str] = ()) -> Path:
     table = TABLES[number]
     rows = _chosen(table.rows, only)
     bench.check(rows)
-    pages, results, runs = _KINDS[table.kind](table, rows, bench)
-    dataset = bench.dataset
+    made = _KINDS[table.kind](table, rows, bench)
     content = {
         "table": number,
         "title": table.title,
         "seeds": list(bench.seeds),
-        "dataset": {
-            "hash": dataset.content_hash,
-            "simulated": dataset.simulated,
-            "sequences": list(dataset.sequences),
-            "size": list(dataset.grid.size),
-            "split": {name: list(names) for name, names in dataset.splits.items()},
-            "provenance": dict(dataset.provenance),
-        },
-        "results": results,
+        "dataset": describe(bench.dataset),
+        "results": made.results,
         "published": table.published,
-        "runs": {
-            name: [account(path) for path in paths] for name, paths in runs.items()
-        },
+        "runs": {name: list(map(account, runs)) for name, runs in made.runs.items()},
     }
-    pages.append(_circumstances(content))
     write_json(bench.workdir / f"table{number}.json", content)
     path = bench.workdir / f"table{number}.md"
-    write_text(path, "\n".join(pages))
+    write_text(path, "\n".join([*made.pages, circumstances_page(content)]))
     return path
 
 
-def _synthesis(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
+def _synthesis(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
     """Tables I and III."""
     results, simulated = {}, bench.dataset.simulated
     if table.trivial:
@@ -102,10 +104,10 @@ def _synthesis(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
         sequences_table(results, title=f"{table.title}, by sequence", **common),
         beyond_table(results, title=f"{table.title}: beyond the paper"),
     ]
-    return pages, results, _runs(rows, bench)
+    return Made(pages, results, _runs(rows, bench))
 
 
-def _segmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
+def _segmentation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
     """Table IV, and below it what a segmenter reaches that sees pairs."""
     results = {
         row.title: _over_seeds(row.title, bench.evaluations(row))
@@ -120,10 +122,10 @@ def _segmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
         published=table.published,
         notes=[f"{SEGMENTER.title} is trained on pairs: the upper bound."],
     )
-    return [page], results, _runs((*rows, SEGMENTER), bench)
+    return Made([page], results, _runs((*rows, SEGMENTER), bench))
 
 
-def _augmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
+def _augmentation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
     """Table II: a block for each mix, the real-only baseline last."""
     baseline = _over_seeds(BASELINE, bench.evaluations(SEGMENTER))
     pages, results = [], {}
@@ -150,10 +152,10 @@ def _augmentation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
             )
         )
         results[f"{share:g}"] = block
-    return pages, results, runs
+    return Made(pages, results, runs)
 
 
-def _ablation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
+def _ablation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
     """Table V: Dice of the first mix, and accuracy in the whole lesion."""
     baseline = _over_seeds(BASELINE, bench.evaluations(SEGMENTER))
     results, runs = {}, _runs(rows, bench)
@@ -170,7 +172,7 @@ def _ablation(table: Table, rows: Sequence[Row], bench: Bench) -> tuple:
         simulated=bench.dataset.simulated,
         published=table.published,
     )
-    return [page], {BASELINE: baseline, **results}, runs
+    return Made([page], {BASELINE: baseline, **results}, runs)
 
 
 _KINDS = {
@@ -215,26 +217,3 @@ def _directories(bench: Bench, row: Row) -> list[Path]:
 
 def _runs(rows: Sequence[Row], bench: Bench) -> dict[str, list[Path]]:
     return {row.title: _directories(bench, row) for row in rows}
-
-
-def _circumstances(content: Mapping) -> str:
-    """How the numbers came about."""
-    dataset, seeds = content["dataset"], ", ".join(map(str, content["seeds"]))
-    size = " x ".join(map(str, dataset["size"]))
-    patients = ", ".join(f"{len(n)} {name}" for name, n in dataset["split"].items())
-    lines = ["# How it was made", ""]
-    lines += [
-        f"- Data: {size}, {patients} patients, hash {dataset['hash'][:12]}.",
-        f"- Seeds: {seeds}; numbers are means, ± is the standard deviation over seeds, "
-        "intervals are over patients.",
-    ]
-    for name, runs in content["runs"].items():
-        first = runs[0]
-        seconds = sum(run.get("seconds", 0) for run in runs) / len(runs)
-        lines.append(
-            f"- {name}: {first['steps']} steps of {first['batch_size']} "
-            f"({first['images_seen']} images), {seconds:.0f} s a run on "
-            f"{first.get('device', 'an unknown device')}, commit "
-            f"{(first.get('commit') or 'unknown')[:12]}."
-        )
-    return "\n".join(lines) + "\n"
