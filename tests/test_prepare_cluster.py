@@ -80,6 +80,20 @@ def test_cluster_gives_the_same_though_a_worker_is_killed(
     assert dataset.splits == local.splits
 
 
+@pytest.mark.slow
+def test_errors_come_back_from_a_cluster():
+    """What a call raises, and a call that kills every worker that takes it."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        cluster.scheduler.allowed_failures = 0
+        pool = {"label": "trial", "scheduler": cluster.scheduler_address}
+        with pytest.raises(ValueError, match="invalid literal"):
+            run_all([functools.partial(int, "1"), functools.partial(int, "x")], **pool)
+        with pytest.raises(InputError, match="trial: a process was killed, most oft"):
+            run_all([die], **pool)
+
+
 def test_killed_process_is_told():
     """As when memory runs out; the cache of the others is tested with the pipeline."""
     calls = [functools.partial(pow, 2, 2), die]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -38,15 +37,47 @@ def run_all(
     """
     if workers == 0:
         raise InputError("workers 0, expected -1 for one a core, or their number")
-    with _backend(scheduler), tqdm(total=len(calls), desc=label, unit="") as bar:
-        parallel = _Counting(bar, n_jobs=workers if scheduler is None else -1)
+    with tqdm(total=len(calls), desc=label, unit="") as bar:
         try:
+            if scheduler is not None:
+                return _on_cluster(calls, scheduler, bar)
+            parallel = _Counting(bar, n_jobs=workers)
             return list(parallel(joblib.delayed(call)() for call in calls))
         except BrokenProcessPool as error:
             raise InputError(
                 f"{label}: a process was killed, most often for lack of memory; "
                 "expected fewer --workers. What is done is kept for the next run"
             ) from error
+
+
+def _on_cluster(
+    calls: Sequence[Callable[[], Any]], scheduler: str, bar: tqdm
+) -> list[Any]:
+    """By Dask itself: joblib's backend for it waits for ever for a call that has killed
+    one worker after the other."""
+    try:
+        from dask.distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise InputError(
+            "Dask is not installed, expected it for a scheduler: "
+            "pip install 'samr-jax[dask]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"scheduler {scheduler}: no answer ({error}), expected a Dask scheduler"
+        ) from error
+    with client:
+        futures = [client.submit(call, pure=False) for call in calls]
+        try:
+            for future in as_completed(futures):
+                if future.status == "error":
+                    future.result()
+                bar.update()
+            return client.gather(futures)
+        except KilledWorker as error:
+            raise BrokenProcessPool(str(error)) from error
 
 
 class _Counting(joblib.Parallel):
@@ -59,25 +90,3 @@ class _Counting(joblib.Parallel):
     def print_progress(self) -> None:
         self._bar.n = self.n_completed_tasks
         self._bar.refresh()
-
-
-@contextlib.contextmanager
-def _backend(scheduler: str | None) -> Iterator[None]:
-    if scheduler is None:
-        yield
-        return
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise InputError(
-            "Dask is not installed, expected it for a scheduler: "
-            "pip install 'samr-jax[dask]'"
-        ) from None
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"scheduler {scheduler}: no answer ({error}), expected a Dask scheduler"
-        ) from error
-    with client, joblib.parallel_config(backend="dask"):
-        yield

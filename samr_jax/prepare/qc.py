@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import html
 import math
@@ -17,7 +18,7 @@ from samr_jax.labels import LESION_LABELS
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish
 from samr_jax.prepare.parallel import run_all
-from samr_jax.prepare.pictures import STAGES, show_slice, to_grey
+from samr_jax.prepare.pictures import STAGES, show_slice
 from samr_jax.prepare.standardise import healthy_values
 
 _COLOURS = {2: "#33cc55", 3: "#4488ff", 4: "#ffcc00"}
@@ -36,36 +37,50 @@ def write_page(
 ) -> Path:
     """Writes ``qc/index.html`` and its pictures into the dataset's directory."""
     folder = dataset.directory / "qc"
-    calls = [functools.partial(_draw_subject, item, finish, folder) for item in stored]
+    calls = [functools.partial(_draw_subject, item, finish, dataset) for item in stored]
     run_all(calls, label="quality page", **pool)
     _save(_atlas_figure(dataset), folder / "atlas.png")
-    _save(_histogram_figure(stored, finish), folder / "histograms.png")
+    _save(_histogram_figure(stored, finish, dataset), folder / "histograms.png")
     page = folder / "index.html"
     write_text(page, _page(dataset, stored))
     return page
 
 
-def _draw_subject(item: Stored, finish: Finish, folder: Path) -> None:
-    _save(_subject_figure(item, finish), folder / f"{item.name}.png")
+def _draw_subject(item: Stored, finish: Finish, dataset: Dataset) -> None:
+    figure = _subject_figure(item, finish, dataset)
+    _save(figure, dataset.directory / "qc" / f"{item.name}.png")
 
 
-def _subject_figure(item: Stored, finish: Finish) -> Figure:
-    """Rows: the stages; columns: the sequences; the lesion's outline on the last."""
+def _subject_figure(item: Stored, finish: Finish, dataset: Dataset) -> Figure:
+    """Rows: the stages; columns: the sequences; the lesion's outline on the last.
+
+    The stages have grey scales of their own, the last row has the dataset's.
+    """
     pictures, subject = item.pictures(), finish.subject(item)
     shown = show_slice(subject.labels)
-    rows = [(stage, pictures[stage], None) for stage in STAGES]
-    last = [to_grey(channel) for channel in np.moveaxis(subject.images[shown], -1, 0)]
-    rows.append(("in the dataset", np.stack(last), subject.labels[shown]))
+    labels = subject.labels[shown]
+    final = dataset.normalise(item.name, subject.images[shown])
+    final = np.where(labels[..., None] > 0, (final + 1) * 127.5, 0)
+    rows = {stage: pictures[stage] for stage in STAGES}
+    rows["in the dataset"] = np.moveaxis(final, -1, 0)
+    part = _extent(np.concatenate(list(rows.values())))
     count = len(finish.sequences)
-    figure = Figure(figsize=(2.4 * count, 2.5 * len(rows)), layout="tight")
+    figure = Figure(figsize=(2.4 * count, 2.7 * len(rows)), layout="tight")
     axes = figure.subplots(len(rows), count, squeeze=False)
-    for line, (title, views, labels) in zip(axes, rows, strict=True):
+    for line, (title, views) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(title, fontsize=8)
         for axis, view, name in zip(line, views, finish.sequences, strict=True):
-            _show(axis, view, name)
-            if labels is not None:
-                _outline(axis, labels)
+            _show(axis, view[part], name)
+    for axis in axes[-1]:
+        _outline(axis, labels[part])
     return figure
+
+
+def _extent(views: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of ``(N, H, W)`` that show anything, and a little more."""
+    held = (views > 0).any(axis=0)
+    spans = [np.flatnonzero(held.any(axis=1 - axis)) for axis in (0, 1)]
+    return tuple(slice(max(s[0] - 3, 0), s[-1] + 4) for s in spans)
 
 
 def _show(axis, view: np.ndarray, title: str) -> None:
@@ -96,26 +111,33 @@ def _atlas_figure(dataset: Dataset) -> Figure:
     return figure
 
 
-def _histogram_figure(stored: Sequence[Stored], finish: Finish) -> Figure:
-    """Healthy brain of each subject, in its own units and in the dataset's."""
+def _histogram_figure(
+    stored: Sequence[Stored], finish: Finish, dataset: Dataset
+) -> Figure:
+    """Healthy brain of each subject: in its own units, and as networks see it."""
     chosen = stored[:: math.ceil(len(stored) / _MAX_CURVES)]
     count = len(finish.sequences)
     figure = Figure(figsize=(3 * count, 5), layout="tight")
     axes = figure.subplots(2, count, squeeze=False)
     for item in chosen:
-        for line, subject in zip(
-            axes, (finish.cropped(item), finish.subject(item)), strict=True
-        ):
+        before, after = finish.cropped(item), finish.subject(item)
+        seen = dataset.normalise(item.name, after.images)
+        brain = after.images != 0
+        after = dataclasses.replace(after, images=np.where(brain, seen, 0))
+        for line, subject in zip(axes, (before, after), strict=True):
             for channel, axis in enumerate(line):
-                values = healthy_values(subject, channel)
-                low, high = np.percentile(values, (0.5, 99.5))
-                shares, edges = np.histogram(values, 80, (low, high), density=True)
-                axis.plot((edges[1:] + edges[:-1]) / 2, shares, lw=0.7, alpha=0.7)
-    for line, title in zip(axes, ("own units", "dataset"), strict=True):
+                _curve(axis, healthy_values(subject, channel))
+    for line, title in zip(axes, ("own units", "in the dataset"), strict=True):
         for axis, name in zip(line, finish.sequences, strict=True):
             axis.set_title(f"{name}, {title}", fontsize=8)
             axis.set_yticks([])
     return figure
+
+
+def _curve(axis, values: np.ndarray) -> None:
+    low, high = np.percentile(values, (0.5, 99.5))
+    shares, edges = np.histogram(values, 80, (low, high), density=True)
+    axis.plot((edges[1:] + edges[:-1]) / 2, shares, lw=0.7, alpha=0.7)
 
 
 def _save(figure: Figure, path: Path) -> None:
