@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.files import replacing, write_text
-from samr_jax.labels import LESION_LABELS
+from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish
 from samr_jax.prepare.parallel import run_all
 from samr_jax.prepare.pictures import STAGES, show_slice
 from samr_jax.prepare.standardise import healthy_values
 
-_COLOURS = {2: "#33cc55", 3: "#4488ff", 4: "#ffcc00"}
-"""Outlines of edema, cavity and tumor, as in the paper's figures."""
+_COLOURS = {EDEMA: "#33cc55", TUMOR: "#ffcc00", CAVITY: "#4488ff"}
+"""Outlines as in the paper's figures, the innermost on top."""
 
 _STYLE = (
     "body{font:15px sans-serif;margin:2em;max-width:1200px}img{max-width:100%}"
@@ -91,9 +91,9 @@ def _show(axis, view: np.ndarray, title: str) -> None:
 
 
 def _outline(axis, labels: np.ndarray) -> None:
-    for code in LESION_LABELS:
+    for code, colour in _COLOURS.items():
         if (labels == code).any():
-            axis.contour(labels == code, [0.5], colors=_COLOURS[code], linewidths=0.6)
+            axis.contour(labels == code, [0.5], colors=colour, linewidths=0.6)
 
 
 def _atlas_figure(dataset: Dataset) -> Figure:
