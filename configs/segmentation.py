@@ -21,5 +21,5 @@ def get_config(variant: str = "paper"):
     config.constant_epochs = 100
     if variant == "demo":
         paired_demo(config)
-        config.learning_rate = 5e-3
+        config.learning_rate = 2e-2
     return config
