@@ -102,8 +102,9 @@ def small_config(dataset: Path):
 
 def _plant(moment: Moment) -> None:
     """Arms the signal at the moment's entry into its phase."""
-    from samr_jax import parallel, train
+    from samr_jax import train
     from samr_jax.checkpoint import Checkpoints
+    from samr_jax.divergence import Watch
 
     entries = itertools.count(1)
 
@@ -123,8 +124,8 @@ def _plant(moment: Moment) -> None:
     if moment.phase == "start":
         arm()
     elif moment.phase == "step":
-        make = parallel.parallel_step
-        parallel.parallel_step = lambda step: armed(make(step))
+        # It is called as soon as the step is on its way.
+        Watch.note = armed(Watch.note)
     elif moment.phase == "save":
         Checkpoints.save = armed(Checkpoints.save)
     elif moment.phase == "validation":
