@@ -151,7 +151,7 @@ def synthesize_volume(
     codes = _with_normal_brain(codes, planes, atlas, mask.source)
     if edit is not None:
         codes = edit(Volume(codes, mask.affine, mask.source)).data.astype(np.uint8)
-    in_planes = _a_hair_within(planes).from_mask(codes)
+    in_planes = planes.from_mask(codes)
     stored = {
         "labels": in_planes,
         "atlas": pack(stack_neighbours_at(atlas.volumes, planes.heights)),
@@ -166,18 +166,6 @@ def synthesize_volume(
     return SynthesizedVolume(
         on_mask, confidence, codes, mask.affine, model.dataset.sequences
     )
-
-
-def _a_hair_within(planes: Planes) -> Planes:
-    """The planes, a hair closer to the middle of the mask.
-
-    NIfTI keeps affines in single precision, and scipy takes what lies any fraction of a
-    voxel outside for background: a mask's whole last slice could be lost.
-    """
-    middle = (np.array(planes.shape) - 1) / 2
-    closer = np.diag([1 + 1e-5] * 3 + [1.0])
-    closer[:3, 3] = -1e-5 * middle
-    return dataclasses.replace(planes, to_atlas=planes.to_atlas @ closer)
 
 
 def _with_normal_brain(

@@ -63,6 +63,9 @@ class Planes:
             voxels = (
                 np.tensordot(inverse[:3, :3], points, 1) + inverse[:3, 3, None, None]
             )
+            # NIfTI's affines are of single precision, and scipy takes what lies any
+            # fraction of a voxel outside for background: a whole slice could be lost.
+            voxels = np.round(voxels, 4)
             out[plane] = ndimage.map_coordinates(codes, voxels, order=0)
         return out
 
