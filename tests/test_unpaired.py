@@ -240,7 +240,7 @@ def test_discriminators_loss_is_equation_8():
     rng = np.random.default_rng(1)
     _, features, _ = example_outputs(rng)
     weights = ucg_samr.Weights(*[1.0] * 3, 0.5, 2.0, *[1.0] * 3)
-    total, terms = ucg_samr.discriminator_loss(features, weights=weights, gan="bce")
+    total, terms = two_domains.discriminator_loss(features, weights=weights, gan="bce")
     value = {}
     for name, scales in features.items():
         sign = -1 if name.startswith("real") else 1
@@ -449,7 +449,7 @@ def test_gradients_reach_exactly_the_networks_of_their_stream(method_and_state):
         gen, _ = ucg_samr.generator_loss(
             outputs, features, batch, state.carry, **options
         )
-        disc, _ = ucg_samr.discriminator_loss(features, **options)
+        disc, _ = two_domains.discriminator_loss(features, **options)
         return gen, disc
 
     def sizes(gradient):
@@ -552,7 +552,7 @@ def test_pools_are_training_state_and_only_the_discriminators_are_shown_them(
     for domain in "12":
         features[f"pooled_{domain}"] = features[f"real_{domain}"]
     weights = ucg_samr.Weights(*[1.0] * 8)
-    total, terms = ucg_samr.discriminator_loss(features, weights=weights, gan="bce")
+    total, terms = two_domains.discriminator_loss(features, weights=weights, gan="bce")
     names = ("real_1", "pooled_1", "real_2", "pooled_2")
     assert total == pytest.approx(0.5 * sum(float(terms[name]) for name in names))
     _, terms = ucg_samr.generator_loss(

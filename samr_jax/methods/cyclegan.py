@@ -20,15 +20,10 @@ from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
 from samr_jax.methods.base import Carry, Method, Terms, selected
 from samr_jax.methods.two_domains import (
-    FIELDS,
-    PRIOR,
     DiscriminatorSide,
     anatomy_loss,
-    discriminator_loss,
     domain_1,
-    init_pools,
-    show,
-    update_pools,
+    two_domain_method,
 )
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
@@ -91,24 +86,17 @@ def create(
         only the kind of GAN is used.
       dtype: of activations.
     """
-    options = {"weights": selected(Weights, unpaired), "gan": loss["gan"]}
-    return Method(
-        name="CycleGAN",
-        prior=PRIOR,
-        **FIELDS,
-        gen=GeneratorSide(**translators(model, sequences, dtype)),
-        gen_loss=functools.partial(
-            generator_loss, **options, distance=unpaired["distance_1"]
-        ),
-        disc=discriminators(model, unpaired, dtype),
-        disc_loss=functools.partial(discriminator_loss, **options),
-        show=show,
-        init_carry=functools.partial(
-            init_pools, unpaired["image_pool"], size, sequences
-        ),
-        update_carry=update_pools,
-        can_segment=True,
-        downsamplings=model["downsamplings"],
+    return two_domain_method(
+        "CycleGAN",
+        GeneratorSide(**translators(model, sequences, dtype)),
+        discriminators(model, unpaired, dtype),
+        generator_loss=generator_loss,
+        weights=selected(Weights, unpaired),
+        sequences=sequences,
+        size=size,
+        model=model,
+        loss=loss,
+        unpaired=unpaired,
     )
 
 

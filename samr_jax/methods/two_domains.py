@@ -7,7 +7,9 @@ side of such a method returns, among other things, ``cross_1``, domain 1 made of
 
 from __future__ import annotations
 
+import functools
 import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,16 +19,58 @@ import jax.numpy as jnp
 from samr_jax import losses
 from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
-from samr_jax.methods.base import Carry, Terms
+from samr_jax.methods.base import Carry, Method, Terms
 from samr_jax.methods.image_pool import create_pool, exchange
 from samr_jax.models.translator import DOMAIN_1
 
-PRIOR = "tissue probability maps of the subject"
-FIELDS = {
-    "fields": ("labels", "tissue", "images"),
-    "unpaired_fields": ("images",),
-}
-"""What a `Method` needs of instances, for both domains."""
+
+def two_domain_method(
+    name: str,
+    gen: nn.Module,
+    disc: nn.Module,
+    *,
+    generator_loss: Callable,
+    weights: Any,
+    sequences: int,
+    size: tuple[int, int],
+    model: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    unpaired: Mapping[str, Any],
+) -> Method:
+    """Puts a method for unpaired data together; all that it carries are its pools.
+
+    Args:
+      name: as in the tables.
+      gen: its generator side, which both synthesizes and segments.
+      disc: D1 and D2.
+      generator_loss: as of a `Method`, with ``weights``, ``gan`` and ``distance`` (see
+        `anatomy_loss`).
+      weights: of its terms; ``gan_1`` and ``gan_2`` are those of D's, too.
+      sequences: number of MR sequences ``S``.
+      size: ``(H, W)``, of the image pools.
+      model, loss, unpaired: sections of the config; see `samr_jax.config`. Of `loss`
+        only the kind of GAN is used.
+    """
+    game = {"weights": weights, "gan": loss["gan"]}
+    return Method(
+        name=name,
+        prior="tissue probability maps of the subject",
+        fields=("labels", "tissue", "images"),
+        unpaired_fields=("images",),
+        gen=gen,
+        gen_loss=functools.partial(
+            generator_loss, **game, distance=unpaired["distance_1"]
+        ),
+        disc=disc,
+        disc_loss=functools.partial(discriminator_loss, **game),
+        show=show,
+        init_carry=functools.partial(
+            init_pools, unpaired["image_pool"], size, sequences
+        ),
+        update_carry=update_pools,
+        can_segment=True,
+        downsamplings=model["downsamplings"],
+    )
 
 
 def domain_1(batch: Batch) -> jax.Array:
@@ -45,9 +89,9 @@ def anatomy_loss(x: jax.Array, rebuilt: jax.Array, *, distance: str) -> jax.Arra
       x: as made by `domain_1`.
       rebuilt: probabilities, same shape.
       distance: ``l1``, the paper's; or ``cross_entropy`` in the labels' channels and
-        L1 in those of the tissue. L1 of a softmax has almost no gradient where a label is missed for
-        sure, as small lesions are at first: in the demo it finds none in 700 steps,
-        cross-entropy some in 360.
+        L1 in those of the tissue. L1 of a softmax has almost no gradient where a label
+        is missed for sure, as small lesions are at first: in the demo it finds none in
+        700 steps, cross-entropy some in 360.
     """
     if distance == "l1":
         return losses.l1_loss(x, rebuilt)

@@ -19,14 +19,11 @@ from samr_jax.batch import Batch
 from samr_jax.methods import cg_samr
 from samr_jax.methods.base import Carry, Method, Terms, selected
 from samr_jax.methods.two_domains import (
-    FIELDS,
-    PRIOR,
     DiscriminatorSide,
     anatomy_loss,
-    discriminator_loss,
     domain_1,
     init_pools,
-    show,
+    two_domain_method,
     update_pools,
 )
 from samr_jax.methods.ucg_networks import GeneratorSide
@@ -72,39 +69,27 @@ def create(
       axis_name: device axis of synchronised batch norm.
     """
     settings = cg_samr.LossSettings(**loss)
-    weights = selected(Weights, unpaired)
-    return Method(
-        name="UCG-SAMR",
-        prior=PRIOR,
-        **FIELDS,
-        gen=_generators(
-            model,
-            sequences,
-            norm_axis=axis_name,
-            dtype=dtype,
-            rematerialise=model["rematerialise"],
-        ),
-        gen_loss=functools.partial(
-            generator_loss,
-            weights=weights,
-            gan=settings.gan,
-            distance=unpaired["distance_1"],
-        ),
-        disc=_discriminators(
-            model, unpaired["instance_noise"], norm_axis=axis_name, dtype=dtype
-        ),
-        disc_loss=functools.partial(
-            discriminator_loss, weights=weights, gan=settings.gan
-        ),
-        show=show,
+    common = {"norm_axis": axis_name, "dtype": dtype}
+    method = two_domain_method(
+        "UCG-SAMR",
+        _generators(model, sequences, rematerialise=model["rematerialise"], **common),
+        _discriminators(model, unpaired["instance_noise"], **common),
+        generator_loss=generator_loss,
+        weights=selected(Weights, unpaired),
+        sequences=sequences,
+        size=size,
+        model=model,
+        loss=loss,
+        unpaired=unpaired,
+    )
+    return dataclasses.replace(
+        method,
         init_carry=functools.partial(
             init_carry, settings, unpaired["image_pool"], size, sequences
         ),
         update_carry=functools.partial(
             update_carry, settings=settings, epoch_steps=epoch_steps
         ),
-        can_segment=True,
-        downsamplings=model["downsamplings"],
     )
 
 

@@ -22,14 +22,9 @@ from samr_jax.labels import LABELS
 from samr_jax.methods.base import Carry, Method, Terms, selected
 from samr_jax.methods.cyclegan import discriminators
 from samr_jax.methods.two_domains import (
-    FIELDS,
-    PRIOR,
     anatomy_loss,
-    discriminator_loss,
     domain_1,
-    init_pools,
-    show,
-    update_pools,
+    two_domain_method,
 )
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.encoder import Trunk
@@ -127,24 +122,17 @@ def create(
     Of ``model["blocks"]`` residual blocks each encoder shares its last one, and each
     decoder its first one.
     """
-    options = {"weights": selected(Weights, unpaired), "gan": loss["gan"]}
-    return Method(
-        name="UNIT",
-        prior=PRIOR,
-        **FIELDS,
-        gen=_generators(model, sequences, dtype),
-        gen_loss=functools.partial(
-            generator_loss, **options, distance=unpaired["distance_1"]
-        ),
-        disc=discriminators(model, unpaired, dtype, norm="none"),
-        disc_loss=functools.partial(discriminator_loss, **options),
-        show=show,
-        init_carry=functools.partial(
-            init_pools, unpaired["image_pool"], size, sequences
-        ),
-        update_carry=update_pools,
-        can_segment=True,
-        downsamplings=model["downsamplings"],
+    return two_domain_method(
+        "UNIT",
+        _generators(model, sequences, dtype),
+        discriminators(model, unpaired, dtype, norm="none"),
+        generator_loss=generator_loss,
+        weights=selected(Weights, unpaired),
+        sequences=sequences,
+        size=size,
+        model=model,
+        loss=loss,
+        unpaired=unpaired,
     )
 
 
