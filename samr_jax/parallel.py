@@ -35,8 +35,11 @@ def compile_step(step: Callable, state, batch) -> tuple[Callable, float]:
     Returns:
       The compiled step, and the GiB that it takes of each device's memory: arguments,
       results that do not take an argument's place, and temporaries, as XLA counts them;
-      NaN where it does not.
+      NaN where it does not. With several processes it is compiled at its first call,
+      since a compiled `jax.pmap` takes no batch of which each process has its own part.
     """
+    if jax.process_count() > 1:
+        return step, math.nan
     compiled = step.lower(state, batch).compile()
     memory = compiled.memory_analysis()
     if memory is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from pathlib import Path
 
 import jax
@@ -201,7 +202,8 @@ class Run:
         if start < self.steps:
             example = parallel.shard(self.batches[start])
             step_fn, gib = parallel.compile_step(step_fn, state, example)
-            _log.info("a step takes %.2f GiB of a device's memory", gib)
+            if math.isfinite(gib):
+                _log.info("a step takes %.2f GiB of a device's memory", gib)
         watch = Watch()
         writers = Writers(
             self.workdir if parallel.is_first_process() else None,
