@@ -136,8 +136,8 @@ def unpaired_demo(config: ml_collections.ConfigDict) -> None:
     config.unpaired.recon_2 = config.unpaired.cyc_2 = 10.0
     config.unpaired.instance_noise = 0.1
     config.learning_rate = 1e-3
-    config.epochs = 30
-    config.constant_epochs = 15
+    config.epochs = 20
+    config.constant_epochs = 10
     config.sample_epochs = 5.0
     config.eval_epochs = 10.0
     config.checkpoint_epochs = 5.0
