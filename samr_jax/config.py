@@ -95,7 +95,6 @@ def default() -> ml_collections.ConfigDict:
     config.checkpoint_epochs = 5.0
     config.keep_checkpoints = 2
     config.eval_batch_size = 16
-    config.debug_nans = False
     return config
 
 
@@ -170,7 +169,6 @@ CONTROL_FIELDS = (
     "checkpoint_epochs",
     "keep_checkpoints",
     "eval_batch_size",
-    "debug_nans",
     "data.dir",
 )
 """Fields that may change between the runs of one work directory: none of them alters

@@ -21,17 +21,12 @@ from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.divergence import Watch, check_finite
 from samr_jax.embedded import embedded_dataset
-from samr_jax.evaluate import (
-    draw_comparison,
-    draw_segmentation,
-    evaluate,
-    score,
-    score_segmentation,
-)
+from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
 from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.interruption import stop_signal
 from samr_jax.methods.base import Method
+from samr_jax.scoring import score, score_segmentation
 from samr_jax.state import TrainState, create_state, linear_decay
 from samr_jax.step import make_train_step
 from samr_jax.workdir import claim, keep_description

@@ -42,7 +42,7 @@ def methods_table(
         rows.append([method, *values, result["anatomy_prior"]])
     notes = [
         "Means over sequences; in square brackets the 95 % interval over patients.",
-        *([PAPER_NOTE] if any(method in published for method in results) else []),
+        *_paper_note(results, published),
     ]
     return page(title, header, rows, notes, simulated=simulated)
 
@@ -79,7 +79,7 @@ def sequences_table(
         *(setting(method, result) for method, result in results.items()),
         "Edema, cavity and tumor: percent of the label's pixels within 16 of the real "
         "intensity on 0..255. SSIM and PSNR: whole slice, data range 255.",
-        *([PAPER_NOTE] if any(method in published for method in results) else []),
+        *_paper_note(results, published),
     ]
     return page(title, header, rows, notes, simulated=simulated)
 
@@ -134,7 +134,7 @@ def ablation_table(
         *(setting(variant, result) for variant, result in results.items()),
         "Dice: of a segmenter trained on as many synthesized as real volumes.",
         "Sequences: percent of the whole lesion's pixels within 16 of 255.",
-        *([PAPER_NOTE] if any(variant in published for variant in results) else []),
+        *_paper_note(results, published),
     ]
     return page(title, header, rows, notes, simulated=simulated)
 
@@ -174,6 +174,11 @@ def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
         "sequences: 0 is perfect.",
     ]
     return page(title, header, rows, notes, simulated=False)
+
+
+def _paper_note(results: Mapping, published: Mapping) -> list[str]:
+    """Says what the brackets are, where there are any."""
+    return [PAPER_NOTE] if results.keys() & published.keys() else []
 
 
 def _mean(values: Sequence[float]) -> float | None:
