@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import os
@@ -193,7 +194,12 @@ def _write(
     )
     # TFDS announces on standard output that it downloads, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_dir=dataset.directory.parent / "stage")
+        try:
+            builder.download_and_prepare(
+                download_dir=dataset.directory.parent / "stage"
+            )
+        except RuntimeError as error:  # so ArrayRecord's writer tells of a full disk
+            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
     dataset = dataclasses.replace(dataset, content_hash=digest.hexdigest())
     write_json(dataset.directory / DESCRIPTION, to_json(dataset))
 

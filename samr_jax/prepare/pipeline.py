@@ -156,8 +156,7 @@ def _publish(
         if output.exists():
             output.rmdir()
         os.replace(draft, output)
-    # ArrayRecord's writer tells of a full disk by a RuntimeError.
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{draft}: cannot be written ({reason})") from error
     return open_dataset(output)
