@@ -18,7 +18,7 @@ from samr_jax.data.gather import Stack, Stacks
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.errors import InputError
-from samr_jax.files import write_json
+from samr_jax.files import check_new_directory, write_json
 from samr_jax.labels import BACKGROUND, LABELS, LESION_LABELS, preset
 from samr_jax.prepare.named_files import NAMED_LAYOUTS
 from samr_jax.prepare.raw import LABELS_ROLE
@@ -40,13 +40,11 @@ def export(dataset: Dataset, output: Path | str, *, layout: str) -> list[str]:
     Raises:
       InputError: the directory exists, or the layout cannot hold the dataset.
     """
-    output = Path(output)
     if layout not in LAYOUTS:
         raise InputError(
             f"layout {layout!r} is unknown, expected one of {', '.join(LAYOUTS)}"
         )
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: exists already, expected a new directory")
+    output = check_new_directory(output)
     write = _write_nnunet if layout == "nnunet" else _write_brats
     names = write(dataset, output, layout)
     write_json(output / "provenance.json", account(dataset, layout))

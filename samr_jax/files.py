@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,35 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(path: Path | str) -> Iterator[Path]:
+    """Yields a folder beside `path`, which it becomes if all went well.
+
+    Raises:
+      InputError: `path` exists and is not empty, or the file system refuses.
+    """
+    path = check_new_directory(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{path.name}.partial-", dir=path.parent
+        ) as scratch:
+            partial = Path(scratch, "new")
+            partial.mkdir()
+            yield partial
+            if path.exists():
+                path.rmdir()
+            os.replace(partial, path)
+
+
+def check_new_directory(path: Path | str) -> Path:
+    """Raises `InputError` if a path exists and is not an empty directory."""
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path}: exists already, expected a new directory")
+    return path
 
 
 def _to_disk(path: Path) -> None:

@@ -25,7 +25,7 @@ from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.errors import InputError
 from samr_jax.evaluation.figures import synthesis_sheet
-from samr_jax.files import write_json
+from samr_jax.files import check_new_directory, write_json
 from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import (
     BACKGROUND,
@@ -213,9 +213,7 @@ def write_volumes(
     Raises:
       InputError: `output` exists and is not empty; nothing is overwritten.
     """
-    output = Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: exists already, expected a new directory")
+    output = check_new_directory(output)
     files = []
     for channel, name in enumerate(volume.sequences):
         maps = {f"{name}.nii.gz": volume.in_own_units(name)}

@@ -11,7 +11,6 @@ import dataclasses
 import errno
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from samr_jax.data.staging import Staged, SubjectTask, stage_subjects
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
 from samr_jax.errors import InputError
-from samr_jax.files import write_json
+from samr_jax.files import new_directory, write_json
 from samr_jax.labels import SIGNED_PERCENT_WINDOW, is_percent
 
 MIN_BRAIN_FRACTION = 0.01
@@ -71,58 +70,49 @@ def write_dataset(
         not name every subject once, or a subject does not fit the grid.
     """
     output = Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: exists already, expected a new directory")
     if not tasks or not splits.get("train"):
         raise InputError(f"{output}: no training subjects, expected at least one")
     sequences = tuple(sequences)
     fixed = {n: Window(*SIGNED_PERCENT_WINDOW) for n in sequences if is_percent(n)}
     fixed |= {name: Window(*pair) for name, pair in (windows or {}).items()}
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
+    with (
+        new_directory(output) as final,
+        tempfile.TemporaryDirectory(
             prefix=f".{output.name}.partial-", dir=output.parent
-        ) as scratch:
-            stage, final = Path(scratch, "stage"), Path(scratch, "dataset")
-            stage.mkdir()
-            final.mkdir()
-            staged = stage_subjects(
-                tasks,
-                stage,
-                grid=grid,
-                sequences=sequences,
-                fixed=fixed,
-                workers=workers,
-            )
-            _check_split(splits, staged)
-            dataset_windows = _dataset_windows(
-                [staged[name] for name in splits["train"]],
-                sequences,
-                fixed,
-                common_units=common_units,
-            )
-            dataset = Dataset(
-                directory=final,
-                sequences=sequences,
-                grid=grid,
-                windows=dataset_windows,
-                subject_windows=(
-                    {}
-                    if common_units
-                    else {name: item.windows for name, item in staged.items()}
-                ),
-                splits={name: tuple(names) for name, names in splits.items()},
-                simulated=simulated,
-                has_tissue=all(item.has_tissue for item in staged.values()),
-                content_hash="",
-                provenance=dict(provenance or {}),
-            )
-            _write(dataset, staged, atlas)
-            if output.exists():
-                output.rmdir()
-            os.replace(final, output)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror})") from error
+        ) as stage,
+    ):
+        staged = stage_subjects(
+            tasks,
+            Path(stage),
+            grid=grid,
+            sequences=sequences,
+            fixed=fixed,
+            workers=workers,
+        )
+        _check_split(splits, staged)
+        dataset_windows = _dataset_windows(
+            [staged[name] for name in splits["train"]],
+            sequences,
+            fixed,
+            common_units=common_units,
+        )
+        dataset = Dataset(
+            directory=final,
+            sequences=sequences,
+            grid=grid,
+            windows=dataset_windows,
+            subject_windows=(
+                {}
+                if common_units
+                else {name: item.windows for name, item in staged.items()}
+            ),
+            splits={name: tuple(names) for name, names in splits.items()},
+            simulated=simulated,
+            has_tissue=all(item.has_tissue for item in staged.values()),
+            content_hash="",
+            provenance=dict(provenance or {}),
+        )
+        _write(dataset, staged, atlas)
     return open_dataset(output)
 
 

@@ -14,6 +14,7 @@ from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.splits import PAPER_FRACTIONS
 from samr_jax.errors import InputError
+from samr_jax.files import check_new_directory
 from samr_jax.prepare.annotation import label_mapping
 from samr_jax.prepare.atlas import make_atlas
 from samr_jax.prepare.cohort import Cohort, prepare_cohort
@@ -75,7 +76,7 @@ def prepare(
       InputError: nothing can be made of the input. A subject that fails alone is told
         at the end and left out.
     """
-    output, target = _new(output), target or Target()
+    output, target = check_new_directory(output), target or Target()
     work = output.with_name(output.name + ".work")
     pool = {"workers": workers, "scheduler": scheduler}
 
@@ -114,13 +115,6 @@ def prepare(
     cohort.tell_failures(log)
     log(f"{output}: {_count(cohort)}; see {dataset.directory / 'qc/index.html'}")
     return dataset
-
-
-def _new(output: str | Path) -> Path:
-    output = Path(output)
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise InputError(f"{output}: exists already, expected a new directory")
-    return output
 
 
 def _publish(
