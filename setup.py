@@ -22,7 +22,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["samr_jax", "samr_jax.*"]),
-    package_data={"samr_jax": ["py.typed"]},
+    package_data={
+        "samr_jax": ["py.typed"],
+        "samr_jax.pretrained": ["*.md", "cg_samr/**/*"],
+    },
     install_requires=[
         "absl-py",
         "array_record>=0.8",
@@ -37,6 +40,7 @@ setup(
         "numpy>=2",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8",
+        "safetensors>=0.6",
         "scikit-image>=0.26",
         "scipy>=1.14",
         "threadpoolctl",

@@ -2,9 +2,10 @@
 
 python launch/main.py --config=configs/paired.py         # the paper, GPU or TPU
 python launch/main.py --config=configs/paired.py:demo    # minutes, two CPU cores
+python launch/pretrain.py                                # the packaged weights
 """
 
-from samr_jax.config import check_variant, default, paired_demo
+from samr_jax.config import check_variant, default, paired_demo, pretrained
 
 
 def get_config(variant: str = "paper"):
@@ -12,10 +13,13 @@ def get_config(variant: str = "paper"):
 
     Beside its size, the demo differs from the paper in a pixel loss and a higher
     learning rate: it has minutes to learn what a brain looks like, not days.
+    ``pretrained``, of the packaged weights, has the paper's slices and an hour or two.
     """
-    check_variant(variant)
+    check_variant(variant, "pretrained")
     config = default()
     config.name = "paired"
     if variant == "demo":
         paired_demo(config)
+    elif variant == "pretrained":
+        pretrained(config)
     return config

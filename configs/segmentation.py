@@ -4,16 +4,16 @@ python launch/main.py --config=configs/segmentation.py         # the paper, GPU 
 python launch/main.py --config=configs/segmentation.py:demo    # a minute, two CPU cores
 """
 
-from samr_jax.config import check_variant, default, paired_demo
+from samr_jax.config import check_variant, default, paired_demo, pretrained
 
 
 def get_config(variant: str = "paper"):
     """``paper``: batch 16, 200 epochs. ``demo``: small.
 
     The demo's last layer has few channels and the steps are few: at a lower learning
-    rate its logits could not grow.
+    rate its logits could not grow. ``pretrained`` judges the packaged weights.
     """
-    check_variant(variant)
+    check_variant(variant, "pretrained")
     config = default()
     config.name = config.method = "segmentation"
     config.batch_size = 16
@@ -22,4 +22,11 @@ def get_config(variant: str = "paper"):
     if variant == "demo":
         paired_demo(config)
         config.learning_rate = 2e-2
+    elif variant == "pretrained":
+        pretrained(config)
+        config.model.unet_channels = 16
+        config.batch_size = 8
+        config.learning_rate = 1e-2
+        config.epochs = 4
+        config.constant_epochs = 2
     return config

@@ -1,10 +1,10 @@
 """Synthesizes MR images from a lesion mask in NIfTI.
 
-    python launch/synthesize.py --mask=mask.nii.gz --workdir=runs/paired-demo \\
-        --output=synthesized
+    python launch/synthesize.py --mask=mask.nii.gz --output=synthesized
 
-Writes, on the mask's own grid and affine, one NIfTI a sequence in the units of the
-training data, one a confidence map, and a contact sheet.
+By the packaged weights, which know simulated brains alone, or with ``--workdir=RUN`` by
+those of a run of yours. Writes, on the mask's own grid and affine, one NIfTI a sequence
+in the units of the training data, one a confidence map, and a contact sheet.
 
 The mask has to lie in the space of the training data. With a patient's scan
 
@@ -29,11 +29,13 @@ from samr_jax.launching import run
 
 _MASK = flags.DEFINE_string("mask", None, "Label map (NIfTI).", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "New directory.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "A trained run.", required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "A trained run; by default the packaged weights."
+)
 _ATLAS = flags.DEFINE_string(
     "atlas",
     None,
-    "Directory with <sequence>.nii.gz; by default the atlas of the run's data.",
+    "Directory with <sequence>.nii.gz; by default the atlas of the training data.",
 )
 _LABELS = flags.DEFINE_string(
     "labels", "samr", "Preset of the mask's codes, such as brats2021 or brats2024."
@@ -59,10 +61,13 @@ def main() -> None:
     from samr_jax.files import write_json
     from samr_jax.inference import load_model
     from samr_jax.native_space import synthesize_for_patient
+    from samr_jax.pretrained import load_pretrained
     from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
-    from samr_jax.workdir import read_config
 
-    model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    if _WORKDIR.value:
+        model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    else:
+        model = load_pretrained()
     atlas = None
     if _ATLAS.value:
         atlas = read_atlas(_ATLAS.value, model.dataset)
@@ -80,9 +85,13 @@ def main() -> None:
         "edit": edit if _EDIT.value else None,
     }
     if _REFERENCE.value:
-        prepared = Path(read_config(Path(_WORKDIR.value)).data.dir)
+        prepared = model.config.get("data.dir")
         volume = synthesize_for_patient(
-            model, mask, _REFERENCE.value, prepared=prepared, **options
+            model,
+            mask,
+            _REFERENCE.value,
+            prepared=Path(prepared) if prepared else None,
+            **options,
         )
     else:
         volume = synthesize_volume(model, mask, **options)

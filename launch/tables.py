@@ -8,13 +8,12 @@ published ones. Run again, it takes what is finished and goes on with the rest.
 """
 
 import ast
-import runpy
 from pathlib import Path
 
 from absl import flags
 
 from samr_jax.errors import InputError
-from samr_jax.launching import run
+from samr_jax.launching import read_config_file, run
 
 _TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
 _VARIANT = flags.DEFINE_string("variant", "demo", "Of the configs: demo or paper.")
@@ -41,23 +40,12 @@ def main() -> None:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
     bench = Bench(
         workdir=Path(_WORKDIR.value),
-        configs=read_config_file,
+        configs=lambda name: read_config_file(CONFIGS / f"{name}.py", _VARIANT.value),
         budget=TABLES[_TABLE.value].budget,
         seeds=read_seeds(_SEEDS.value),
         overrides=read_overrides(),
     )
     print(make_table(_TABLE.value, bench, only=_ONLY.value).read_text())
-
-
-def read_config_file(name: str):
-    """The config of a file in ``configs/``, in the chosen variant."""
-    path = CONFIGS / f"{name}.py"
-    if not path.exists():
-        raise InputError(f"{path}: no such file, expected a config")
-    try:
-        return runpy.run_path(str(path))["get_config"](_VARIANT.value)
-    except ValueError as error:
-        raise InputError(f"--variant: {error}") from error
 
 
 def read_seeds(texts: list[str]) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Confidence-guided synthesis of multi-contrast brain MR images from lesion masks.
 
     import samr_jax
-    out = samr_jax.synthesize(mask, atlas, checkpoint="runs/paired-demo")
+    mask, atlas = samr_jax.example()
+    out = samr_jax.synthesize(mask, atlas)      # checkpoint=RUN: a run of your own
     out.images      # [..., H, W, S] in [-1, 1]
 
 Research software, not for clinical use.
@@ -12,7 +13,7 @@ import importlib
 __version__ = "0.1.0"
 
 _LAZY = {
-    "example": "samr_jax.api",
+    "example": "samr_jax.pretrained",
     "load_model": "samr_jax.inference",
     "synthesize": "samr_jax.api",
 }

@@ -13,6 +13,7 @@ from samr_jax.config import check_size
 from samr_jax.errors import InputError
 from samr_jax.inference import Model, load_model, padded_batches
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, preset, remap
+from samr_jax.pretrained import load_pretrained
 
 BATCH = 8
 
@@ -38,7 +39,7 @@ def synthesize(
     mask: np.ndarray,
     atlas: np.ndarray,
     *,
-    checkpoint: str | Path | Model,
+    checkpoint: str | Path | Model | None = None,
     labels: str | Mapping[int, int] = "samr",
 ) -> SynthesizedImages:
     """Synthesizes all MR sequences of one slice or many.
@@ -48,7 +49,8 @@ def synthesize(
         of 5.
       atlas: ``[H, W, 3 S]`` (for all slices) or ``[N, H, W, 3 S]`` in [-1, 1]: of each
         sequence the group average below, at and above the slice.
-      checkpoint: work directory of a trained run, or a model that is loaded already.
+      checkpoint: work directory of a trained run, or a model that is loaded already; by
+        default the packaged weights, which know simulated brains alone.
       labels: preset or map of an integer mask's codes, see `samr_jax.labels.PRESETS`.
 
     Returns:
@@ -58,11 +60,11 @@ def synthesize(
       InputError: an array's shape, type or values are not as above.
 
     Example:
-      >>> out = samr_jax.synthesize(mask, atlas, checkpoint="runs/paired-demo")
-      >>> out.images.shape
-      (64, 64, 5)
+      >>> mask, atlas = samr_jax.example()
+      >>> samr_jax.synthesize(mask, atlas).images.shape
+      (256, 256, 5)
     """
-    model = checkpoint if isinstance(checkpoint, Model) else _load(str(checkpoint))
+    model = _model(checkpoint)
     codes = _label_map(mask, labels)
     stacked = codes if codes.ndim == 3 else codes[None]
     stored = {
@@ -88,6 +90,12 @@ def synthesize(
 
 def _arrays(synthesis) -> tuple:
     return synthesis.images, synthesis.confidence, synthesis.intermediate
+
+
+def _model(checkpoint: str | Path | Model | None) -> Model:
+    if isinstance(checkpoint, Model):
+        return checkpoint
+    return load_pretrained() if checkpoint is None else _load(str(checkpoint))
 
 
 @functools.lru_cache(maxsize=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,16 @@ def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
     except OSError as error:
         raise InputError(f"--config: {_reason(error)}") from error
     return config.value
+
+
+def read_config_file(path: Path, variant: str) -> ml_collections.ConfigDict:
+    """The config of a file in ``configs/``, in a variant of those that it has."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected a config")
+    try:
+        return runpy.run_path(str(path))["get_config"](variant)
+    except ValueError as error:
+        raise InputError(f"--variant: {error}") from error
 
 
 def _reason(error: Exception) -> str:

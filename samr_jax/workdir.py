@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ml_collections
 
-from samr_jax.config import CONTROL_FIELDS, default, flatten, validate
+from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
 from samr_jax.data.dataset import DESCRIPTION, Dataset
 from samr_jax.errors import InputError
 from samr_jax.files import read_json, replacing, write_json
@@ -68,22 +68,11 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
     if not path.exists():
         raise InputError(f"{workdir}: no {CONFIG}, expected a work directory of a run")
     stored = read_json(path)
-    config = default()
     try:
-        with config.unlocked():
-            for field, value in stored["config"].items():
-                *parents, leaf = field.split(".")
-                section = config
-                for name in parents:
-                    section = section[name]
-                if leaf not in section:
-                    raise KeyError(field)
-                section[leaf] = tuple(value) if isinstance(value, list) else value
-        validate(config)
+        return unflatten(stored["config"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise InputError(
             f"{path}: field missing or damaged ({error!r:.200})"
         ) from error
-    return config

@@ -31,6 +31,7 @@ LAYERS = [
     ("samr_jax.evaluate",),
     (
         "samr_jax.api",
+        "samr_jax.pretrained",
         "samr_jax.augmentation",
         "samr_jax.baselines",
         "samr_jax.benchmark",

@@ -1,0 +1,51 @@
+"""Trains the weights that come with the package, scores them, and packs them.
+
+    python launch/pretrain.py --workdir=runs/pretrained
+
+Trains CG-SAMR and a segmenter on the embedded dataset at 256 x 256 (the variant
+``pretrained`` of configs/paired.py and configs/segmentation.py), writes Table I with
+the two trivial answers beside it, and packs the weights into ``<workdir>/cg_samr``,
+whose files are those of ``samr_jax/pretrained/cg_samr``. Hours on two CPU cores; the
+same command again goes on where it was stopped.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from samr_jax.errors import InputError
+from samr_jax.launching import read_config_file, run
+
+_WORKDIR = flags.DEFINE_string("workdir", "runs/pretrained", "Runs, table, package.")
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def main() -> None:
+    from samr_jax.files import read_json, write_text
+    from samr_jax.inference import load_model
+    from samr_jax.pretrained.pack import pack
+    from samr_jax.tables.bench import Bench
+    from samr_jax.tables.make import make_table
+    from samr_jax.tables.plan import CG_SAMR
+
+    workdir = Path(_WORKDIR.value)
+    package = workdir / "cg_samr"
+    if package.exists():
+        raise InputError(f"{package}: exists already, expected another --workdir")
+    bench = Bench(
+        workdir=workdir,
+        configs=lambda name: read_config_file(CONFIGS / f"{name}.py", "pretrained"),
+        budget=CG_SAMR,
+    )
+    table = make_table(1, bench, only=[CG_SAMR.title])
+    results = read_json(workdir / "table1.json")["results"]
+    scores = {name: result["average"] for name, result in results.items()}
+    model = load_model(workdir / CG_SAMR.key / "seed-0")
+    pack(model, bench.dataset, package, scores=scores)
+    write_text(package / "scores.md", table.read_text())
+    print(package)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,61 @@
+"""The packaged model and its example, ready to use."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.dataset import open_dataset
+from samr_jax.data.nifti import read_labels
+from samr_jax.inference import DATASET_COPY, Model
+from samr_jax.labels import LESION_LABELS
+from samr_jax.pretrained.weights import read_weights
+
+PACKAGE = Path(__file__).parent / "cg_samr"
+WEIGHTS, MASK = "weights.safetensors", "mask.nii.gz"
+
+_lock = threading.Lock()
+
+
+def load_pretrained() -> Model:
+    """The model of the packaged weights; read once a process, by any thread."""
+    with _lock:
+        return _load(PACKAGE)
+
+
+def load_package(directory: Path | str) -> Model:
+    """The model of a folder that `samr_jax.pretrained.pack.pack` has written.
+
+    Raises:
+      InputError: there is none, or it is damaged.
+    """
+    directory = Path(directory)
+    dataset = open_dataset(directory / DATASET_COPY)
+    return read_weights(directory / WEIGHTS, dataset)
+
+
+_load = functools.cache(load_package)
+
+
+def example() -> tuple[np.ndarray, np.ndarray]:
+    """A lesion mask and an atlas to try `samr_jax.synthesize` on; simulated.
+
+    The mask is of a subject that the packaged weights were not trained on, at the slice
+    with most lesion. It is of the embedded phantom, not of a patient.
+
+    Returns:
+      The label map ``(256, 256)`` uint8, and the packaged atlas at that height,
+      ``(256, 256, 15)`` float32 in [-1, 1].
+    """
+    labels = example_labels()
+    index = int(np.isin(labels, LESION_LABELS).sum(axis=(1, 2)).argmax())
+    return labels[index], stack_neighbours(load_pretrained().dataset.atlas)[index]
+
+
+def example_labels() -> np.ndarray:
+    """The example's whole label map ``(Z, H, W)`` uint8, on the packaged atlas."""
+    return np.transpose(read_labels(PACKAGE / MASK).data, (2, 1, 0)).astype(np.uint8)

@@ -1,0 +1,74 @@
+"""Packs a finished run: weights, atlas, an example, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samr_jax.api import synthesize
+from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.dataset import Dataset
+from samr_jax.data.nifti import write_volume
+from samr_jax.errors import InputError
+from samr_jax.evaluate import filled_split, lesion_rows
+from samr_jax.files import new_directory
+from samr_jax.inference import DATASET_COPY, Model
+from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
+from samr_jax.pretrained.weights import write_weights
+from samr_jax.workdir import keep_description
+
+TOLERANCE = 1 / 127.5
+"""A grey level of 256, in network intensity: what half precision may change."""
+
+
+def pack(
+    model: Model, dataset: Dataset, directory: Path, *, scores: Mapping[str, Any]
+) -> None:
+    """Writes a folder that `samr_jax.pretrained.load.load_package` reads.
+
+    Args:
+      model: a trained one that synthesizes from masks and the atlas.
+      dataset: what it was trained on; its test split gives the example.
+      directory: a new one.
+      scores: JSON-ready; are kept with the weights.
+
+    Raises:
+      InputError: the directory is not empty, or half precision changes the images.
+    """
+    if not dataset.simulated:
+        raise InputError(
+            f"{dataset.directory}: of patients, expected simulated data: a package "
+            "holds a subject's mask"
+        )
+    labels = _example(dataset)
+    with new_directory(directory) as folder:
+        write_weights(folder / WEIGHTS, model, scores)
+        keep_description(dataset, folder / DATASET_COPY)
+        volume = np.transpose(labels, (2, 1, 0))
+        write_volume(folder / MASK, volume, dataset.grid.affine)
+        _check(model, load_package(folder), labels)
+
+
+def _example(dataset: Dataset) -> np.ndarray:
+    """Labels ``(Z, H, W)`` of the test subject with most lesion in a slice."""
+    slices = filled_split(dataset, "test")
+    (row,) = lesion_rows(slices, 1)
+    subject = slices[row]["subject"]
+    return np.stack([item["labels"] for item in slices if item["subject"] == subject])
+
+
+def _check(model: Model, packed: Model, labels: np.ndarray) -> None:
+    middle = len(labels) // 2
+    atlas = stack_neighbours(packed.dataset.atlas)[middle]
+    before, after = (
+        synthesize(labels[middle], atlas, checkpoint=used).images
+        for used in (model, packed)
+    )
+    if (error := np.abs(before - after).max()) > TOLERANCE:
+        raise InputError(
+            f"half precision changes the images by {error:.4f}, expected at most "
+            f"{TOLERANCE:.4f} of the range [-1, 1]"
+        )

@@ -1,0 +1,120 @@
+"""A generator's weights as one small file that holds numbers and text, no code.
+
+The format is safetensors: kernels in half precision, statistics in single, and in the
+header what the weights came from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from samr_jax.config import unflatten
+from samr_jax.data.dataset import Dataset
+from samr_jax.errors import InputError
+from samr_jax.files import replacing
+from samr_jax.inference import Model, build_method
+from samr_jax.provenance import provenance
+
+FORMAT = "samr_jax weights 1"
+GENERATOR = "generator"
+"""The part of a method's networks that synthesizes; the others are left out."""
+
+
+def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
+    """Writes what `read_weights` needs beside the dataset's description.
+
+    Args:
+      path: of the new file.
+      model: a trained one that synthesizes.
+      scores: JSON-ready; are kept in the header.
+
+    Raises:
+      InputError: a weight is too large for half precision, or not finite.
+    """
+    tensors = {}
+    for name, value in _flat(model.variables).items():
+        kind = np.float16 if name.startswith("params/") else np.float32
+        with np.errstate(over="ignore"):
+            tensors[name] = np.asarray(value).astype(kind)
+        if not np.isfinite(tensors[name]).all():
+            raise InputError(f"{name}: not finite in half precision, expected numbers")
+    header = {
+        "provenance": provenance(model),
+        "carry": {name: float(value) for name, value in model.carry.items()},
+        "scores": scores,
+        "simulated": model.dataset.simulated,
+    }
+    texts = {name: json.dumps(value) for name, value in header.items()}
+    with replacing(path) as partial:
+        safetensors.numpy.save_file(tensors, partial, {"format": FORMAT, **texts})
+
+
+def read_weights(path: Path, dataset: Dataset) -> Model:
+    """The model of a file, for the dataset whose description came with it.
+
+    Raises:
+      InputError: the file is not one of ours, is damaged, or of other data.
+    """
+    header = read_header(path)
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        origin = header["provenance"]
+        if origin["dataset_hash"] != dataset.content_hash:
+            raise InputError(
+                f"trained on data {origin['dataset_hash']:.12}, expected "
+                f"{dataset.content_hash:.12} as in {dataset.directory}"
+            )
+        config = unflatten(origin["config"])
+        tree = flax.traverse_util.unflatten_dict(
+            {name: value.astype(np.float32) for name, value in flat.items()}, sep="/"
+        )
+        return Model(
+            method=build_method(config, dataset),
+            variables={"batch_stats": {}, **tree},
+            dataset=dataset,
+            step=int(origin["step"]),
+            carry={n: np.float32(value) for n, value in header["carry"].items()},
+            config=origin["config"],
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: damaged ({error!r:.200})") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What a file says of its weights: ``provenance``, ``carry``, ``scores``.
+
+    Raises:
+      InputError: the file is not one of ours, or is damaged.
+    """
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            texts = file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: not readable as safetensors ({error})") from error
+    if texts.pop("format", None) != FORMAT:
+        raise InputError(f"{path}: no {FORMAT!r} in its header")
+    try:
+        return {name: json.loads(text) for name, text in texts.items()}
+    except ValueError as error:
+        raise InputError(f"{path}: damaged header ({error})") from error
+
+
+def _flat(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The generator's leaves by names such as ``params/generator/.../kernel``."""
+    kept = {
+        collection: {GENERATOR: tree[GENERATOR]}
+        for collection, tree in variables.items()
+        if GENERATOR in tree
+    }
+    return flax.traverse_util.flatten_dict(kept, sep="/")
