@@ -10,9 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.config import check_size
+from samr_jax.data.atlas import brain_of
 from samr_jax.errors import InputError
 from samr_jax.inference import Model, load_model, padded_batches
-from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, preset, remap
+from samr_jax.labels import (
+    ATLAS_NEIGHBOURS,
+    LABELS,
+    NORMAL,
+    mark_normal_brain,
+    preset,
+    remap,
+)
 from samr_jax.pretrained import load_pretrained
 
 BATCH = 8
@@ -46,7 +54,7 @@ def synthesize(
 
     Args:
       mask: integer label map ``[H, W]`` or ``[N, H, W]``, or one-hot with a last axis
-        of 5.
+        of 5. Without normal brain, as in BraTS, it is where the atlas has brain.
       atlas: ``[H, W, 3 S]`` (for all slices) or ``[N, H, W, 3 S]`` in [-1, 1]: of each
         sequence the group average below, at and above the slice.
       checkpoint: work directory of a trained run, or a model that is loaded already; by
@@ -67,11 +75,12 @@ def synthesize(
     model = _model(checkpoint)
     codes = _label_map(mask, labels)
     stacked = codes if codes.ndim == 3 else codes[None]
-    stored = {
-        "labels": stacked,
-        "atlas": _atlas(atlas, stacked.shape, len(model.dataset.sequences)),
-    }
+    sequences = model.dataset.sequences
+    atlas = _atlas(atlas, stacked.shape, len(sequences))
     check_size(stacked.shape[1:], model.method.downsamplings, source="mask")
+    if NORMAL not in stacked:
+        stacked = mark_normal_brain(stacked, brain_of(atlas, sequences))
+    stored = {"labels": stacked, "atlas": atlas}
     size = 1 if len(stacked) == 1 else BATCH
     parts = [
         [None if x is None else x[:count] for x in _arrays(model.synthesize(batch))]
@@ -85,7 +94,7 @@ def synthesize(
         images, confidence, intermediate = (
             None if x is None else x[0] for x in (images, confidence, intermediate)
         )
-    return SynthesizedImages(images, confidence, intermediate, model.dataset.sequences)
+    return SynthesizedImages(images, confidence, intermediate, sequences)
 
 
 def _arrays(synthesis) -> tuple:

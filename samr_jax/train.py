@@ -224,6 +224,7 @@ class Run:
                 if saving or step == start + 1 or step % config.log_steps == 0:
                     writers.scalars(step, watch.look(step, metrics, state.statistics))
                 if step % every["sample"] == 0 or last:
+                    jax.block_until_ready(state)  # else steps count as the pause
                     with writers.pause():
                         self._draw_samples(state, step)
                 if saving:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import samr_jax
+from samr_jax.data.atlas import brain_of
 from samr_jax.data.nifti import read_labels, read_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
@@ -53,6 +54,21 @@ def test_forms_of_a_mask_agree(model, case):
     np.testing.assert_allclose(one, expected[1], atol=1e-5)
     shared = samr_jax.synthesize(labels, atlas[0], checkpoint=model).images
     np.testing.assert_allclose(shared[0], expected[0], atol=1e-5)
+
+
+def test_normal_brain_comes_from_the_atlas(model, case, dataset):
+    """Where a mask has none."""
+    labels, atlas = case
+    found = brain_of(atlas, dataset.sequences)
+    lesion = np.where(labels == 1, 0, labels)
+    marked = np.where(found & (lesion == 0), 1, lesion)
+    images = [
+        samr_jax.synthesize(mask, atlas, checkpoint=model).images
+        for mask in (lesion, marked)
+    ]
+    np.testing.assert_array_equal(*images)
+    with pytest.raises(InputError, match="APTw alone, which does not show"):
+        brain_of(atlas[..., 3:], ("APTw",))
 
 
 @pytest.mark.parametrize(

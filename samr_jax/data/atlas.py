@@ -10,7 +10,8 @@ import numpy as np
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window
-from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS
+from samr_jax.errors import InputError
+from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS, is_percent
 
 
 def group_average(
@@ -74,3 +75,32 @@ def write_atlas(
     for name, volume in {**volumes, "brain": coverage}.items():
         data = np.ascontiguousarray(np.transpose(volume, (2, 1, 0)), np.float32)
         write_volume(directory / f"{name}.nii.gz", data, grid.affine)
+
+
+def brain_of(atlas: np.ndarray, sequences: Sequence[str]) -> np.ndarray:
+    """Where an atlas has brain, for a mask that does not say.
+
+    The group average falls off over the edge, where the brains of ever fewer subjects
+    reach: what is above half its usual brightness is inside the brain of about half.
+
+    Args:
+      atlas: ``(N, H, W, 3 S)`` of network intensity, as of `stack_neighbours`.
+      sequences: the S names.
+
+    Returns:
+      Boolean ``(N, H, W)``.
+
+    Raises:
+      InputError: no sequence shows anatomy.
+    """
+    shown = [i for i, name in enumerate(sequences) if not is_percent(name)]
+    if not shown:
+        raise InputError(
+            f"mask: no normal brain, expected it where the atlas has {sequences[0]} "
+            "alone, which does not show the brain's edge"
+        )
+    at = [ATLAS_NEIGHBOURS * i + ATLAS_NEIGHBOURS // 2 for i in shown]
+    brightness = (atlas[..., at].mean(axis=-1) + 1) / 2
+    inside = brightness > 0.02
+    usual = np.median(brightness[inside]) if inside.any() else np.inf
+    return brightness > 0.5 * usual
