@@ -31,6 +31,7 @@ def make_train_step(
     *,
     optimizer: optax.GradientTransformation,
     seed: int,
+    disc_rate: float = 1.0,
     ema_decay: float = 0.0,
     accumulation: int = 1,
     axis_name: str | None = None,
@@ -41,6 +42,7 @@ def make_train_step(
       method: networks and losses.
       optimizer: of both sides.
       seed: of dropout and other noise.
+      disc_rate: times which the discriminator side's updates are taken.
       ema_decay: of the generator side's averaged weights, where the state has them.
       accumulation: parts that the device's batch is worked off in, one after the other,
         to save memory. The update is that of their mean gradient. Batch norm sees one
@@ -52,6 +54,8 @@ def make_train_step(
       A pure function. ``batch`` is in stored form (`samr_jax.batch.decode`); metrics
       are float32 scalars named ``gen/…`` and ``disc/…``.
     """
+
+    rates = {"gen": 1.0, "disc": disc_rate}
 
     def average(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
@@ -101,10 +105,10 @@ def make_train_step(
         gen = state.gen.replace(stats=gen_stats)
         return state.replace(gen=gen, disc=disc, carry=carry), (grads, metrics)
 
-    def update(player: Player, vector: jax.Array) -> Player:
+    def update(player: Player, vector: jax.Array, rate: float) -> Player:
         _, unravel = ravel_pytree(player.params)
         updates, opt_state = optimizer.update(vector, player.opt_state)
-        params = optax.apply_updates(player.params, unravel(updates))
+        params = optax.apply_updates(player.params, unravel(rate * updates))
         ema = player.ema
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1 - ema_decay)
@@ -131,7 +135,8 @@ def make_train_step(
             for side, vector in grads.items()
         }
         players = {
-            side: update(getattr(state, side), vector) for side, vector in grads.items()
+            side: update(getattr(state, side), vector, rates[side])
+            for side, vector in grads.items()
         }
         return state.replace(step=state.step + 1, **players), metrics
 

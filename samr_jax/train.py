@@ -184,6 +184,7 @@ class Run:
                 self.method,
                 optimizer=self.optimizer,
                 seed=config.seed,
+                disc_rate=config.disc_rate,
                 ema_decay=config.ema_decay,
                 accumulation=config.accumulation,
                 axis_name=parallel.AXIS,

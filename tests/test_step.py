@@ -22,7 +22,9 @@ def batch(dataset):
     return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
 
 
-def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
+def setup(
+    config, dataset, *, axis_name=None, disc_rate=1.0, ema_decay=0.0, accumulation=1
+):
     method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(
@@ -30,6 +32,7 @@ def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
         optimizer=optimizer,
         seed=0,
         axis_name=axis_name,
+        disc_rate=disc_rate,
         ema_decay=ema_decay,
         accumulation=accumulation,
     )
@@ -166,6 +169,20 @@ def test_average_of_weights(config, dataset, batch):
         lambda old, fresh: 0.9 * old + 0.1 * fresh, state.gen.params, new.gen.params
     )
     assert_trees_close(new.gen.ema, expected, 1e-6)
+
+
+def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
+    changes = {}
+    for rate in (1.0, 4.0):
+        _, state, step = setup(config, dataset, disc_rate=rate)
+        new, _ = jax.jit(step)(state, batch)
+        changes[rate] = {
+            side: jax.tree.map(jnp.subtract, getattr(new, side).params, old.params)
+            for side, old in (("gen", state.gen), ("disc", state.disc))
+        }
+    assert_trees_close(changes[4.0]["gen"], changes[1.0]["gen"], 0)
+    faster = jax.tree.map(lambda change: 4 * change, changes[1.0]["disc"])
+    assert_trees_close(changes[4.0]["disc"], faster, 1e-5)
 
 
 def test_bfloat16_computes_in_it_and_keeps_float32(config, dataset, batch):
