@@ -6,7 +6,6 @@ medians of calls on random data, two warm-up calls left out.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import tempfile
 import time
@@ -26,12 +25,12 @@ from samr_jax.data.window import STORED_SCALE
 from samr_jax.embedded import embedded_dataset
 from samr_jax.inference import Model, method_of
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
+from samr_jax.machine import WARM_UP, machine_rates, median_seconds, peak_gib
 from samr_jax.methods.base import Method
 from samr_jax.scoring import predictions
 from samr_jax.state import create_state
 from samr_jax.step import make_train_step
 
-WARM_UP = 2
 DATA_SUBJECTS = 5
 """Phantoms whose slices are read and synthesized where data are timed."""
 
@@ -63,31 +62,8 @@ def benchmark(
       ``peak_gib``, what XLA counts of FLOPs and bytes beside the machine's measured
       matrix rate and copy bandwidth, and the rates of `_time_data`.
     """
-    sequences = len(config.data.sequences)
-    method = method_of(
-        config, sequences=sequences, size=(size, size), axis_name=parallel.AXIS
-    )
-    batch = random_batch(method.fields, config.batch_size, size, sequences)
-    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1, b2=config.adam_b2)
-    state = create_state(
-        method,
-        jax.random.key(0),
-        decode({name: array[:1] for name, array in batch.items()}),
-        optimizer=optimizer,
-    )
-    result = {
-        "peer": "samr_jax",
-        "version": jax.__version__,
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "method": method.name,
-        "size": size,
-        "batch": config.batch_size,
-        "ngf": config.model.ngf,
-        "dtype": config.dtype,
-        "params": count_parameters(state),
-        "machine": machine_rates(),
-    }
+    method, batch, state, optimizer = _prepared(config, size, axis_name=parallel.AXIS)
+    result = _settings(config, size, method, state) | {"machine": machine_rates()}
     if synthesis:
         result |= _time_synthesis(method, state, batch, steps)
     if train:
@@ -101,6 +77,62 @@ def benchmark(
     if data:
         result |= _time_data(config, method, state, size)
     return result
+
+
+def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
+    """XLA's count of a training step's and a synthesis call's work.
+
+    Of the programs as they are written, before XLA changes them: nothing is compiled
+    or timed, so it takes seconds at any size.
+
+    Returns:
+      JSON-ready: settings, ``train_gflop`` and ``synthesis_gflop``.
+    """
+    method, batch, state, optimizer = _prepared(config, size, axis_name=None)
+    step = make_train_step(method, optimizer=optimizer, seed=0)
+    programs = {
+        "train_gflop": jax.jit(step).lower(state, batch),
+        "synthesis_gflop": _synthesis(method).lower(state.gen.variables, batch),
+    }
+    counts = {name: _counted(it)["flops"] / 1e9 for name, it in programs.items()}
+    return _settings(config, size, method, state) | counts
+
+
+def _prepared(
+    config: ml_collections.ConfigDict, size: int, *, axis_name: str | None
+) -> tuple[Method, dict, Any, optax.GradientTransformation]:
+    """A method with random data and weights."""
+    sequences = len(config.data.sequences)
+    method = method_of(
+        config, sequences=sequences, size=(size, size), axis_name=axis_name
+    )
+    batch = random_batch(method.fields, config.batch_size, size, sequences)
+    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1, b2=config.adam_b2)
+    state = create_state(
+        method,
+        jax.random.key(0),
+        decode({name: array[:1] for name, array in batch.items()}),
+        optimizer=optimizer,
+    )
+    return method, batch, state, optimizer
+
+
+def _settings(
+    config: ml_collections.ConfigDict, size: int, method: Method, state: Any
+) -> dict:
+    return {
+        "peer": "samr_jax",
+        "version": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "method": method.name,
+        "size": size,
+        "batch": config.batch_size,
+        "sequences": len(config.data.sequences),
+        "ngf": config.model.ngf,
+        "dtype": config.dtype,
+        "params": count_parameters(state),
+    }
 
 
 def random_batch(
@@ -135,27 +167,7 @@ def count_parameters(state: Any) -> dict[str, int]:
     return counts
 
 
-def machine_rates() -> dict[str, float]:
-    """Measured ceilings: float32 matrix product in GFLOP/s, copy in GB/s both ways."""
-    n = 2048 if jax.default_backend() == "cpu" else 8192
-    a = jax.random.normal(jax.random.key(0), (n, n))
-    product = _median(jax.jit(lambda x: x @ x), (a,), 5)
-    copy = _median(jax.jit(lambda x: x + 1), (a,), 5)
-    return {
-        "matrix_gflops": 2 * n**3 / product / 1e9,
-        "copy_gb_per_s": 2 * a.nbytes / copy / 1e9,
-    }
-
-
-def peak_gib() -> float:
-    """Most device memory in use so far, or of this process where XLA cannot tell."""
-    stats = jax.local_devices()[0].memory_stats()
-    if stats and "peak_bytes_in_use" in stats:
-        return stats["peak_bytes_in_use"] / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict:
+def _synthesis(method: Method) -> Callable:
     @jax.jit
     def synthesize(variables, stored):
         return method.gen.apply(
@@ -165,9 +177,14 @@ def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict
             rngs={"dropout": jax.random.key(0)},
         ).images
 
+    return synthesize
+
+
+def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict:
+    synthesize = _synthesis(method)
     arguments = jax.device_put((state.gen.variables, batch))
     compiled, times = _compile(lambda: synthesize.lower(*arguments).compile())
-    seconds = _median(compiled, arguments, steps)
+    seconds = median_seconds(compiled, arguments, steps)
     return {
         "synthesis_s": seconds,
         "synthesis_compile_s": times,
@@ -243,24 +260,20 @@ def _compile(call: Callable) -> tuple[Any, dict[str, float]]:
     return compiled, times
 
 
-def _median(call: Callable, arguments: tuple, repeats: int) -> float:
-    times = []
-    for _ in range(repeats + WARM_UP):
-        begin = time.perf_counter()
-        jax.block_until_ready(call(*arguments))
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[WARM_UP:])
-
-
 def _cost(compiled: Any, seconds: float) -> dict[str, float]:
     """XLA's count of a program's work, and the rates that come of it."""
-    counted = compiled.cost_analysis() or {}
-    if isinstance(counted, list):
-        counted = counted[0]
-    flops, moved = counted.get("flops", 0.0), counted.get("bytes accessed", 0.0)
+    counted = _counted(compiled)
+    flops, moved = counted["flops"], counted["bytes accessed"]
     return {
         "gflop": flops / 1e9,
         "gb": moved / 1e9,
         "gflop_per_s": flops / seconds / 1e9,
         "gb_per_s": moved / seconds / 1e9,
     }
+
+
+def _counted(program: Any) -> dict[str, float]:
+    counted = program.cost_analysis() or {}
+    if isinstance(counted, list):
+        counted = counted[0]
+    return {"flops": 0.0, "bytes accessed": 0.0} | counted

@@ -2,7 +2,9 @@
 
 import math
 
-from samr_jax.benchmark import benchmark
+import pytest
+
+from samr_jax.benchmark import benchmark, count_work
 from samr_jax.config import default
 from tests.tiny import shrink
 
@@ -19,3 +21,17 @@ def test_benchmark_reports_work_and_times():
         assert result[f"{part}_cost"]["gflop"] > 0
     for name in ("synthesis_s", "train_step_s", "train_step_gib", "peak_gib"):
         assert 0 < result[name] < math.inf, name
+
+
+def test_work_grows_as_it_must():
+    """Convolutions: with the pixels, and with the slices of a batch."""
+    config = shrink(default())
+    config.method = "pix2pix"
+    config.batch_size = 2
+    small = count_work(config, size=32)
+    large = count_work(config, size=64)
+    config.batch_size = 4
+    many = count_work(config, size=32)
+    assert large["synthesis_gflop"] == pytest.approx(4 * small["synthesis_gflop"], 0.2)
+    assert many["synthesis_gflop"] == pytest.approx(2 * small["synthesis_gflop"], 0.1)
+    assert large["train_gflop"] > 2 * small["train_gflop"] > 0

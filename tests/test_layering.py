@@ -15,6 +15,7 @@ LAYERS = [
         "samr_jax.errors",
         "samr_jax.files",
         "samr_jax.interruption",
+        "samr_jax.machine",
     ),
     ("samr_jax.labels",),
     ("samr_jax.config",),
