@@ -27,6 +27,5 @@ def get_config(variant: str = "paper"):
         config.model.unet_channels = 16
         config.batch_size = 8
         config.learning_rate = 1e-2
-        config.epochs = 4
-        config.constant_epochs = 2
+        config.steps = 400
     return config

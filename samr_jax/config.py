@@ -151,21 +151,24 @@ def unpaired_demo(config: ml_collections.ConfigDict) -> None:
 def pretrained(config: ml_collections.ConfigDict) -> None:
     """Makes a method the size of the weights that come with the package.
 
-    The paper's slices and data; networks that fit into 20 MB at half precision and
-    learn on a CPU core in an hour or two, with the demo's pixel loss and learning rate.
+    The paper's slices and data. Networks that learn on a CPU core in an hour and a
+    half: thin borders of lesions are learned within hundreds of steps at 2 down-
+    samplings, not at 4. A pixel loss that outweighs the others: the weights are to be
+    closer to the truth than an atlas with painted lesions, more than lifelike.
     """
     config.name += "-pretrained"
     config.batch_size = 2
     config.model.ngf = 12
-    config.model.downsamplings = 3
+    config.model.downsamplings = 2
     config.model.ndf = 8
     config.model.unet_channels = 8
-    config.loss.l1 = 100.0
-    config.learning_rate = 7e-4
+    config.loss.l1 = 500.0
+    config.learning_rate = 1e-3
+    config.steps = 900
     config.epochs = 2
     config.constant_epochs = 1
     config.log_steps = 20
-    config.sample_epochs = 0.25
+    config.sample_epochs = 0.2
     config.eval_epochs = 1.0
     config.checkpoint_epochs = 0.1
     config.eval_batch_size = 4

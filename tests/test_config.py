@@ -36,6 +36,8 @@ def test_config_files_load_and_are_valid(path):
     spec.loader.exec_module(module)
     for variant in ("paper", "demo"):
         validate(module.get_config(variant))
+    if path.stem in ("paired", "segmentation"):
+        validate(module.get_config("pretrained"))
     with pytest.raises(ValueError, match="huge"):
         module.get_config("huge")
 
