@@ -24,8 +24,7 @@ def get_config(variant: str = "paper"):
         config.learning_rate = 2e-2
     elif variant == "pretrained":
         pretrained(config)
-        config.model.unet_channels = 16
-        config.batch_size = 8
-        config.learning_rate = 1e-2
+        config.batch_size = 4
+        config.learning_rate = 2e-2
         config.steps = 400
     return config

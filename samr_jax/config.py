@@ -48,6 +48,8 @@ def default() -> ml_collections.ConfigDict:
     model.downsamplings = 4
     model.blocks = 6
     model.heads = "per_branch"  # "shared": as in the released code
+    model.norm = "batch"  # of G; "affine_instance": the same in training and after it,
+    # for batches that do not show what is rare
     model.rematerialise = False
     model.ndf = 64
     model.disc_layers = 3
@@ -164,7 +166,7 @@ def pretrained(config: ml_collections.ConfigDict) -> None:
     config.model.unet_channels = 8
     config.loss.l1 = 500.0
     config.learning_rate = 1e-3
-    config.steps = 900
+    config.steps = 460
     config.epochs = 2
     config.constant_epochs = 1
     config.log_steps = 20
@@ -210,6 +212,7 @@ what is computed (a dataset is known by its content hash, not by where it lies).
 _CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "model.heads": ("per_branch", "shared"),
+    "model.norm": ("batch", "affine_instance"),
     "model.unet": ("ronneberger", "pix2pix"),
     "loss.gan": ("bce", "lsgan"),
     "loss.feature_distance": ("l2", "l1"),
@@ -266,6 +269,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
         raise InputError(
             f"config.ablation.{off[0]} is False, expected True: {config.method!r} has "
             "no such part"
+        )
+    if config.model.norm != "batch" and config.method not in _ABLATED:
+        raise InputError(
+            f"config.model.norm is {config.model.norm!r}, expected 'batch': "
+            f"{config.method!r} has no such choice"
         )
     weights = config.segmentation.label_weights
     if len(weights) != len(LABELS):

@@ -67,6 +67,15 @@ def test_sizes():
         check_size((64, 100), 4, source="x")
 
 
+def test_only_cg_samr_has_a_choice_of_norm():
+    config = default()
+    config.model.norm = "affine_instance"
+    validate(config)
+    config.method = "pix2pix"
+    with pytest.raises(InputError, match="'affine_instance', expected 'batch'"):
+        validate(config)
+
+
 def test_files_appear_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -221,3 +221,16 @@ def test_a_size_that_cannot_be_halved_often_enough_is_refused():
             jax.random.key(0), np.zeros((1, 18, 16, 5)), np.zeros((1, 18, 16, 6)),
             train=True,
         )  # fmt: skip
+
+
+def test_a_generator_normalised_by_instance_is_the_same_in_training_and_after_it():
+    rng = np.random.default_rng(0)
+    mask = np.eye(5, dtype=np.float32)[rng.integers(0, 5, (2, 16, 16))]
+    atlas = rng.normal(size=(2, 16, 16, 6)).astype(np.float32)
+    network = Generator(2, ngf=2, downsamplings=1, blocks=2, norm="affine_instance")
+    variables = draw_variables(network, jax.random.key(0), mask, atlas, train=False)
+    assert variables.keys() == {"params"}
+    in_training = network.apply(variables, mask, atlas, train=True)
+    alone = network.apply(variables, mask[1:], atlas[1:], train=False)
+    for a, b in zip(*map(jax.tree.leaves, (in_training, alone)), strict=True):
+        np.testing.assert_allclose(a[1:], b, atol=1e-5)

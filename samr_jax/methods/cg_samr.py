@@ -121,6 +121,7 @@ def create(
         branch_blocks=1 if samr else 0,
         stretch_out=ablation["stretch_out"],
         use_atlas=ablation["atlas"],
+        norm=model["norm"],
         rematerialise=model["rematerialise"],
         **common,
     )

@@ -36,18 +36,24 @@ class Branch(nn.Module):
       outputs: channels of the image.
       upsamplings: how many up-convolutions.
       blocks: residual blocks before the first of them.
+      norm: kind of `Norm`, here as in the other modules.
     """
 
     heads: nn.Module | None
     outputs: int = 1
     upsamplings: int = 4
     blocks: int = 0
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> Synthesis:
-        options = {"norm_axis": self.norm_axis, "dtype": self.dtype}
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
         if self.blocks:
             x = Trunk(self.blocks, name="trunk", **options)(x, train=train)
         intermediate = confidence = None
@@ -87,13 +93,18 @@ class StretchOutDecoder(nn.Module):
     confidence: bool = True
     branch_blocks: int = 0
     stretch_out: bool = True
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
     rematerialise: bool = False
 
     @nn.compact
     def __call__(self, latent: jax.Array, *, train: bool) -> Synthesis:
-        options = {"norm_axis": self.norm_axis, "dtype": self.dtype}
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
         latent = Trunk(
             self.blocks, rematerialise=self.rematerialise, name="trunk", **options
         )(latent, train=train)
@@ -119,7 +130,11 @@ class StretchOutDecoder(nn.Module):
             raise ValueError(f"heads {self.heads!r}, expected one of {STYLES}")
         if not self.confidence:
             return [None] * branches
-        options = {"norm_axis": self.norm_axis, "dtype": self.dtype}
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
         outputs = self.sequences // branches
         if self.heads == "shared":
             return [ConfidenceHeads(outputs, "shared", name="heads", **options)] * (

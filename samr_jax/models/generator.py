@@ -30,6 +30,7 @@ class Generator(nn.Module):
       branch_blocks: residual blocks at the start of each branch.
       stretch_out: whether each sequence has its own up-sampling branch.
       use_atlas: whether the atlas is encoded.
+      norm: kind of `Norm`; 'batch' is the paper's.
       norm_axis: mapped axis of the devices over which batch norm is synchronised.
       dtype: what the layers compute in; outputs are always float32.
       rematerialise: recomputes activations in the backward pass to save memory.
@@ -44,6 +45,7 @@ class Generator(nn.Module):
     branch_blocks: int = 0
     stretch_out: bool = True
     use_atlas: bool = True
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
     rematerialise: bool = False
@@ -60,7 +62,11 @@ class Generator(nn.Module):
           train: whether batch statistics are used and accumulated.
         """
         self._check(mask)
-        options = {"norm_axis": self.norm_axis, "dtype": self.dtype}
+        options = {
+            "norm": self.norm,
+            "norm_axis": self.norm_axis,
+            "dtype": self.dtype,
+        }
         ngf = self.ngf if self.use_atlas else 2 * self.ngf
         latent = Encoder(ngf, self.downsamplings, name="mask_encoder", **options)(
             mask, train=train

@@ -16,7 +16,8 @@ class Head(nn.Module):
 
     Attributes:
       outputs: channels that come out.
-      norm: 'batch' (the paper, with ReLU) or 'none' (released, with LeakyReLU 0.2).
+      norm: 'batch' (the paper, with ReLU), 'none' (released, with LeakyReLU 0.2), or
+        another kind of `Norm`.
       slope: of the activation's negative side.
     """
 
@@ -50,6 +51,7 @@ class ConfidenceHeads(nn.Module):
 
     outputs: int = 1
     style: str = "per_branch"
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
 
@@ -57,7 +59,7 @@ class ConfidenceHeads(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
         released = self.style == "shared"
         options = {
-            "norm": "none" if released else "batch",
+            "norm": "none" if released else self.norm,
             "slope": 0.2 if released else 0.0,
             "norm_axis": self.norm_axis,
             "dtype": self.dtype,
