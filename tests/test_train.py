@@ -193,7 +193,7 @@ def test_batch_not_divisible_by_devices(config, tmp_path, monkeypatch):
         (["--config=configs/none.py"], "No such file"),
         ([f"--config={CONFIG}", "--config.nope=1"], "unknown config field nope"),
         ([f"--config={CONFIG}", "--config.batch_size=x"], "invalid literal"),
-        (["--config=configs/paired.py:huge"], "expected 'paper' or 'demo'"),
+        (["--config=configs/paired.py:huge"], "expected one of paper, demo"),
         ([], "--config"),
     ],
 )
