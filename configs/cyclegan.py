@@ -4,7 +4,8 @@ python launch/main.py --config=configs/cyclegan.py         # the paper, GPU or T
 python launch/main.py --config=configs/cyclegan.py:demo    # minutes, two CPU cores
 """
 
-from samr_jax.config import check_variant, default, unpaired_demo
+from samr_jax.config import default
+from samr_jax.variants import check_variant, unpaired_demo
 
 
 def get_config(variant: str = "paper"):

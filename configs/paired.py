@@ -5,7 +5,8 @@ python launch/main.py --config=configs/paired.py:demo    # minutes, two CPU core
 python launch/pretrain.py                                # the packaged weights
 """
 
-from samr_jax.config import check_variant, default, paired_demo, pretrained
+from samr_jax.config import default
+from samr_jax.variants import check_variant, paired_demo, pretrained
 
 
 def get_config(variant: str = "paper"):

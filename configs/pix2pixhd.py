@@ -4,7 +4,8 @@ python launch/main.py --config=configs/pix2pixhd.py         # the paper, GPU or 
 python launch/main.py --config=configs/pix2pixhd.py:demo    # minutes, two CPU cores
 """
 
-from samr_jax.config import check_variant, default, paired_demo
+from samr_jax.config import default
+from samr_jax.variants import check_variant, paired_demo
 
 
 def get_config(variant: str = "paper"):

@@ -4,7 +4,8 @@ python launch/main.py --config=configs/segmentation.py         # the paper, GPU 
 python launch/main.py --config=configs/segmentation.py:demo    # a minute, two CPU cores
 """
 
-from samr_jax.config import check_variant, default, paired_demo, pretrained
+from samr_jax.config import default
+from samr_jax.variants import check_variant, paired_demo, pretrained
 
 
 def get_config(variant: str = "paper"):

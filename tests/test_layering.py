@@ -18,7 +18,7 @@ LAYERS = [
         "samr_jax.machine",
     ),
     ("samr_jax.labels",),
-    ("samr_jax.config",),
+    ("samr_jax.config", "samr_jax.variants"),
     ("samr_jax.data",),
     ("samr_jax.evaluation",),
     ("samr_jax.prepare",),
