@@ -1,7 +1,10 @@
 """Packing a run, and what a damaged package says."""
 
+import dataclasses
 import json
+import shutil
 
+import jax
 import numpy as np
 import pytest
 import safetensors
@@ -9,6 +12,7 @@ import safetensors.numpy
 
 import samr_jax
 from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.nifti import read_labels
 from samr_jax.errors import InputError
 from samr_jax.inference import load_model
 from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
@@ -64,15 +68,9 @@ def test_it_says_what_it_came_from(package, dataset, trained):
 
 
 def test_its_mask_is_of_a_test_subject(package, dataset):
-    volume = np.transpose(read_mask(package), (2, 1, 0))
+    volume = np.transpose(read_labels(package / MASK).data, (2, 1, 0))
     own = [s["labels"] for s in dataset.split("test")]
     assert any(np.array_equal(volume[0], labels) for labels in own)
-
-
-def read_mask(package):
-    from samr_jax.data.nifti import read_labels
-
-    return read_labels(package / MASK).data
 
 
 def test_nothing_is_overwritten(model, package, dataset):
@@ -114,8 +112,6 @@ def without_weights(path):
     ],
 )
 def test_damaged_weights(package, tmp_path, damage, message):
-    import shutil
-
     copy = shutil.copytree(package, tmp_path / "package")
     damage(copy / WEIGHTS)
     with pytest.raises(InputError, match=message) as caught:
@@ -124,10 +120,6 @@ def test_damaged_weights(package, tmp_path, damage, message):
 
 
 def test_weights_beyond_half_precision_are_refused(model, dataset, tmp_path):
-    import dataclasses
-
-    import jax
-
     huge = jax.tree.map(lambda x: x * 1e9, model.variables)
     loud = dataclasses.replace(model, variables=huge)
     with pytest.raises(InputError, match="not finite in half precision"):

@@ -110,7 +110,7 @@ class StretchOutDecoder(nn.Module):
         )(latent, train=train)
         branches = self.sequences if self.stretch_out else 1
         parts = []
-        for i, heads in enumerate(self._heads(branches)):
+        for i, heads in enumerate(self._heads(branches, options)):
             branch = Branch(
                 heads,
                 self.sequences // branches,
@@ -124,17 +124,14 @@ class StretchOutDecoder(nn.Module):
             )
         return jax.tree.map(lambda *maps: jnp.concatenate(maps, -1), *parts)
 
-    def _heads(self, branches: int) -> list[ConfidenceHeads | None]:
+    def _heads(
+        self, branches: int, options: dict[str, Any]
+    ) -> list[ConfidenceHeads | None]:
         """SM and CM of each branch, which may be the same module."""
         if self.heads not in STYLES:
             raise ValueError(f"heads {self.heads!r}, expected one of {STYLES}")
         if not self.confidence:
             return [None] * branches
-        options = {
-            "norm": self.norm,
-            "norm_axis": self.norm_axis,
-            "dtype": self.dtype,
-        }
         outputs = self.sequences // branches
         if self.heads == "shared":
             return [ConfidenceHeads(outputs, "shared", name="heads", **options)] * (

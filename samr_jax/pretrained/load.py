@@ -51,11 +51,6 @@ def example() -> tuple[np.ndarray, np.ndarray]:
       The label map ``(256, 256)`` uint8, and the packaged atlas at that height,
       ``(256, 256, 15)`` float32 in [-1, 1].
     """
-    labels = example_labels()
+    labels = np.transpose(read_labels(PACKAGE / MASK).data, (2, 1, 0)).astype(np.uint8)
     index = int(np.isin(labels, LESION_LABELS).sum(axis=(1, 2)).argmax())
     return labels[index], stack_neighbours(load_pretrained().dataset.atlas)[index]
-
-
-def example_labels() -> np.ndarray:
-    """The example's whole label map ``(Z, H, W)`` uint8, on the packaged atlas."""
-    return np.transpose(read_labels(PACKAGE / MASK).data, (2, 1, 0)).astype(np.uint8)
