@@ -96,7 +96,7 @@ def _reason(error: Exception) -> str:
 
 
 def prepare_process() -> None:
-    """Logging, the compilation cache, and several hosts where they were announced.
+    """Logging, the compilation cache, memory, and several hosts if they were announced.
 
     Hosts: `jax.distributed` connects the processes before any device is touched, with
     ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` set, or on
@@ -106,12 +106,15 @@ def prepare_process() -> None:
     import jax
 
     from samr_jax.files import cache_directory
+    from samr_jax.machine import keep_freed_memory
 
     cache = cache_directory() / "compiled"
     if _is_private(cache):
         jax.config.update("jax_compilation_cache_dir", str(cache))
     _connect_processes(jax.distributed.initialize)
     devices = jax.devices()
+    if jax.default_backend() == "cpu":
+        keep_freed_memory()
     _log.info(
         "%d %s device(s), %d process(es)",
         len(devices),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from samr_jax.models import convolution
+from samr_jax.models import convolution_cpu
 from samr_jax.models.convolution import conv2d, reflect_pad, up_conv2d
 from samr_jax.models.layers import (
     Conv,
@@ -40,15 +40,17 @@ def assert_same_map(ours, reference, x, kernel):
         value_and_gradients(ours), value_and_gradients(reference), strict=True
     ):
         assert made.shape == wanted.shape
-        assert jnp.abs(made - wanted).max() <= 5e-6 * jnp.abs(wanted).max()
+        assert jnp.abs(made - wanted).max() <= 1e-5 * jnp.abs(wanted).max()
 
 
-@pytest.fixture(params=["small", "blocks"])
+@pytest.fixture(params=["small", "blocks", "winograd"])
 def work(request, monkeypatch):
-    """Both CPU forms: small convolutions take XLA's gradient, large ones blocks."""
-    if request.param == "blocks":
-        monkeypatch.setattr(convolution, "SMALL_WORK", 0)
-        monkeypatch.setattr(convolution, "PIXELS_PER_BLOCK", 100)
+    """The CPU forms: XLA's, those of large convolutions, those of many channels."""
+    if request.param != "small":
+        monkeypatch.setattr(convolution_cpu, "SMALL_WORK", 0)
+        monkeypatch.setattr(convolution_cpu, "PIXELS_PER_BLOCK", 100)
+    if request.param == "winograd":
+        monkeypatch.setattr(convolution_cpu, "WINOGRAD_CHANNELS", 4)
 
 
 @pytest.mark.usefixtures("work")
@@ -61,6 +63,7 @@ def work(request, monkeypatch):
         (16, 3, 2, 1),
         (17, 3, 2, 1),
         (22, 7, 1, 0),
+        (16, 7, 1, 3),
         (16, 4, 2, 1),
         (16, 4, 2, 2),
         (17, 4, 2, 2),
@@ -69,7 +72,8 @@ def work(request, monkeypatch):
         (9, 4, 1, 1),
     ],
 )
-def test_conv2d_is_the_padded_convolution(size, kernel, strides, padding):
+@pytest.mark.parametrize("features", [1, 6])
+def test_conv2d_is_the_padded_convolution(size, kernel, strides, padding, features):
     def reference(x, weights):
         pads = [(padding, padding)] * 2
         return lax.conv_general_dilated(
@@ -79,7 +83,7 @@ def test_conv2d_is_the_padded_convolution(size, kernel, strides, padding):
     def ours(x, weights):
         return conv2d(x, weights, strides=strides, padding=padding)
 
-    x, weights = normal(2, size, size + 3, 5), normal(kernel, kernel, 5, 6)
+    x, weights = normal(2, size, size + 3, 5), normal(kernel, kernel, 5, features)
     assert_same_map(ours, reference, x, weights)
 
 

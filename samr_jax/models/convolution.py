@@ -2,25 +2,17 @@
 
 Everything is NHWC with kernels ``[k, k, in, out]``. The functions compute exactly what
 `jax.lax.conv_general_dilated` does with explicit padding, and on accelerators they are
-that. XLA's CPU backend has cliffs of up to two orders of magnitude, so there the same
-sums are written in another way.
+that. On CPUs the same sums are written in another way: `convolution_cpu`.
 """
 
-from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
-"""Zeros before and after the rows, and the columns."""
-
-PIXELS_PER_BLOCK = 2048
-"""Pixels whose products are summed at a time: their patches fit a core's cache."""
-
-SMALL_WORK = 2**27
-"""Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
+from samr_jax.models import convolution_cpu
+from samr_jax.models.convolution_cpu import Pads, by_xla
 
 
 def reflect_pad(x: jax.Array, pad: int) -> jax.Array:
@@ -79,8 +71,8 @@ def up_conv2d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     if size == 4:
         y = _phases_apart(x, kernel)
     else:
-        large = n * height * width * kernel.size >= SMALL_WORK
-        cpu = _phases_apart if size == 3 and large else _phases_together
+        apart = size == 3 and convolution_cpu.is_large(x, kernel)
+        cpu = _phases_apart if apart else _phases_together
         y = lax.platform_dependent(x, kernel, cpu=cpu, default=_phases_together)
     y = y.transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(n, 2 * height, 2 * width, features)
@@ -141,8 +133,8 @@ def _convolve(x: jax.Array, kernel: jax.Array, strides: int, pads: Pads) -> jax.
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=partial(_convolve_cpu, strides=strides, pads=pads),
-        default=partial(_convolve_xla, strides=strides, pads=pads),
+        cpu=partial(convolution_cpu.convolve, strides=strides, pads=pads),
+        default=partial(by_xla, strides=strides, pads=pads),
     )
 
 
@@ -154,7 +146,7 @@ def _backward(strides, pads, operands, gradient):
     return lax.platform_dependent(
         *operands,
         gradient,
-        cpu=partial(_gradients_cpu, strides=strides, pads=pads),
+        cpu=partial(convolution_cpu.gradients, strides=strides, pads=pads),
         default=partial(_gradients_xla, strides=strides, pads=pads),
     )
 
@@ -162,105 +154,5 @@ def _backward(strides, pads, operands, gradient):
 _convolve.defvjp(_forward, _backward)
 
 
-def _convolve_xla(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
-    return lax.conv_general_dilated(
-        x, kernel, (strides,) * 2, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
 def _gradients_xla(x, kernel, gradient, *, strides: int, pads: Pads):
-    return jax.vjp(partial(_convolve_xla, strides=strides, pads=pads), x, kernel)[1](
-        gradient
-    )
-
-
-def _convolve_cpu(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
-    """Never without padding, which is up to 25 times slower: one column, then cropped.
-
-    Measured with jax 0.10, whose CPU convolutions are YNNPACK's.
-    """
-    k_rows, k_columns, _, features = kernel.shape
-    if features == 1 and strides == 1 and k_rows == k_columns > 3:
-        return _convolve_to_one_feature(x, kernel, pads=pads)
-    if max(k_rows, k_columns) == 1 or pads != ((0, 0), (0, 0)):
-        return _convolve_xla(x, kernel, strides=strides, pads=pads)
-    y = _convolve_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
-    return y[:, :, : (x.shape[2] - k_columns) // strides + 1]
-
-
-def _convolve_to_one_feature(x, kernel, *, pads: Pads) -> jax.Array:
-    """The kernel's rows as features, added up with their shifts: a wider product."""
-    size = kernel.shape[0]
-    rows = kernel[..., 0].transpose(1, 2, 0)[None]
-    y = _convolve_cpu(x, rows, strides=1, pads=((0, 0), pads[1]))
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (*pads[0], 0), *[(0, 0, 0)] * 2])
-    height = y.shape[1] - size + 1
-    return sum(y[:, i : i + height, :, i : i + 1] for i in range(size))
-
-
-def _gradients_cpu(x, kernel, gradient, *, strides: int, pads: Pads):
-    forward = partial(_convolve_cpu, kernel=kernel, strides=strides, pads=pads)
-    (x_gradient,) = jax.vjp(forward, x)[1](gradient)
-    pixels = gradient.size // gradient.shape[-1]
-    small = pixels < PIXELS_PER_BLOCK or pixels * kernel.size < SMALL_WORK
-    if small and gradient.shape[1] <= x.shape[1]:
-        return _gradients_xla(x, kernel, gradient, strides=strides, pads=pads)
-    kernel_gradient = _kernel_gradient(
-        x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
-    )
-    return x_gradient, kernel_gradient.astype(kernel.dtype)
-
-
-def _kernel_gradient(
-    x: jax.Array, gradient: jax.Array, *, size: Sequence[int], strides: int, pads: Pads
-) -> jax.Array:
-    """The kernel's gradient as products of matrices, summed over blocks of rows.
-
-    ``dL/dkernel[i, j] = Σ x[s u + i, s v + j]ᵀ gradient[u, v]`` over outputs (u, v).
-    The x of all columns j are laid side by side, and so are the gradients of all rows
-    i, so that one product yields all ``(i, j)`` while only k copies of each are made.
-    With strides s, row i is ``s t + q``: the s rows q count as channels of x.
-    """
-    (k_rows, k_columns), s = size, strides
-    n, height, width, features = gradient.shape
-    inputs, taps = x.shape[-1], -(-k_rows // s)
-    rows = height + taps - 1
-    blocks = -(-n * rows * width // PIXELS_PER_BLOCK)
-    block = -(-rows // blocks)
-    blocks = -(-rows // block)
-    x = _pad_to(x, pads[0][0], blocks * block * s, pads[1])
-    gradient = _pad_to(gradient, taps - 1, blocks * block + taps - 1, (0, 0))
-
-    def product(index):
-        a = lax.dynamic_slice_in_dim(x, index * block * s, block * s, 1)
-        a = [
-            lax.slice_in_dim(a, j, j + s * (width - 1) + 1, s, 2)
-            for j in range(k_columns)
-        ]
-        a = jnp.concatenate(a, -1).reshape(n, block, s, width, k_columns * inputs)
-        a = a.swapaxes(2, 3).reshape(n * block * width, s * k_columns * inputs)
-        b = lax.dynamic_slice_in_dim(gradient, index * block, block + taps - 1, 1)
-        b = [b[:, taps - 1 - t : taps - 1 - t + block] for t in range(taps)]
-        b = jnp.concatenate(b, -1).reshape(n * block * width, taps * features)
-        return lax.dot_general(
-            a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
-        )
-
-    total = product(0) if blocks == 1 else _sum_over(blocks, product)
-    total = total.reshape(s, k_columns, inputs, taps, features)
-    total = total.transpose(3, 0, 1, 2, 4)
-    return total.reshape(taps * s, k_columns, inputs, features)[:k_rows]
-
-
-def _sum_over(count: int, term: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    zeros = jnp.zeros(jax.eval_shape(term, 0).shape)
-    return lax.fori_loop(0, count, lambda i, total: total + term(i), zeros)
-
-
-def _pad_to(
-    x: jax.Array, before: int, rows: int, columns: tuple[int, int]
-) -> jax.Array:
-    """Zeros before the rows, then after (or a crop) until there are `rows`."""
-    after = rows - before - x.shape[1]
-    config = [(0, 0, 0), (before, after, 0), (*columns, 0), (0, 0, 0)]
-    return lax.pad(x, jnp.zeros((), x.dtype), config)
+    return jax.vjp(partial(by_xla, strides=strides, pads=pads), x, kernel)[1](gradient)
