@@ -67,6 +67,7 @@ def default() -> ml_collections.ConfigDict:
     loss.confidence_threshold = 0.7  # ... an epoch's mean confidence exceeds this,
     loss.lambda_cm_late = 0.03  # ... then this, for good
     loss.l1 = 0.0  # on the final images; none in the paper
+    loss.l1_label_weights = (1.0,) * len(LABELS)  # of each label's pixels in it
 
     config.unpaired = unpaired = ml_collections.ConfigDict()
     unpaired.same_subjects = False  # in both domains; never one slice in both
@@ -182,12 +183,12 @@ def validate(config: ml_collections.ConfigDict) -> None:
             f"config.model.norm is {config.model.norm!r}, expected 'batch': "
             f"{config.method!r} has no such choice"
         )
-    weights = config.segmentation.label_weights
-    if len(weights) != len(LABELS):
-        raise InputError(
-            f"config.segmentation.label_weights has {len(weights)} numbers, expected "
-            f"{len(LABELS)}, one for each label"
-        )
+    for field in ("loss.l1_label_weights", "segmentation.label_weights"):
+        if field in flat and len(flat[field]) != len(LABELS):
+            raise InputError(
+                f"config.{field} has {len(flat[field])} numbers, expected "
+                f"{len(LABELS)}, one for each label"
+            )
 
 
 def check_size(size: tuple[int, int], downsamplings: int, *, source: str) -> None:

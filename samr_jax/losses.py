@@ -143,6 +143,6 @@ def code_divergence(mean: jax.Array) -> jax.Array:
     return 0.5 * jnp.mean(jnp.square(mean))
 
 
-def l1_loss(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Mean absolute difference."""
-    return jnp.mean(jnp.abs(a - b))
+def l1_loss(a: jax.Array, b: jax.Array, weights: jax.Array | float = 1.0) -> jax.Array:
+    """Mean absolute difference, times weights that broadcast against it."""
+    return jnp.mean(weights * jnp.abs(a - b))

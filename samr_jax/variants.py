@@ -54,10 +54,11 @@ def unpaired_demo(config: ml_collections.ConfigDict) -> None:
 def pretrained(config: ml_collections.ConfigDict) -> None:
     """Makes a method the size of the weights that come with the package.
 
-    The paper's slices and data. Networks that learn on a CPU core in forty minutes:
-    thin borders of lesions are learned within hundreds of steps at 2 down-
+    The paper's slices and data. Networks that learn on a CPU core in an hour and a
+    half: thin borders of lesions are learned within hundreds of steps at 2 down-
     samplings, not at 4. A pixel loss that outweighs the others: the weights are to be
-    closer to the truth than an atlas with painted lesions, more than lifelike.
+    closer to the truth than an atlas with painted lesions, more than lifelike. Without
+    weights of its labels it hardly sees lesions, 3 % of the pixels.
     """
     config.name += "-pretrained"
     config.batch_size = 2
@@ -66,8 +67,8 @@ def pretrained(config: ml_collections.ConfigDict) -> None:
     config.model.ndf = 8
     config.model.unet_channels = 8
     config.loss.l1 = 500.0
+    config.loss.l1_label_weights = (1.0, 1.0, 5.0, 15.0, 15.0)
     config.learning_rate = 1e-3
-    config.steps = 460
     config.epochs = 2
     config.constant_epochs = 1
     config.log_steps = 20

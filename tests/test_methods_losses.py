@@ -84,6 +84,28 @@ def test_pix2pix_is_a_conditional_gan_with_a_pixel_loss():
     assert total == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_pixel_loss_weighs_labels():
+    batch, images = example_batch(), uniform(-1, 1, 2, 4, 4, 3)
+    features = example_features("real", "fake")
+
+    def loss(**settings):
+        config = load("configs/pix2pix.py", "paper")
+        config.loss.update(settings)
+        method = method_of(config, sequences=3, size=(16, 16))
+        return float(
+            method.gen_loss({"synthesis": Synthesis(images)}, features, batch, {})[0]
+        )
+
+    weights = (1.0, 2.0, 3.0, 5.0, 7.0)
+    found = loss(l1_label_weights=weights) - loss(l1=0.0)
+    errors = np.abs(np.float64(images) - batch.images).mean(-1)
+    expected = sum(
+        weight * errors[batch.mask[..., label] == 1].sum()
+        for label, weight in enumerate(weights)
+    )
+    assert found == pytest.approx(100 * expected / errors.size, rel=1e-5)
+
+
 def test_pix2pixhd_is_least_squares_with_feature_matching():
     batch, images = example_batch(), uniform(-1, 1, 2, 4, 4, 3)
     features = example_features("real", "fake", scales=2)

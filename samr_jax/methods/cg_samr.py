@@ -85,6 +85,7 @@ class LossSettings:
     confidence_threshold: float
     lambda_cm_late: float
     l1: float
+    l1_label_weights: tuple[float, ...]
 
 
 def create(
@@ -188,7 +189,10 @@ def generator_loss(
         total += settings.confidence * terms["confidence"]
         terms["mean_confidence"] = jnp.mean(synthesis.confidence)
         terms["lambda_cm"] = carry["lambda_cm"]
-    terms["l1"] = losses.l1_loss(synthesis.images, batch.images)
+    pixel_weights = batch.mask @ jnp.asarray(settings.l1_label_weights)
+    terms["l1"] = losses.l1_loss(
+        synthesis.images, batch.images, pixel_weights[..., None]
+    )
     if settings.l1:
         total += settings.l1 * terms["l1"]
     return total, terms
