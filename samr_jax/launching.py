@@ -14,6 +14,7 @@ import ml_collections
 from absl import flags
 
 from samr_jax.errors import InputError, TrainingError
+from samr_jax.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 
@@ -103,18 +104,16 @@ def prepare_process() -> None:
     a slice of TPU VMs, which knows them, with ``SAMR_JAX_DISTRIBUTED=1``.
     """
     _log_to_console()
+    keep_freed_memory()
     import jax
 
     from samr_jax.files import cache_directory
-    from samr_jax.machine import keep_freed_memory
 
     cache = cache_directory() / "compiled"
     if _is_private(cache):
         jax.config.update("jax_compilation_cache_dir", str(cache))
     _connect_processes(jax.distributed.initialize)
     devices = jax.devices()
-    if jax.default_backend() == "cpu":
-        keep_freed_memory()
     _log.info(
         "%d %s device(s), %d process(es)",
         len(devices),

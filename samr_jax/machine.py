@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import statistics
 import time
@@ -24,22 +23,6 @@ def machine_rates() -> dict[str, float]:
         "matrix_gflops": 2 * n**3 / product / 1e9,
         "copy_gb_per_s": 2 * a.nbytes / copy / 1e9,
     }
-
-
-def keep_freed_memory() -> None:
-    """Makes this process keep the memory that it frees, for the next step.
-
-    XLA's CPU backend allocates all temporaries of a step anew, gigabytes that the
-    system would take back and clear page by page every time. Settings of glibc's
-    malloc: one heap for all threads, no mappings apart from it, never trimmed.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return  # another C library
-    arena_max, mmap_max, trim_threshold = -8, -4, -1
-    for setting, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, -1)):
-        mallopt(setting, value)
 
 
 def peak_gib() -> float:

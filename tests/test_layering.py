@@ -16,6 +16,7 @@ LAYERS = [
         "samr_jax.files",
         "samr_jax.interruption",
         "samr_jax.machine",
+        "samr_jax.memory",
     ),
     ("samr_jax.labels",),
     ("samr_jax.config", "samr_jax.variants"),

@@ -1,0 +1,44 @@
+"""What becomes of freed memory."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import sys
+
+from samr_jax.memory import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+import jax
+import jax.numpy as jnp
+
+x = jnp.ones((4096, 4096))
+step = jax.jit(lambda x: x + 1)
+touched = []
+for _ in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step(x).block_until_ready()
+    touched.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(touched))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
+@pytest.mark.parametrize("how", ["keep", "as it is"])
+def test_freed_memory_is_kept(how):
+    """A step that takes 64 MiB anew touches each of their pages for the first time."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how],
+        env={"PYTHONPATH": ".", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    new_pages = int(done.stdout)
+    assert (new_pages < 100) if how == "keep" else (new_pages > 1000)
