@@ -132,6 +132,8 @@ def test_it_is_closer_to_the_truth_than_either_trivial_answer():
         for field in ("ssim", "psnr"):
             assert ours[field] > scores[name]["average"][field], (name, field)
     assert ours["lesion"] > scores[ATLAS]["average"]["lesion"]
+    assert ours["cavity"] > scores[PAINTED]["average"]["cavity"]
+    assert ours["tumor"] > scores[PAINTED]["average"]["tumor"]
 
 
 @pytest.mark.slow

@@ -23,9 +23,9 @@ PIXELS_PER_BLOCK = 2048
 SMALL_WORK = 2**27
 """Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
 
-WINOGRAD_CHANNELS = 128
-"""In and out of a 3 x 3 convolution, from which on fewer products outweigh the
-transforms; half as many for its gradients, which share theirs."""
+WINOGRAD_CHANNELS = 256
+"""In and out of a convolution, from which on fewer products outweigh the transforms;
+half as many for its gradients, which share theirs."""
 
 
 def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
@@ -34,7 +34,8 @@ def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     Never without padding, which is up to 25 times slower: one column, then cropped.
     """
     k_rows, k_columns = kernel.shape[:2]
-    if k_rows > 2 and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
+    suits = k_rows > 2 and not _is_small_for(kernel, x)
+    if suits and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
         return _convolve_winograd(x, kernel, pads=pads)
     if _is_last_layer(kernel, strides):
         return _convolve_to_one_feature(x, kernel, pads=pads)
@@ -68,11 +69,15 @@ def is_large(pixels: jax.Array, kernel: jax.Array) -> bool:
 
 def _convolve_winograd(x, kernel, *, pads: Pads) -> jax.Array:
     """Large tiles, unless more kernels than pixels would have to be transformed."""
-    pixels = x.size // x.shape[-1]
+    size = 4 if kernel.shape[0] == 3 and _is_small_for(kernel, x) else 6
     rows, columns = _padded(x, pads)
     x = _pad_to(x, pads[0][0], rows, pads[1][0], columns)
-    small = kernel.shape[0] == 3 and pixels < max(kernel.shape[2:])
-    return winograd.convolve(x, kernel, size=4 if small else 6)
+    return winograd.convolve(x, kernel, size=size)
+
+
+def _is_small_for(kernel, x) -> bool:
+    """Whether there are fewer pixels than kernels to transform."""
+    return x.size // x.shape[-1] < max(kernel.shape[2:])
 
 
 def _fold(x, kernel, *, pads: Pads) -> tuple[jax.Array, jax.Array]:
