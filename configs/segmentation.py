@@ -26,5 +26,4 @@ def get_config(variant: str = "paper"):
     elif variant == "pretrained":
         pretrained(config)
         config.batch_size = 4
-        config.learning_rate = 1e-2
     return config

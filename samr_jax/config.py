@@ -30,6 +30,7 @@ def default() -> ml_collections.ConfigDict:
     config.constant_epochs = 250  # then linear to 0
     config.learning_rate = 2e-4
     config.disc_rate = 1.0  # D's learning rate, as a multiple of G's (Heusel 2017)
+    config.segmenter_rate = 1.0  # U's, likewise
     config.adam_b1 = 0.5
     config.adam_b2 = 0.999
     config.ema_decay = 0.0  # of the generator's weights; 0: none
@@ -62,6 +63,8 @@ def default() -> ml_collections.ConfigDict:
     loss.feature_matching = 5.0  # lambda_1 of equation (6)
     loss.feature_distance = "l2"  # or "l1"
     loss.shape_consistency = 1.0  # lambda_2
+    loss.shape_cross_entropy = 0.0  # beside the Dice loss of equation (4)
+    loss.segmenter_learns_from_fake = True  # or U from real images alone
     loss.confidence = 1.0  # lambda_3
     loss.lambda_cm = 0.1  # of equation (1), until ...
     loss.confidence_threshold = 0.7  # ... an epoch's mean confidence exceeds this,
@@ -87,7 +90,7 @@ def default() -> ml_collections.ConfigDict:
     config.segmentation = segmentation = ml_collections.ConfigDict()
     segmentation.cross_entropy = 1.0  # weights in the U-Net's and SynSeg-Net's loss
     segmentation.dice = 1.0  # equation (4)
-    segmentation.label_weights = (1.0,) * len(LABELS)  # in the cross-entropy
+    segmentation.label_weights = (1.0,) * len(LABELS)  # in any cross-entropy of U
 
     config.ablation = ablation = ml_collections.ConfigDict()  # Table V
     ablation.stretch_out = True
@@ -133,6 +136,7 @@ _POSITIVE = (
     "epochs",
     "learning_rate",
     "disc_rate",
+    "segmenter_rate",
     "data.size",
     "data.subjects",
     "data.slices",

@@ -32,6 +32,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     seed: int,
     disc_rate: float = 1.0,
+    segmenter_rate: float = 1.0,
     ema_decay: float = 0.0,
     accumulation: int = 1,
     axis_name: str | None = None,
@@ -43,6 +44,7 @@ def make_train_step(
       optimizer: of both sides.
       seed: of dropout and other noise.
       disc_rate: times which the discriminator side's updates are taken.
+      segmenter_rate: times which those of a network named ``segmenter`` are, beside.
       ema_decay: of the generator side's averaged weights, where the state has them.
       accumulation: parts that the device's batch is worked off in, one after the other,
         to save memory. The update is that of their mean gradient. Batch norm sees one
@@ -108,7 +110,12 @@ def make_train_step(
     def update(player: Player, vector: jax.Array, rate: float) -> Player:
         _, unravel = ravel_pytree(player.params)
         updates, opt_state = optimizer.update(vector, player.opt_state)
-        params = optax.apply_updates(player.params, unravel(rate * updates))
+        updates = unravel(rate * updates)
+        if "segmenter" in updates:
+            updates["segmenter"] = jax.tree.map(
+                lambda update: segmenter_rate * update, updates["segmenter"]
+            )
+        params = optax.apply_updates(player.params, updates)
         ema = player.ema
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1 - ema_decay)

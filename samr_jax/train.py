@@ -185,6 +185,7 @@ class Run:
                 optimizer=self.optimizer,
                 seed=config.seed,
                 disc_rate=config.disc_rate,
+                segmenter_rate=config.segmenter_rate,
                 ema_decay=config.ema_decay,
                 accumulation=config.accumulation,
                 axis_name=parallel.AXIS,

@@ -67,8 +67,14 @@ def pretrained(config: ml_collections.ConfigDict) -> None:
     config.model.ndf = 8
     config.model.unet_channels = 8
     config.loss.l1 = 500.0
-    config.loss.l1_label_weights = (1.0, 1.0, 5.0, 15.0, 15.0)
+    config.loss.l1_label_weights = (1.0, 1.0, 8.0, 15.0, 15.0)
+    config.loss.confidence = 100.0
+    config.loss.shape_consistency = 10.0
+    config.loss.shape_cross_entropy = 1.0
+    config.loss.segmenter_learns_from_fake = False
+    config.segmentation.label_weights = (1.0, 1.0, 3.0, 10.0, 10.0)
     config.learning_rate = 1e-3
+    config.segmenter_rate = 10.0
     config.epochs = 2
     config.constant_epochs = 1
     config.log_steps = 20

@@ -198,15 +198,39 @@ def test_the_segmenter_learns_from_cross_entropy_and_dice():
     assert total == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("part", TERMS)
-def test_a_loss_without_a_term_is_the_sum_of_the_others(part):
+def test_shape_consistency_may_have_a_cross_entropy():
     batch, features = example_batch(), example_features("real", "fake", scales=6)
-    p = [np.full((2, 4, 4, 5), 0.2, np.float32), uniform(0, 1, 2, 4, 4, 5)]
     half = uniform(0.1, 0.9, 2, 2, 2, 3)
     outputs = {
         "synthesis": Synthesis(uniform(-1, 1, 2, 4, 4, 3), half, half),
-        "labels_of_real": p[0],
-        "labels_of_fake": p[1],
+        "logits_of_real": uniform(-2, 2, 2, 4, 4, 5),
+        "logits_of_fake": uniform(-2, 2, 2, 4, 4, 5),
+    }
+    weights = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+    def loss(cross_entropy):
+        config = load("configs/paired.py", "paper")
+        config.loss.shape_consistency = 3.0
+        config.loss.shape_cross_entropy = cross_entropy
+        config.segmentation.label_weights = weights
+        method = method_of(config, sequences=3, size=(32, 32))
+        return method.gen_loss(outputs, features, batch, {"lambda_cm": 0.1})[0]
+
+    expected = sum(
+        pixelwise_cross_entropy(batch.mask, outputs[f"logits_of_{side}"], weights)
+        for side in ("real", "fake")
+    )
+    assert loss(2.0) - loss(0.0) == pytest.approx(3 * 2 * expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("part", TERMS)
+def test_a_loss_without_a_term_is_the_sum_of_the_others(part):
+    batch, features = example_batch(), example_features("real", "fake", scales=6)
+    half = uniform(0.1, 0.9, 2, 2, 2, 3)
+    outputs = {
+        "synthesis": Synthesis(uniform(-1, 1, 2, 4, 4, 3), half, half),
+        "logits_of_real": uniform(-2, 2, 2, 4, 4, 5),
+        "logits_of_fake": uniform(-2, 2, 2, 4, 4, 5),
     }
     carry = {"lambda_cm": 0.1}
     full, terms = ablated().gen_loss(outputs, features, batch, carry)
@@ -214,7 +238,7 @@ def test_a_loss_without_a_term_is_the_sum_of_the_others(part):
         outputs["synthesis"] = Synthesis(outputs["synthesis"].images)
         missing = default().loss.confidence * terms["confidence"]
     else:
-        del outputs["labels_of_real"], outputs["labels_of_fake"]
+        del outputs["logits_of_real"], outputs["logits_of_fake"]
         missing = terms["dice_of_real"] + terms["dice_of_fake"]
     left, _ = ablated(part).gen_loss(outputs, features, batch, carry)
     assert left == pytest.approx(float(full - missing), rel=1e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.initialise import draw_variables
 from samr_jax.models.unet import UNet
 
@@ -21,7 +22,7 @@ def test_same_tree_as_init():
 
 
 def test_distribution():
-    network, x = UNet(features=32, depth=2), jnp.zeros((1, 8, 8, 5))
+    network, x = MultiScaleDiscriminator(ndf=32), jnp.zeros((1, 64, 64, 5))
     drawn = draw_variables(network, jax.random.key(1), x, train=True)
     leaves = jax.tree_util.tree_flatten_with_path(drawn)[0]
     by_name = {}
@@ -34,6 +35,23 @@ def test_distribution():
     assert values["scale"].std() == pytest.approx(0.02, rel=0.2)
     for name, value in (("bias", 0), ("mean", 0), ("var", 1)):
         assert np.all(values[name] == value)
+
+
+def test_kernels_of_the_u_net_keep_the_size_of_what_they_are_given():
+    network, x = UNet(features=32, depth=2), jnp.zeros((1, 8, 8, 5))
+    drawn = draw_variables(network, jax.random.key(1), x, train=True)["params"]
+    inputs = {"up_0": 64, "up_1": 128, "logits": 32}  # one tap of 2 x 2, 1 x 1
+    for name, count in inputs.items():
+        kernel = drawn[name]["kernel"]
+        assert kernel.std() == pytest.approx((2 / count) ** 0.5, rel=0.1)
+    inner = drawn["merge_1_first"]["conv"]["kernel"]
+    assert inner.std() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+    ours, flax = (
+        jax.tree.map(jnp.std, tree)
+        for tree in (drawn, network.init(jax.random.key(2), x, train=True)["params"])
+    )
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(flax), strict=True):
+        assert a == pytest.approx(float(b), rel=0.3, abs=0.01)
 
 
 def test_seeds():

@@ -22,9 +22,7 @@ def batch(dataset):
     return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
 
 
-def setup(
-    config, dataset, *, axis_name=None, disc_rate=1.0, ema_decay=0.0, accumulation=1
-):
+def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1, **rates):
     method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(
@@ -32,9 +30,9 @@ def setup(
         optimizer=optimizer,
         seed=0,
         axis_name=axis_name,
-        disc_rate=disc_rate,
         ema_decay=ema_decay,
         accumulation=accumulation,
+        **rates,
     )
     example = decode(
         {
@@ -183,6 +181,46 @@ def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
     assert_trees_close(changes[4.0]["gen"], changes[1.0]["gen"], 0)
     faster = jax.tree.map(lambda change: 4 * change, changes[1.0]["disc"])
     assert_trees_close(changes[4.0]["disc"], faster, 1e-5)
+
+
+def test_a_rate_of_the_segmenter_alone(config, dataset, batch):
+    changes = {}
+    for rate in (1.0, 4.0):
+        _, state, step = setup(config, dataset, segmenter_rate=rate)
+        new, _ = jax.jit(step)(state, batch)
+        changes[rate] = {
+            "disc": jax.tree.map(jnp.subtract, new.disc.params, state.disc.params)
+        } | jax.tree.map(jnp.subtract, new.gen.params, state.gen.params)
+    assert changes[1.0].keys() == {"disc", "generator", "segmenter"}
+    for unchanged in ("disc", "generator"):
+        assert_trees_close(changes[4.0][unchanged], changes[1.0][unchanged], 0)
+    faster = jax.tree.map(lambda change: 4 * change, changes[1.0]["segmenter"])
+    assert_trees_close(changes[4.0]["segmenter"], faster, 1e-5)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_whether_the_segmenter_learns_from_synthesized_images(
+    config, dataset, batch, learns
+):
+    config.loss.segmenter_learns_from_fake = learns
+    method, state, _ = setup(config, dataset)
+
+    def logits(params, side):
+        variables = {"params": params, "batch_stats": state.gen.stats}
+        outputs, _ = method.gen.apply(
+            variables, decode(batch), train=True, mutable=["batch_stats"]
+        )
+        return outputs[f"logits_of_{side}"]
+
+    def reached(side):
+        grads = jax.jit(jax.grad(lambda params: (logits(params, side) ** 2).sum()))
+        return {
+            network: any(np.any(leaf) for leaf in jax.tree.leaves(tree))
+            for network, tree in grads(state.gen.params).items()
+        }
+
+    assert reached("real") == {"generator": False, "segmenter": True}
+    assert reached("fake") == {"generator": True, "segmenter": learns}
 
 
 def test_bfloat16_computes_in_it_and_keeps_float32(config, dataset, batch):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -16,8 +16,13 @@ import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.batch import Batch
+from samr_jax.labels import LABELS
 from samr_jax.methods.base import Carry, Method, Terms
-from samr_jax.methods.segmentation import create_segmenter, segmenter_depth
+from samr_jax.methods.segmentation import (
+    create_segmenter,
+    segmentation_loss,
+    segmenter_depth,
+)
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     MultiScaleDiscriminator,
@@ -31,18 +36,26 @@ class GeneratorSide(nn.Module):
     Attributes:
       generator: G, mask and atlas to images.
       segmenter: U of the lesion shape consistency loss, or None without it.
+      learns_from_fake: whether U learns from synthesized images, too. Else it demands
+        of them what real ones show.
     """
 
     generator: nn.Module
     segmenter: nn.Module | None = None
+    learns_from_fake: bool = True
 
     def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
         synthesis = self.generator(batch.mask, batch.atlas, train=train)
         outputs = {"synthesis": synthesis}
         if self.segmenter is not None:
-            for name, images in (("real", batch.images), ("fake", synthesis.images)):
-                logits = self.segmenter(images, train=train)
-                outputs[f"labels_of_{name}"] = nn.softmax(logits)
+
+            def segment(segmenter: nn.Module, images: jax.Array) -> jax.Array:
+                return segmenter(images, train=train)
+
+            outputs["logits_of_real"] = segment(self.segmenter, batch.images)
+            if not self.learns_from_fake:
+                segment = nn.map_variables(segment, "params", jax.lax.stop_gradient)
+            outputs["logits_of_fake"] = segment(self.segmenter, synthesis.images)
         return outputs
 
     def synthesize(self, batch: Batch) -> Synthesis:
@@ -80,6 +93,8 @@ class LossSettings:
     feature_matching: float
     feature_distance: str
     shape_consistency: float
+    shape_cross_entropy: float
+    segmenter_learns_from_fake: bool
     confidence: float
     lambda_cm: float
     confidence_threshold: float
@@ -93,6 +108,7 @@ def create(
     sequences: int,
     model: Mapping[str, Any],
     loss: Mapping[str, Any],
+    segmentation: Mapping[str, Any],
     ablation: Mapping[str, bool],
     epoch_steps: int,
     dtype: Any = jnp.float32,
@@ -103,7 +119,7 @@ def create(
 
     Args:
       sequences: number of MR sequences ``S``.
-      model, loss, ablation: sections of the config; see `samr_jax.config`.
+      model, loss, segmentation, ablation: config sections; see `samr_jax.config`.
       epoch_steps: steps of an epoch, over which mean confidence is taken.
       dtype: of activations.
       axis_name: device axis of synchronised batch norm and of the Dice sums.
@@ -136,9 +152,12 @@ def create(
         name="SAMR" if samr else "CG-SAMR",
         prior="atlas" if ablation["atlas"] else "none",
         fields=("labels", "images", "atlas"),
-        gen=GeneratorSide(generator, segmenter),
+        gen=GeneratorSide(generator, segmenter, settings.segmenter_learns_from_fake),
         gen_loss=functools.partial(
-            generator_loss, settings=settings, axis_name=axis_name
+            generator_loss,
+            settings=settings,
+            label_weights=segmentation["label_weights"],
+            axis_name=axis_name,
         ),
         disc=DiscriminatorSide(discriminator, ablation["atlas"]),
         disc_loss=functools.partial(discriminator_loss, settings=settings),
@@ -157,6 +176,7 @@ def generator_loss(
     carry: Carry,
     *,
     settings: LossSettings,
+    label_weights: Sequence[float] = (1.0,) * len(LABELS),
     axis_name: str | None = None,
 ) -> tuple[jax.Array, Terms]:
     """The minimised side of equation (6), and its terms unweighted."""
@@ -171,14 +191,20 @@ def generator_loss(
     total = terms["adversarial"]
     if settings.feature_matching:
         total += settings.feature_matching * terms["feature_matching"]
-    if "labels_of_real" in outputs:
-        dice = functools.partial(
-            losses.generalized_dice_loss, batch.mask, axis_name=axis_name
-        )
-        terms["dice_of_real"] = dice(outputs["labels_of_real"])
-        terms["dice_of_fake"] = dice(outputs["labels_of_fake"])
-        shape_consistency = terms["dice_of_real"] + terms["dice_of_fake"]
-        total += settings.shape_consistency * shape_consistency
+    for side in ("real", "fake"):
+        if f"logits_of_{side}" in outputs:
+            shape_consistency, parts = segmentation_loss(
+                outputs[f"logits_of_{side}"],
+                None,
+                batch,
+                carry,
+                cross_entropy=settings.shape_cross_entropy,
+                dice=1.0,
+                label_weights=label_weights,
+                axis_name=axis_name,
+            )
+            terms |= {f"{name}_of_{side}": part for name, part in parts.items()}
+            total += settings.shape_consistency * shape_consistency
     if synthesis.confidence is not None:
         terms["confidence"] = losses.confidence_map_loss(
             synthesis.intermediate,

@@ -2,9 +2,11 @@
 
 All are NHWC. `dtype` is what a layer computes in; parameters are always float32.
 Initial values are the paper's: convolutions N(0, 0.02), norm scales N(1, 0.02), biases
-0.
+0. Those of Ronneberger's U-Net are its own, N(0, sqrt(2 / N)) with N inputs a sum.
 """
 
+import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -14,15 +16,39 @@ from jax import lax
 
 from samr_jax.models.convolution import conv2d, reflect_pad, up_conv2d
 
-KERNEL_INIT = nn.initializers.normal(0.02)
+STDDEV = 0.02
 
 
 def scale_init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32):
     """Norm scales: N(1, 0.02)."""
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+    return 1 + STDDEV * jax.random.normal(key, shape, dtype)
 
 
-class Conv(nn.Module):
+class Kernel(nn.Module):
+    """What layers with a kernel share.
+
+    Attributes:
+      he: whether the kernel starts as He et al. (2015) have it, not as the paper.
+    """
+
+    he: bool = dataclasses.field(default=False, kw_only=True)
+
+    def stddev(self, shape: tuple[int, ...]) -> float:
+        """Standard deviation that a kernel of this shape starts with."""
+        return math.sqrt(2 / self.inputs(shape)) if self.he else STDDEV
+
+    def inputs(self, shape: tuple[int, ...]) -> float:
+        """How many numbers are summed in an output."""
+        return math.prod(shape[:-1])
+
+    def kernel_param(self, channels: int) -> jax.Array:
+        """The kernel ``(k, k, channels, features)``, in the computing dtype."""
+        shape = (self.kernel, self.kernel, channels, self.features)
+        init = nn.initializers.normal(self.stddev(shape))
+        return self.param("kernel", init, shape).astype(self.dtype)
+
+
+class Conv(Kernel):
     """Convolution as PyTorch's ``Conv2d`` with a square kernel.
 
     Attributes:
@@ -44,8 +70,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", KERNEL_INIT, shape).astype(self.dtype)
+        kernel = self.kernel_param(x.shape[-1])
         padding = self.kernel // 2 if self.padding is None else self.padding
         x = x.astype(self.dtype)
         if self.pad_mode == "reflect":
@@ -54,7 +79,7 @@ class Conv(nn.Module):
         return _add_bias(self, y) if self.use_bias else y
 
 
-class UpConv(nn.Module):
+class UpConv(Kernel):
     """Transposed convolution that doubles the size, as PyTorch's ``ConvTranspose2d``.
 
     Attributes:
@@ -68,10 +93,12 @@ class UpConv(nn.Module):
     use_bias: bool = True
     dtype: Any = jnp.float32
 
+    def inputs(self, shape: tuple[int, ...]) -> float:
+        return super().inputs(shape) / 4  # the rest fall on zeros between the pixels
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", KERNEL_INIT, shape).astype(self.dtype)
+        kernel = self.kernel_param(x.shape[-1])
         y = up_conv2d(x.astype(self.dtype), kernel)
         return _add_bias(self, y) if self.use_bias else y
 
@@ -153,6 +180,7 @@ class ConvBlock(nn.Module):
       up: doubles the size with an `UpConv`; strides and padding are then its own.
       norm: kind of `Norm`.
       slope: of the activation's negative side.
+      he: see `Kernel`.
     """
 
     features: int
@@ -164,12 +192,14 @@ class ConvBlock(nn.Module):
     up: bool = False
     norm: str = "batch"
     slope: float = 0.0
+    he: bool = False
     norm_axis: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        options = {"use_bias": self.use_bias, "dtype": self.dtype, "name": "conv"}
+        options = {"use_bias": self.use_bias, "dtype": self.dtype, "he": self.he}
+        options["name"] = "conv"
         if self.up:
             x = UpConv(self.features, self.kernel, **options)(x)
         else:
