@@ -23,9 +23,10 @@ PIXELS_PER_BLOCK = 2048
 SMALL_WORK = 2**27
 """Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
 
-WINOGRAD_CHANNELS = 256
-"""In and out of a convolution, from which on fewer products outweigh the transforms;
-half as many for its gradients, which share theirs."""
+WINOGRAD_CHANNELS = 128
+"""In and out of a convolution, from which on fewer products outweigh the transforms."""
+
+NO_PADS: Pads = ((0, 0), (0, 0))
 
 
 def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
@@ -34,12 +35,14 @@ def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     Never without padding, which is up to 25 times slower: one column, then cropped.
     """
     k_rows, k_columns = kernel.shape[:2]
+    if _is_product(kernel, strides, pads):
+        return _product(x, kernel)
     suits = k_rows > 2 and not _is_small_for(kernel, x)
-    if suits and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
+    if suits and _suits_winograd(x, kernel, strides):
         return _convolve_winograd(x, kernel, pads=pads)
     if _is_last_layer(kernel, strides):
         return _convolve_to_one_feature(x, kernel, pads=pads)
-    if max(k_rows, k_columns) == 1 or pads != ((0, 0), (0, 0)):
+    if max(k_rows, k_columns) == 1 or pads != NO_PADS:
         return by_xla(x, kernel, strides=strides, pads=pads)
     y = by_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
     return y[:, :, : (x.shape[2] - k_columns) // strides + 1]
@@ -52,11 +55,21 @@ def by_xla(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     )
 
 
-def _suits_winograd(x, kernel, strides: int, channels: int) -> bool:
+def _is_product(kernel, strides: int, pads: Pads) -> bool:
+    return kernel.shape[:2] == (1, 1) and strides == 1 and pads == NO_PADS
+
+
+def _product(x, kernel) -> jax.Array:
+    """A 1 x 1 convolution: as one of matrices its gradients are, too."""
+    *pixels, channels = x.shape
+    return (x.reshape(-1, channels) @ kernel[0, 0]).reshape(*pixels, -1)
+
+
+def _suits_winograd(x, kernel, strides: int) -> bool:
     return (
         kernel.shape[:2] in ((2, 2), (3, 3), (4, 4))
         and strides == 1
-        and min(kernel.shape[2:]) >= channels
+        and min(kernel.shape[2:]) >= WINOGRAD_CHANNELS
         and is_large(x, kernel)
         and x.dtype == jnp.float32  # the transforms lose digits
     )
@@ -68,7 +81,7 @@ def is_large(pixels: jax.Array, kernel: jax.Array) -> bool:
 
 
 def _convolve_winograd(x, kernel, *, pads: Pads) -> jax.Array:
-    """Large tiles, unless more kernels than pixels would have to be transformed."""
+    """Large tiles, unless their kernels would be most of what is transformed."""
     size = 4 if kernel.shape[0] == 3 and _is_small_for(kernel, x) else 6
     rows, columns = _padded(x, pads)
     x = _pad_to(x, pads[0][0], rows, pads[1][0], columns)
@@ -76,8 +89,8 @@ def _convolve_winograd(x, kernel, *, pads: Pads) -> jax.Array:
 
 
 def _is_small_for(kernel, x) -> bool:
-    """Whether there are fewer pixels than kernels to transform."""
-    return x.size // x.shape[-1] < max(kernel.shape[2:])
+    """Whether transforms of kernels outweigh those of pixels."""
+    return x.size // x.shape[-1] < 4 * max(kernel.shape[2:])
 
 
 def _fold(x, kernel, *, pads: Pads) -> tuple[jax.Array, jax.Array]:
@@ -112,13 +125,15 @@ def _convolve_to_one_feature(x, kernel, *, pads: Pads) -> jax.Array:
 
 def gradients(x, kernel, gradient, *, strides: int, pads: Pads):
     """The gradients by x and by the kernel, of what `convolve` computes."""
-    if _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS // 2):
+    if _is_product(kernel, strides, pads):
+        return jax.vjp(_product, x, kernel)[1](gradient)
+    if _suits_winograd(x, kernel, strides):
         form = partial(_convolve_winograd, pads=pads)
         return jax.vjp(form, x, kernel)[1](gradient)
     large = is_large(gradient, kernel)
     if large and strides == 2 and kernel.shape[:2] == (4, 4):
         folded, unfold = jax.vjp(partial(_fold, pads=pads), x, kernel)
-        return unfold(gradients(*folded, gradient, strides=1, pads=((0, 0), (0, 0))))
+        return unfold(gradients(*folded, gradient, strides=1, pads=NO_PADS))
     forward = partial(convolve, kernel=kernel, strides=strides, pads=pads)
     (x_gradient,) = jax.vjp(forward, x)[1](gradient)
     small = not large or gradient.size // gradient.shape[-1] < PIXELS_PER_BLOCK
