@@ -43,14 +43,16 @@ def assert_same_map(ours, reference, x, kernel):
         assert jnp.abs(made - wanted).max() <= 1e-5 * jnp.abs(wanted).max()
 
 
-@pytest.fixture(params=["small", "blocks", "winograd"])
+@pytest.fixture(params=["small", "blocks", "kernels", "winograd"])
 def work(request, monkeypatch):
-    """The CPU forms: XLA's, those of large convolutions, those of many channels."""
+    """The CPU forms: XLA's, those of large convolutions, those of many channels (of
+    the kernel's gradient alone, of all)."""
     if request.param != "small":
         monkeypatch.setattr(convolution_cpu, "SMALL_WORK", 0)
         monkeypatch.setattr(convolution_cpu, "PIXELS_PER_BLOCK", 100)
-    if request.param == "winograd":
-        monkeypatch.setattr(convolution_cpu, "WINOGRAD_CHANNELS", 4)
+    if request.param in ("kernels", "winograd"):
+        channels = {"kernels": 8, "winograd": 4}[request.param]
+        monkeypatch.setattr(convolution_cpu, "WINOGRAD_CHANNELS", channels)
 
 
 @pytest.mark.usefixtures("work")

@@ -24,7 +24,8 @@ SMALL_WORK = 2**27
 """Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
 
 WINOGRAD_CHANNELS = 128
-"""In and out of a convolution, from which on fewer products outweigh the transforms."""
+"""In and out of a convolution, from which on fewer products outweigh the transforms;
+half as many for the kernel's gradient, whose transforms stay in a core's cache."""
 
 NO_PADS: Pads = ((0, 0), (0, 0))
 
@@ -38,7 +39,7 @@ def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     if _is_product(kernel, strides, pads):
         return _product(x, kernel)
     suits = k_rows > 2 and not _is_small_for(kernel, x)
-    if suits and _suits_winograd(x, kernel, strides):
+    if suits and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
         return _convolve_winograd(x, kernel, pads=pads)
     if _is_last_layer(kernel, strides):
         return _convolve_to_one_feature(x, kernel, pads=pads)
@@ -65,11 +66,11 @@ def _product(x, kernel) -> jax.Array:
     return (x.reshape(-1, channels) @ kernel[0, 0]).reshape(*pixels, -1)
 
 
-def _suits_winograd(x, kernel, strides: int) -> bool:
+def _suits_winograd(x, kernel, strides: int, channels: int) -> bool:
     return (
         kernel.shape[:2] in ((2, 2), (3, 3), (4, 4))
         and strides == 1
-        and min(kernel.shape[2:]) >= WINOGRAD_CHANNELS
+        and min(kernel.shape[2:]) >= channels
         and is_large(x, kernel)
         and x.dtype == jnp.float32  # the transforms lose digits
     )
@@ -127,7 +128,7 @@ def gradients(x, kernel, gradient, *, strides: int, pads: Pads):
     """The gradients by x and by the kernel, of what `convolve` computes."""
     if _is_product(kernel, strides, pads):
         return jax.vjp(_product, x, kernel)[1](gradient)
-    if _suits_winograd(x, kernel, strides):
+    if _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
         form = partial(_convolve_winograd, pads=pads)
         return jax.vjp(form, x, kernel)[1](gradient)
     large = is_large(gradient, kernel)
@@ -142,6 +143,8 @@ def gradients(x, kernel, gradient, *, strides: int, pads: Pads):
         return jax.vjp(form, x, kernel)[1](gradient)
     if _is_last_layer(kernel, strides):
         kernel_gradient = _kernel_gradient_of_one_feature(x, gradient, pads=pads)
+    elif _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS // 2):
+        kernel_gradient = _kernel_gradient_winograd(x, kernel, gradient, pads=pads)
     else:
         kernel_gradient = _kernel_gradient(
             x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
@@ -188,6 +191,26 @@ def _kernel_gradient(
     total = total.reshape(s, k_columns, inputs, taps, features)
     total = total.transpose(3, 0, 1, 2, 4)
     return total.reshape(taps * s, k_columns, inputs, features)[:k_rows]
+
+
+def _kernel_gradient_winograd(x, kernel, gradient, *, pads: Pads) -> jax.Array:
+    """The kernel's gradient with fewer products, summed over blocks of rows."""
+    n, height, width, _ = gradient.shape
+    taps = kernel.shape[0]
+    tile = 6 - taps + 1
+    block = tile * max(1, round(2 * PIXELS_PER_BLOCK / (n * width * tile)))
+    blocks = -(-height // block)
+    x = _pad_to(
+        x, pads[0][0], blocks * block + taps - 1, pads[1][0], _padded(x, pads)[1]
+    )
+    gradient = _pad_to(gradient, 0, blocks * block, 0, width)
+
+    def term(index):
+        a = lax.dynamic_slice_in_dim(x, index * block, block + taps - 1, 1)
+        b = lax.dynamic_slice_in_dim(gradient, index * block, block, 1)
+        return jax.vjp(lambda w: winograd.convolve(a, w, size=6), kernel)[1](b)[0]
+
+    return _sum_over(blocks, term)
 
 
 def _kernel_gradient_of_one_feature(
