@@ -9,10 +9,9 @@ from samr_jax.variants import check_variant, paired_demo, pretrained
 
 
 def get_config(variant: str = "paper"):
-    """``paper``: batch 16, 200 epochs. ``demo``: small.
+    """``paper``: batch 16, 200 epochs. ``demo``: small, at a rate for few steps.
 
-    The demo's last layer has few channels and the steps are few: at a lower learning
-    rate its logits could not grow. ``pretrained`` judges the packaged weights.
+    ``pretrained`` judges the packaged weights.
     """
     check_variant(variant, "pretrained")
     config = default()

@@ -1,7 +1,7 @@
 """How fast a training step and a synthesis call are, and how far from the machine.
 
 Keys and meaning of the times are those of a PyTorch peer that is timed the same way:
-medians of calls on random data, two warm-up calls left out.
+medians of calls on random data, warm-up calls left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from samr_jax.data.window import STORED_SCALE
 from samr_jax.embedded import embedded_dataset
 from samr_jax.inference import Model, method_of
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
-from samr_jax.machine import WARM_UP, machine_rates, median_seconds, peak_gib
+from samr_jax.machine import machine_rates, median_seconds, peak_gib
 from samr_jax.methods.base import Method
 from samr_jax.scoring import predictions
 from samr_jax.state import create_state
@@ -35,6 +35,9 @@ DATA_SUBJECTS = 5
 """Phantoms whose slices are read and synthesized where data are timed."""
 
 READ_BATCHES = 32
+
+TRAIN_WARM_UP = 4
+"""Steps that are left out: until the memory that one frees serves the next."""
 
 
 def benchmark(
@@ -199,12 +202,12 @@ def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
         lambda: parallel.compile_step(step, state, shards)
     )
     times = []
-    for _ in range(steps + WARM_UP):
+    for _ in range(steps + TRAIN_WARM_UP):
         begin = time.perf_counter()
         state, metrics = compiled(state, shards)
         jax.block_until_ready((state, metrics))
         times.append(time.perf_counter() - begin)
-    seconds = statistics.median(times[WARM_UP:])
+    seconds = statistics.median(times[TRAIN_WARM_UP:])
     return {
         "train_step_s": seconds,
         "train_step_gib": gib,
