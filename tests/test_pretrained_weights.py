@@ -129,11 +129,8 @@ def test_it_is_closer_to_the_truth_than_either_trivial_answer():
     scores = read_header(PACKAGE / WEIGHTS)["scores"]
     ours = scores["CG-SAMR"]["average"]
     for name in (ATLAS, PAINTED):
-        for field in ("ssim", "psnr"):
+        for field in ("ssim", "psnr", "lesion", "cavity", "tumor"):
             assert ours[field] > scores[name]["average"][field], (name, field)
-    assert ours["lesion"] > scores[ATLAS]["average"]["lesion"]
-    assert ours["cavity"] > scores[PAINTED]["average"]["cavity"]
-    assert ours["tumor"] > scores[PAINTED]["average"]["tumor"]
 
 
 @pytest.mark.slow
