@@ -67,7 +67,11 @@ def parts_of(method):
 
 
 TERMS = {
-    "shape_consistency": {"dice_of_real", "dice_of_fake"},
+    "shape_consistency": {
+        f"{term}_of_{side}"
+        for term in ("dice", "cross_entropy")
+        for side in ("real", "fake")
+    },
     "confidence": {"confidence", "mean_confidence", "lambda_cm"},
 }
 """Ablation -> the loss terms that it removes."""
