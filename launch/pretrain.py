@@ -22,7 +22,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.files import read_json, write_text
+    from samr_jax.files import read_json
     from samr_jax.inference import load_model
     from samr_jax.pretrained.pack import pack
     from samr_jax.tables.bench import Bench
@@ -48,8 +48,7 @@ def main() -> None:
         for name, result in results.items()
     }
     model = load_model(workdir / CG_SAMR.key / "seed-0")
-    pack(model, bench.dataset, package, scores=scores)
-    write_text(package / "scores.md", table.read_text())
+    pack(model, bench.dataset, package, scores=scores, table=table.read_text())
     print(package)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from absl import flags
 
+from samr_jax.errors import InputError
 from samr_jax.launching import run
 
 _MASK = flags.DEFINE_string("mask", None, "Label map (NIfTI).", required=True)
@@ -64,6 +65,10 @@ def main() -> None:
     from samr_jax.pretrained import load_pretrained
     from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
 
+    if flags.FLAGS["checkpoint"].present and not _WORKDIR.value:
+        raise InputError(
+            f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"
+        )
     if _WORKDIR.value:
         model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     else:

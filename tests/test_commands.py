@@ -69,6 +69,7 @@ def test_synthesize_with_an_edit(trained, mask, tmp_path):
         ({"labels": "brats1999"}, "label preset 'brats1999' is unknown"),
         ({"edit": "shrink:tumor=2"}, "shrink"),
         ({"atlas": "nowhere"}, "nowhere/T1w.nii.gz: no such file"),
+        ({"workdir": "", "checkpoint": "best"}, "of no run, expected --workdir"),
     ],
 )
 def test_synthesize_refuses_in_one_line(trained, mask, tmp_path, change, message):

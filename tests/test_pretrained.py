@@ -20,6 +20,7 @@ from samr_jax.pretrained.pack import pack
 from samr_jax.pretrained.weights import read_header
 
 SCORES = {"CG-SAMR": {"ssim": 0.5}}
+TABLE = "# Table I\n"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def model(trained):
 @pytest.fixture(scope="module")
 def package(model, dataset, tmp_path_factory):
     directory = tmp_path_factory.mktemp("packed") / "package"
-    pack(model, dataset, directory, scores=SCORES)
+    pack(model, dataset, directory, scores=SCORES, table=TABLE)
     return directory
 
 
@@ -64,7 +65,8 @@ def test_it_says_what_it_came_from(package, dataset, trained):
         assert str(path) not in json.dumps(header)
     files = {path.name for path in package.rglob("*") if path.is_file()}
     atlas = {f"{name}.nii.gz" for name in (*dataset.sequences, "brain")}
-    assert files == atlas | {WEIGHTS, MASK, "dataset.json"}
+    assert files == atlas | {WEIGHTS, MASK, "scores.md", "dataset.json"}
+    assert (package / "scores.md").read_text() == TABLE
 
 
 def test_its_mask_is_of_a_test_subject(package, dataset):
@@ -75,7 +77,7 @@ def test_its_mask_is_of_a_test_subject(package, dataset):
 
 def test_nothing_is_overwritten(model, package, dataset):
     with pytest.raises(InputError, match="exists already, expected a new directory"):
-        pack(model, dataset, package, scores=SCORES)
+        pack(model, dataset, package, scores=SCORES, table=TABLE)
 
 
 def truncated(path):
@@ -123,4 +125,4 @@ def test_weights_beyond_half_precision_are_refused(model, dataset, tmp_path):
     huge = jax.tree.map(lambda x: x * 1e9, model.variables)
     loud = dataclasses.replace(model, variables=huge)
     with pytest.raises(InputError, match="not finite in half precision"):
-        pack(loud, dataset, tmp_path / "package", scores={})
+        pack(loud, dataset, tmp_path / "package", scores={}, table=TABLE)

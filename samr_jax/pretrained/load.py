@@ -16,7 +16,7 @@ from samr_jax.labels import LESION_LABELS
 from samr_jax.pretrained.weights import read_weights
 
 PACKAGE = Path(__file__).parent / "cg_samr"
-WEIGHTS, MASK = "weights.safetensors", "mask.nii.gz"
+WEIGHTS, MASK, TABLE = "weights.safetensors", "mask.nii.gz", "scores.md"
 
 _lock = threading.Lock()
 

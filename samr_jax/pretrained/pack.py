@@ -14,9 +14,9 @@ from samr_jax.data.dataset import Dataset
 from samr_jax.data.nifti import write_volume
 from samr_jax.errors import InputError
 from samr_jax.evaluate import filled_split, lesion_rows
-from samr_jax.files import new_directory
+from samr_jax.files import new_directory, write_text
 from samr_jax.inference import DATASET_COPY, Model
-from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
+from samr_jax.pretrained.load import MASK, TABLE, WEIGHTS, load_package
 from samr_jax.pretrained.weights import write_weights
 from samr_jax.workdir import keep_description
 
@@ -25,7 +25,12 @@ TOLERANCE = 1 / 127.5
 
 
 def pack(
-    model: Model, dataset: Dataset, directory: Path, *, scores: Mapping[str, Any]
+    model: Model,
+    dataset: Dataset,
+    directory: Path,
+    *,
+    scores: Mapping[str, Any],
+    table: str,
 ) -> None:
     """Writes a folder that `samr_jax.pretrained.load.load_package` reads.
 
@@ -34,6 +39,7 @@ def pack(
       dataset: what it was trained on; its test split gives the example.
       directory: a new one.
       scores: JSON-ready; are kept with the weights.
+      table: the same to read, Markdown; becomes a file beside them.
 
     Raises:
       InputError: the directory is not empty, or half precision changes the images.
@@ -49,6 +55,7 @@ def pack(
         keep_description(dataset, folder / DATASET_COPY)
         volume = np.transpose(labels, (2, 1, 0))
         write_volume(folder / MASK, volume, dataset.grid.affine)
+        write_text(folder / TABLE, table)
         _check(model, load_package(folder), labels)
 
 
