@@ -16,6 +16,7 @@ from samr_jax.models.layers import (
     average_pool_3s2,
     max_half,
 )
+from samr_jax.models.unet import UNet
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
@@ -150,6 +151,25 @@ def test_batch_norm_normalises_and_accumulates_as_pytorch_does():
     np.testing.assert_allclose(stats["mean"], 0.1 * values.mean((0, 1, 2)), rtol=1e-5)
     unbiased = values.var((0, 1, 2), ddof=1)
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
+
+
+def test_groups_of_a_batch_are_normalised_as_in_calls_one_after_the_other():
+    net, x = UNet(features=2, depth=1), normal(4, 8, 8, 3)
+    variables = net.init(jax.random.key(0), x, train=True)
+
+    def train(x, stats, groups=1):
+        given = {"params": variables["params"], "batch_stats": stats}
+        y, new = net.apply(given, x, train=True, groups=groups, mutable=["batch_stats"])
+        return y, new["batch_stats"]
+
+    first, stats = train(x[:2], variables["batch_stats"])
+    second, stats = train(x[2:], stats)
+    both, at_once = train(x, variables["batch_stats"], groups=2)
+    np.testing.assert_allclose(both, jnp.concatenate([first, second]), atol=1e-5)
+    for made, expected in zip(
+        jax.tree.leaves(at_once), jax.tree.leaves(stats), strict=True
+    ):
+        np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
 def test_synchronised_batch_norm_is_that_of_the_whole_batch():

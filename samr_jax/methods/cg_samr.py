@@ -48,15 +48,24 @@ class GeneratorSide(nn.Module):
         synthesis = self.generator(batch.mask, batch.atlas, train=train)
         outputs = {"synthesis": synthesis}
         if self.segmenter is not None:
-
-            def segment(segmenter: nn.Module, images: jax.Array) -> jax.Array:
-                return segmenter(images, train=train)
-
-            outputs["logits_of_real"] = segment(self.segmenter, batch.images)
-            if not self.learns_from_fake:
-                segment = nn.map_variables(segment, "params", jax.lax.stop_gradient)
-            outputs["logits_of_fake"] = segment(self.segmenter, synthesis.images)
+            logits = self._segment(batch.images, synthesis.images, train=train)
+            outputs["logits_of_real"], outputs["logits_of_fake"] = logits
         return outputs
+
+    def _segment(
+        self, real: jax.Array, fake: jax.Array, *, train: bool
+    ) -> Sequence[jax.Array]:
+        if self.learns_from_fake:
+            # One call: U's kernels, most of them larger than what they see, are read
+            # and transformed once.
+            both = jnp.concatenate([real, fake])
+            return jnp.split(self.segmenter(both, train=train, groups=2), 2)
+
+        def segment(segmenter: nn.Module, images: jax.Array) -> jax.Array:
+            return segmenter(images, train=train)
+
+        as_given = nn.map_variables(segment, "params", jax.lax.stop_gradient)
+        return segment(self.segmenter, real), as_given(self.segmenter, fake)
 
     def synthesize(self, batch: Batch) -> Synthesis:
         return self.generator(batch.mask, batch.atlas, train=False)

@@ -128,12 +128,20 @@ class Norm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool, groups: int = 1) -> jax.Array:
+        """Normalises.
+
+        Args:
+          x: ``(N, H, W, C)``.
+          train: whether batch statistics are used and accumulated.
+          groups: equal parts of the batch with batch statistics of their own, as if the
+            layer were called on one after the other.
+        """
         if self.kind == "none":
             return x
         x = x.astype(jnp.float32)
         if self.kind == "batch":
-            mean, variance = self._batch_moments(x, train)
+            mean, variance = self._batch_moments(x, train, groups)
         else:
             mean, variance = _moments(x, (1, 2))
             mean, variance = mean[:, None, None], variance[:, None, None]
@@ -144,7 +152,9 @@ class Norm(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, shape)
         return ((x - mean) * scale + bias).astype(self.dtype)
 
-    def _batch_moments(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+    def _batch_moments(
+        self, x: jax.Array, train: bool, groups: int
+    ) -> tuple[jax.Array, jax.Array]:
         shape = x.shape[-1:]
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_variance = self.variable("batch_stats", "var", jnp.ones, shape)
@@ -152,13 +162,20 @@ class Norm(nn.Module):
             return running_mean.value, running_variance.value
         synchronise = self.norm_axis is not None and not self.is_initializing()
         axis = self.norm_axis if synchronise else None
-        mean, variance = _moments(x, (0, 1, 2), axis)
-        count = x.size // x.shape[-1] * (lax.axis_size(axis) if axis else 1)
+        parts = x.reshape(groups, -1, *x.shape[1:])
+        mean, variance = _moments(parts, (1, 2, 3), axis)
+        count = parts[0].size // x.shape[-1] * (lax.axis_size(axis) if axis else 1)
         if not self.is_initializing():
             unbiased = variance * (count / max(count - 1, 1))
-            for running, value in ((running_mean, mean), (running_variance, unbiased)):
-                running.value += self.momentum * (value - running.value)
-        return mean, variance
+            for running, values in ((running_mean, mean), (running_variance, unbiased)):
+                for value in values:
+                    running.value += self.momentum * (value - running.value)
+        if groups == 1:
+            return mean[0], variance[0]
+        return tuple(
+            jnp.repeat(value, parts.shape[1], axis=0)[:, None, None]
+            for value in (mean, variance)
+        )
 
 
 def _moments(
@@ -197,7 +214,7 @@ class ConvBlock(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool, groups: int = 1) -> jax.Array:
         options = {"use_bias": self.use_bias, "dtype": self.dtype, "he": self.he}
         options["name"] = "conv"
         if self.up:
@@ -211,7 +228,8 @@ class ConvBlock(nn.Module):
                 self.pad_mode,
                 **options,
             )(x)
-        x = Norm(self.norm, self.norm_axis, self.dtype, name="norm")(x, train=train)
+        norm = Norm(self.norm, self.norm_axis, self.dtype, name="norm")
+        x = norm(x, train=train, groups=groups)
         return nn.leaky_relu(x, self.slope) if self.slope else nn.relu(x)
 
 

@@ -25,7 +25,7 @@ class UNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool, groups: int = 1) -> jax.Array:
         def twice(x: jax.Array, features: int, name: str) -> jax.Array:
             for part in ("first", "second"):
                 x = ConvBlock(
@@ -34,7 +34,7 @@ class UNet(nn.Module):
                     norm_axis=self.norm_axis,
                     dtype=self.dtype,
                     name=f"{name}_{part}",
-                )(x, train=train)
+                )(x, train=train, groups=groups)
             return x
 
         widths = [self.features * 2**i for i in range(self.depth + 1)]
@@ -71,10 +71,10 @@ class Pix2PixUNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool, groups: int = 1) -> jax.Array:
         def norm(x: jax.Array, name: str) -> jax.Array:
             layer = Norm(self.norm, self.norm_axis, self.dtype, name=name)
-            return layer(x, train=train)
+            return layer(x, train=train, groups=groups)
 
         use_bias = self.norm not in ("batch", "affine_instance")
         widths = [self.features * min(2**i, 8) for i in range(self.downsamplings)]
