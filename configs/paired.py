@@ -14,7 +14,7 @@ def get_config(variant: str = "paper"):
 
     Beside its size, the demo differs from the paper in a pixel loss and a higher
     learning rate: it has minutes to learn what a brain looks like, not days.
-    ``pretrained``, of the packaged weights, has the paper's slices and an hour or two.
+    ``pretrained``, of the packaged weights, has the paper's slices and two hours.
     """
     check_variant(variant, "pretrained")
     config = default()

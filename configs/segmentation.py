@@ -25,4 +25,6 @@ def get_config(variant: str = "paper"):
     elif variant == "pretrained":
         pretrained(config)
         config.batch_size = 4
+        config.epochs = 2
+        config.constant_epochs = 1
     return config

@@ -54,7 +54,7 @@ def unpaired_demo(config: ml_collections.ConfigDict) -> None:
 def pretrained(config: ml_collections.ConfigDict) -> None:
     """Makes a method the size of the weights that come with the package.
 
-    The paper's slices and data. Networks that learn on two CPU cores in an hour: thin
+    The paper's slices and data. Networks that learn on two CPU cores in two hours: thin
     borders of lesions are learned within hundreds of steps at 1 down-sampling, not at
     4. A pixel loss that outweighs the others: the weights are to be closer to the truth
     than an atlas with painted lesions, more than lifelike. Without weights of its
@@ -67,17 +67,17 @@ def pretrained(config: ml_collections.ConfigDict) -> None:
     config.model.downsamplings = 1
     config.model.ndf = 8
     config.model.unet_channels = 8
-    config.loss.l1 = 500.0
+    config.loss.l1 = 1000.0
     config.loss.l1_label_weights = (1.0, 1.0, 8.0, 15.0, 15.0)
-    config.loss.confidence = 100.0
-    config.loss.shape_consistency = 50.0
+    config.loss.confidence = 200.0
+    config.loss.shape_consistency = 150.0
     config.loss.shape_cross_entropy = 1.0
     config.loss.segmenter_learns_from_fake = False
     config.segmentation.label_weights = (1.0, 1.0, 3.0, 10.0, 10.0)
     config.learning_rate = 1e-3
     config.segmenter_rate = 10.0
-    config.epochs = 2
-    config.constant_epochs = 1
+    config.epochs = 4
+    config.constant_epochs = 2
     config.log_steps = 20
     config.sample_epochs = 0.2
     config.eval_epochs = 1.0

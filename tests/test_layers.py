@@ -92,7 +92,8 @@ def test_conv2d_is_the_padded_convolution(size, kernel, strides, padding, featur
 
 @pytest.mark.usefixtures("work")
 @pytest.mark.parametrize(("kernel", "pads"), [(2, (1, 1)), (3, (1, 2)), (4, (2, 2))])
-def test_up_conv2d_is_the_transposed_convolution(kernel, pads):
+@pytest.mark.parametrize("size", [(8, 6), (2, 3)])
+def test_up_conv2d_is_the_transposed_convolution(kernel, pads, size):
     def reference(x, weights):
         return lax.conv_general_dilated(
             x,
@@ -103,7 +104,7 @@ def test_up_conv2d_is_the_transposed_convolution(kernel, pads):
             dimension_numbers=DIMENSIONS,
         )
 
-    x, weights = normal(2, 8, 6, 5), normal(kernel, kernel, 5, 3)
+    x, weights = normal(2, *size, 5), normal(kernel, kernel, 5, 3)
     assert_same_map(up_conv2d, reference, x, weights)
 
 

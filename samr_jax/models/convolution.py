@@ -67,15 +67,9 @@ def up_conv2d(x: jax.Array, kernel: jax.Array) -> jax.Array:
       ``(N, 2 H, 2 W, features)``.
     """
     n, height, width, _ = x.shape
-    size, features = kernel.shape[0], kernel.shape[-1]
-    if size == 4:
-        y = _phases_apart(x, kernel)
-    else:
-        apart = size == 3 and convolution_cpu.is_large(x, kernel)
-        cpu = _phases_apart if apart else _phases_together
-        y = lax.platform_dependent(x, kernel, cpu=cpu, default=_phases_together)
+    y = _phases_apart(x, kernel) if kernel.shape[0] == 4 else _phases(x, kernel)
     y = y.transpose(0, 1, 3, 2, 4, 5)
-    return y.reshape(n, 2 * height, 2 * width, features)
+    return y.reshape(n, 2 * height, 2 * width, kernel.shape[-1])
 
 
 _PHASES = {
@@ -125,6 +119,38 @@ def _phases_together(x: jax.Array, kernel: jax.Array) -> jax.Array:
     ]
     y = _convolve(x, jnp.concatenate(wide, -1), 1, ((0, taps - 1),) * 2)
     return y.reshape(*x.shape[:3], 2, 2, kernel.shape[-1])
+
+
+@jax.custom_vjp
+def _phases(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The phases in the form that is faster; in the gradients that is another one."""
+    apart = _is_worth_parting(x, kernel)
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=_phases_apart if apart else _phases_together,
+        default=_phases_together,
+    )
+
+
+def _phases_gradients(operands, gradient):
+    def pull(form, x, kernel, gradient):
+        return jax.vjp(form, x, kernel)[1](gradient)
+
+    apart = _is_worth_parting(*operands) and convolution_cpu.is_mostly_kernel(*operands)
+    return lax.platform_dependent(
+        *operands,
+        gradient,
+        cpu=partial(pull, _phases_apart if apart else _phases_together),
+        default=partial(pull, _phases_together),
+    )
+
+
+def _is_worth_parting(x, kernel) -> bool:
+    return kernel.shape[0] == 3 and convolution_cpu.is_large(x, kernel)
+
+
+_phases.defvjp(lambda *operands: (_phases(*operands), operands), _phases_gradients)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))

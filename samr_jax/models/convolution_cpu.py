@@ -38,7 +38,7 @@ def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     k_rows, k_columns = kernel.shape[:2]
     if _is_product(kernel, strides, pads):
         return _product(x, kernel)
-    suits = k_rows > 2 and not _is_small_for(kernel, x)
+    suits = k_rows > 2 and not is_mostly_kernel(x, kernel)
     if suits and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
         return _convolve_winograd(x, kernel, pads=pads)
     if _is_last_layer(kernel, strides):
@@ -81,17 +81,17 @@ def is_large(pixels: jax.Array, kernel: jax.Array) -> bool:
     return pixels.size // pixels.shape[-1] * kernel.size >= SMALL_WORK
 
 
+def is_mostly_kernel(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether transforms of kernels outweigh those of pixels."""
+    return x.size // x.shape[-1] < 4 * max(kernel.shape[2:])
+
+
 def _convolve_winograd(x, kernel, *, pads: Pads) -> jax.Array:
     """Large tiles, unless their kernels would be most of what is transformed."""
-    size = 4 if kernel.shape[0] == 3 and _is_small_for(kernel, x) else 6
+    size = 4 if kernel.shape[0] == 3 and is_mostly_kernel(x, kernel) else 6
     rows, columns = _padded(x, pads)
     x = _pad_to(x, pads[0][0], rows, pads[1][0], columns)
     return winograd.convolve(x, kernel, size=size)
-
-
-def _is_small_for(kernel, x) -> bool:
-    """Whether transforms of kernels outweigh those of pixels."""
-    return x.size // x.shape[-1] < 4 * max(kernel.shape[2:])
 
 
 def _fold(x, kernel, *, pads: Pads) -> tuple[jax.Array, jax.Array]:
