@@ -76,8 +76,8 @@ def pretrained(config: ml_collections.ConfigDict) -> None:
     config.segmentation.label_weights = (1.0, 1.0, 3.0, 10.0, 10.0)
     config.learning_rate = 1e-3
     config.segmenter_rate = 10.0
-    config.epochs = 4
-    config.constant_epochs = 2
+    config.epochs = 3
+    config.constant_epochs = 1
     config.log_steps = 20
     config.sample_epochs = 0.2
     config.eval_epochs = 1.0
