@@ -85,8 +85,9 @@ def benchmark(
 def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
     """XLA's count of a training step's and a synthesis call's work.
 
-    Of the programs as they are written, before XLA changes them: nothing is compiled
-    or timed, so it takes seconds at any size.
+    Of the programs for GPUs and TPUs, before XLA changes them: convolutions count as
+    they are written, whatever form a CPU computes them in. Nothing is compiled or
+    timed, so it takes a minute at any size.
 
     Returns:
       JSON-ready: settings, ``train_gflop`` and ``synthesis_gflop``.
@@ -94,10 +95,13 @@ def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
     method, batch, state, optimizer = _prepared(config, size, axis_name=None)
     step = make_train_step(method, optimizer=optimizer, seed=0)
     programs = {
-        "train_gflop": jax.jit(step).lower(state, batch),
-        "synthesis_gflop": _synthesis(method).lower(state.gen.variables, batch),
+        "train_gflop": jax.jit(step).trace(state, batch),
+        "synthesis_gflop": _synthesis(method).trace(state.gen.variables, batch),
     }
-    counts = {name: _counted(it)["flops"] / 1e9 for name, it in programs.items()}
+    counts = {
+        name: _counted(it.lower(lowering_platforms=("cuda",)))["flops"] / 1e9
+        for name, it in programs.items()
+    }
     return _settings(config, size, method, state) | counts
 
 

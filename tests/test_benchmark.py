@@ -32,6 +32,6 @@ def test_work_grows_as_it_must():
     large = count_work(config, size=64)
     config.batch_size = 4
     many = count_work(config, size=32)
-    assert large["synthesis_gflop"] == pytest.approx(4 * small["synthesis_gflop"], 0.2)
-    assert many["synthesis_gflop"] == pytest.approx(2 * small["synthesis_gflop"], 0.1)
-    assert large["train_gflop"] > 2 * small["train_gflop"] > 0
+    for name in ("synthesis_gflop", "train_gflop"):
+        assert large[name] == pytest.approx(4 * small[name], 0.2)
+        assert many[name] == pytest.approx(2 * small[name], 0.01)
