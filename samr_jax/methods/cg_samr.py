@@ -25,7 +25,7 @@ from samr_jax.methods.segmentation import (
 )
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
-    MultiScaleDiscriminator,
+    WholeImageDiscriminator,
 )
 from samr_jax.models.generator import Generator, Synthesis
 
@@ -155,7 +155,9 @@ def create(
     if ablation["shape_consistency"]:
         segmenter = create_segmenter(model, **common)
         halvings = max(halvings, segmenter_depth(model))
-    networks = LabelwiseDiscriminators if ablation["labelwise"] else _WholeImage
+    networks = (
+        LabelwiseDiscriminators if ablation["labelwise"] else WholeImageDiscriminator
+    )
     discriminator = networks(ndf=model["ndf"], layers=model["disc_layers"], **common)
     return Method(
         name="SAMR" if samr else "CG-SAMR",
@@ -279,24 +281,3 @@ def update_carry(
         "confidence_sum": jnp.where(ended, 0.0, total),
         "confidence_steps": jnp.where(ended, 0, steps),
     }
-
-
-class _WholeImage(nn.Module):
-    """The ablation without label-wise discriminators: one multi-scale D (Table V)."""
-
-    ndf: int
-    layers: int
-    dtype: Any = jnp.float32
-    norm_axis: str | None = None
-
-    @nn.compact
-    def __call__(
-        self, mask: jax.Array, atlas: jax.Array, images: jax.Array, *, train: bool
-    ) -> losses.Features:
-        return MultiScaleDiscriminator(
-            ndf=self.ndf,
-            layers=self.layers,
-            dtype=self.dtype,
-            norm_axis=self.norm_axis,
-            name="discriminator",
-        )(jnp.concatenate([mask, atlas, images], axis=-1), train=train)

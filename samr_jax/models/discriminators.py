@@ -120,3 +120,24 @@ class LabelwiseDiscriminators(nn.Module):
                 name=name,
             )(x * roi, train=train)
         return outputs
+
+
+class WholeImageDiscriminator(nn.Module):
+    """The ablation without label-wise discriminators: one multi-scale D (Table V)."""
+
+    ndf: int = 64
+    layers: int = 3
+    norm_axis: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, mask: jax.Array, atlas: jax.Array, images: jax.Array, *, train: bool
+    ) -> list[list[jax.Array]]:
+        return MultiScaleDiscriminator(
+            ndf=self.ndf,
+            layers=self.layers,
+            norm_axis=self.norm_axis,
+            dtype=self.dtype,
+            name="discriminator",
+        )(jnp.concatenate([mask, atlas, images], axis=-1), train=train)
