@@ -141,8 +141,9 @@ def test_it_is_closer_to_the_truth_than_either_trivial_answer():
     scores = read_header(PACKAGE / WEIGHTS)["scores"]
     ours = scores["CG-SAMR"]
     for name in (ATLAS, PAINTED):
-        for field in ("ssim", "psnr", "lesion", "cavity", "tumor"):
-            assert ours["average"][field] > scores[name]["average"][field], field
+        for field in ("ssim", "psnr", "lesion", "edema", "cavity", "tumor"):
+            theirs = scores[name]["average"][field]
+            assert ours["average"][field] > theirs, (name, field)
         # Cavities and tumors of one flat colour are easier to segment than ours.
         assert ours["mask_follow"]["edema"] > scores[name]["mask_follow"]["edema"]
 
