@@ -67,6 +67,8 @@ def test_it_says_what_it_came_from(package, dataset, trained):
     atlas = {f"{name}.nii.gz" for name in (*dataset.sequences, "brain")}
     assert files == atlas | {WEIGHTS, MASK, "scores.md", "dataset.json"}
     assert (package / "scores.md").read_text() == TABLE
+    modes = {path.stat().st_mode for path in package.iterdir() if path.is_file()}
+    assert len(modes) == 1  # whoever may read one may read all
 
 
 def test_its_mask_is_of_a_test_subject(package, dataset):

@@ -54,7 +54,9 @@ def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
     }
     texts = {name: json.dumps(value) for name, value in header.items()}
     with replacing(path) as partial:
-        safetensors.numpy.save_file(tensors, partial, {"format": FORMAT, **texts})
+        # Its own save_file makes a file that nobody but its owner may read.
+        data = safetensors.numpy.save(tensors, {"format": FORMAT, **texts})
+        partial.write_bytes(data)
 
 
 def read_weights(path: Path, dataset: Dataset) -> Model:
