@@ -91,14 +91,13 @@ def _images(
 ) -> np.ndarray:
     """Images ``(S, Z, Y, X)``: mixed signals, grain of the tissue, scanner."""
     tissues = physics.vary(stream(seed, index, "tissues"))
-    signals = np.tensordot(physics.signal_matrix(tissues, names).T, fractions, axes=1)
-    signals *= texture(stream(seed, index, "texture"), axes)
-    return np.stack(
-        [
-            acquire(signal, name, stream(seed, index, name), axes)
-            for signal, name in zip(signals, names, strict=True)
-        ]
-    )
+    grain = texture(stream(seed, index, "texture"), axes)
+    images = []
+    for name in names:  # each on its own: BLAS rounds as the shape of a product says
+        (signals,) = physics.signal_matrix(tissues, [name]).T
+        signal = np.tensordot(signals, fractions, axes=1) * grain
+        images.append(acquire(signal, name, stream(seed, index, name), axes))
+    return np.stack(images)
 
 
 def _labels(fractions: np.ndarray) -> np.ndarray:
