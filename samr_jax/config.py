@@ -31,6 +31,7 @@ def default() -> ml_collections.ConfigDict:
     config.learning_rate = 2e-4
     config.disc_rate = 1.0  # D's learning rate, as a multiple of G's (Heusel 2017)
     config.segmenter_rate = 1.0  # U's, likewise
+    config.clip_norm = 0.0  # the most of a side's gradient norm; 0: any
     config.adam_b1 = 0.5
     config.adam_b2 = 0.999
     config.ema_decay = 0.0  # of the generator's weights; 0: none
@@ -169,8 +170,9 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise InputError(
                 f"config.{field} is {flat[field]}, expected a positive number"
             )
-    if config.steps < 0:
-        raise InputError(f"config.steps is {config.steps}, expected 0 or more")
+    for field in ("steps", "clip_norm"):
+        if not flat[field] >= 0:
+            raise InputError(f"config.{field} is {flat[field]}, expected 0 or more")
     if not 0 <= config.constant_epochs <= config.epochs:
         raise InputError(
             f"config.constant_epochs is {config.constant_epochs}, expected 0 to "

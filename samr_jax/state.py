@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.struct
 import jax
+import ml_collections
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
@@ -60,6 +61,28 @@ class TrainState:
         """Running statistics of both sides."""
         players = {"gen": self.gen, "disc": self.disc}
         return {name: p.stats for name, p in players.items() if p is not None}
+
+
+def make_optimizer(
+    config: ml_collections.ConfigDict, *, steps: int
+) -> optax.GradientTransformation:
+    """Adam, of either side, over all of its parameters as one vector.
+
+    With ``clip_norm``, a gradient's norm is at most that: a rare slice whose gradient
+    is ten times as long as others' would take Adam ten steps at once.
+    """
+    adam = optax.adam(
+        linear_decay(
+            config.learning_rate,
+            steps=steps,
+            constant_steps=steps * config.constant_epochs // config.epochs,
+        ),
+        b1=config.adam_b1,
+        b2=config.adam_b2,
+    )
+    if not config.clip_norm:
+        return adam
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
 
 def linear_decay(

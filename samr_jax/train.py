@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jax
 import ml_collections
-import optax
 
 import samr_jax
 from samr_jax import parallel
@@ -27,7 +26,7 @@ from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.interruption import stop_signal
 from samr_jax.methods.base import Method
 from samr_jax.scoring import score, score_segmentation
-from samr_jax.state import TrainState, create_state, linear_decay
+from samr_jax.state import TrainState, create_state, make_optimizer
 from samr_jax.step import make_train_step
 from samr_jax.workdir import claim, keep_description
 from samr_jax.writers import Writers
@@ -125,15 +124,7 @@ class Run:
             epoch_steps=self.epoch_steps * config.accumulation,
             axis_name=parallel.AXIS,
         )
-        self.optimizer = optax.adam(
-            linear_decay(
-                config.learning_rate,
-                steps=self.steps,
-                constant_steps=self.steps * config.constant_epochs // config.epochs,
-            ),
-            b1=config.adam_b1,
-            b2=config.adam_b2,
-        )
+        self.optimizer = make_optimizer(config, steps=self.steps)
         if parallel.is_first_process():
             claim(workdir, config, {"dataset_hash": dataset.content_hash})
             keep_description(dataset, workdir / DATASET_COPY)

@@ -13,7 +13,7 @@ from samr_jax import parallel
 from samr_jax.batch import decode
 from samr_jax.data.batches import Batches
 from samr_jax.inference import build_method
-from samr_jax.state import create_state, linear_decay
+from samr_jax.state import create_state, linear_decay, make_optimizer
 from samr_jax.step import make_train_step
 
 
@@ -257,6 +257,26 @@ def test_schedule_is_constant_then_linear_to_zero():
     schedule = linear_decay(2e-4, steps=100, constant_steps=50)
     found = [float(schedule(step)) for step in (0, 49, 50, 75, 100)]
     assert found == pytest.approx([2e-4, 2e-4, 2e-4, 1e-4, 0.0])
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 5.0])
+def test_adam_of_gradients_no_longer_than_they_may_be(config, clip_norm):
+    """Two steps of Kingma and Ba's equations, the second ten times as long."""
+    config.update(learning_rate=0.1, adam_b1=0.5, adam_b2=0.9, clip_norm=clip_norm)
+    config.update(epochs=2, constant_epochs=1)
+    optimizer = make_optimizer(config, steps=4)
+    gradients = np.array([[3.0, 4.0], [-30.0, 40.0]])
+    state = optimizer.init(jnp.zeros(2))
+    mean, square = np.zeros(2), np.zeros(2)
+    for step, gradient in enumerate(gradients, start=1):
+        found, state = optimizer.update(jnp.asarray(gradient, jnp.float32), state)
+        if clip_norm:
+            gradient = gradient * min(1.0, clip_norm / np.linalg.norm(gradient))
+        mean = 0.5 * mean + 0.5 * gradient
+        square = 0.9 * square + 0.1 * gradient**2
+        debiased = np.sqrt(square / (1 - 0.9**step))
+        expected = -0.1 * mean / (1 - 0.5**step) / (debiased + 1e-8)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_ablated_atlas_is_seen_by_nobody(config, dataset, batch):

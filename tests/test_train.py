@@ -147,6 +147,7 @@ def test_divergence_stops_with_the_terms_name(config, tmp_path):
         ("batch_size", 0, "config.batch_size is 0, expected a positive number"),
         ("loss.gan", "wgan", "config.loss.gan is 'wgan', expected one of"),
         ("method", "gan", "config.method is 'gan', expected one of"),
+        ("clip_norm", -1.0, "config.clip_norm is -1.0, expected 0 or more"),
         ("constant_epochs", 9, "config.constant_epochs is 9, expected 0 to"),
         ("model.downsamplings", 6, "expected a multiple of 64"),
         ("data.dir", "nowhere", "nowhere: no dataset.json, expected"),
