@@ -44,6 +44,7 @@ def default() -> ml_collections.ConfigDict:
     data.slices = 15
     data.sequences = SEQUENCES  # of the phantom; a prepared dataset knows its own
     data.seed = 0
+    data.mirrored = False  # train on every slice's mirror image, too
 
     config.model = model = ml_collections.ConfigDict()
     model.ngf = 16

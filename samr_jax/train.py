@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, flatten, validate
 from samr_jax.data.batches import Batches
 from samr_jax.data.dataset import Dataset, open_dataset
+from samr_jax.data.mirror import WithMirrored
 from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.divergence import Watch, check_finite
 from samr_jax.embedded import embedded_dataset
@@ -88,7 +90,9 @@ def training_batches(
     config: ml_collections.ConfigDict, dataset: Dataset, method: Method
 ) -> Batches | UnpairedBatches:
     """This process's part of the training split's batches, as the method wants them."""
-    slices = dataset.split("train")
+    slices: Sequence[dict] = dataset.split("train")
+    if config.data.mirrored:
+        slices = WithMirrored(slices)
     options = {
         "batch_size": config.batch_size,
         "seed": config.seed,

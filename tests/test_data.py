@@ -14,6 +14,7 @@ from samr_jax.data.atlas import group_average, stack_neighbours
 from samr_jax.data.batches import Batches
 from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import DESCRIPTION, open_dataset
+from samr_jax.data.mirror import WithMirrored
 from samr_jax.data.window import Window, fit_window, pack, unpack
 from samr_jax.errors import InputError
 from tests.tiny import GRID, SEQUENCES, blob_subject, tiny_dataset
@@ -243,6 +244,21 @@ def test_batches_refuse():
         Batches(Numbers(0), batch_size=2, seed=0)
     with pytest.raises(InputError, match="3 is not divisible by 2 processes"):
         Batches(Numbers(9), batch_size=3, seed=0, process_count=2)
+
+
+def test_training_slices_with_their_mirror_images(dataset):
+    slices = dataset.split("train")
+    doubled = WithMirrored(slices)
+    assert len(doubled) == 2 * len(slices)
+    row = len(slices) // 2
+    plain, mirrored = doubled[row], doubled[len(slices) + row]
+    for name, value in slices[row].items():
+        np.testing.assert_array_equal(plain[name], value)
+        is_picture = name in ("labels", "images", "atlas", "tissue")
+        np.testing.assert_array_equal(
+            mirrored[name], np.flip(value, 1) if is_picture else value
+        )
+    assert (plain["labels"] != mirrored["labels"]).any()
 
 
 def test_decoding(dataset):
