@@ -66,6 +66,7 @@ def default() -> ml_collections.ConfigDict:
     loss.feature_distance = "l2"  # or "l1"
     loss.shape_consistency = 1.0  # lambda_2
     loss.shape_cross_entropy = 0.0  # beside the Dice loss of equation (4)
+    loss.shape_label_weights = (1.0,) * len(LABELS)  # in that, of synthesized images
     loss.segmenter_learns_from_fake = True  # or U from real images alone
     loss.confidence = 1.0  # lambda_3
     loss.lambda_cm = 0.1  # of equation (1), until ...
@@ -190,7 +191,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
             f"config.model.norm is {config.model.norm!r}, expected 'batch': "
             f"{config.method!r} has no such choice"
         )
-    for field in ("loss.l1_label_weights", "segmentation.label_weights"):
+    for field in (
+        "loss.l1_label_weights",
+        "loss.shape_label_weights",
+        "segmentation.label_weights",
+    ):
         if field in flat and len(flat[field]) != len(LABELS):
             raise InputError(
                 f"config.{field} has {len(flat[field])} numbers, expected "

@@ -102,6 +102,7 @@ def test_sizes_that_a_method_cannot_halve():
         ("ablation.atlas", False, r"ablation\.atlas is False.*'pix2pix' has no such"),
         ("segmentation.label_weights", (1.0, 2.0), "has 2 numbers, expected 5"),
         ("loss.l1_label_weights", (1.0,), "l1_label_weights has 1 numbers, expected 5"),
+        ("loss.shape_label_weights", (1.0,), "shape_label_weights has 1 numbers"),
     ],
 )
 def test_settings_that_a_method_has_not(field, value, message):

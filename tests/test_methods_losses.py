@@ -206,19 +206,20 @@ def test_shape_consistency_may_have_a_cross_entropy():
         "logits_of_real": uniform(-2, 2, 2, 4, 4, 5),
         "logits_of_fake": uniform(-2, 2, 2, 4, 4, 5),
     }
-    weights = (1.0, 2.0, 3.0, 4.0, 5.0)
+    weights = {"real": (1.0, 2.0, 3.0, 4.0, 5.0), "fake": (5.0, 3.0, 1.0, 2.0, 4.0)}
 
     def loss(cross_entropy):
         config = load("configs/paired.py", "paper")
         config.loss.shape_consistency = 3.0
         config.loss.shape_cross_entropy = cross_entropy
-        config.segmentation.label_weights = weights
+        config.loss.shape_label_weights = weights["fake"]
+        config.segmentation.label_weights = weights["real"]
         method = method_of(config, sequences=3, size=(32, 32))
         return method.gen_loss(outputs, features, batch, {"lambda_cm": 0.1})[0]
 
     expected = sum(
-        pixelwise_cross_entropy(batch.mask, outputs[f"logits_of_{side}"], weights)
-        for side in ("real", "fake")
+        pixelwise_cross_entropy(batch.mask, outputs[f"logits_of_{side}"], of_labels)
+        for side, of_labels in weights.items()
     )
     assert loss(2.0) - loss(0.0) == pytest.approx(3 * 2 * expected, rel=1e-4)
 

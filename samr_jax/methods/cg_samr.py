@@ -103,6 +103,7 @@ class LossSettings:
     feature_distance: str
     shape_consistency: float
     shape_cross_entropy: float
+    shape_label_weights: tuple[float, ...]
     segmenter_learns_from_fake: bool
     confidence: float
     lambda_cm: float
@@ -202,7 +203,8 @@ def generator_loss(
     total = terms["adversarial"]
     if settings.feature_matching:
         total += settings.feature_matching * terms["feature_matching"]
-    for side in ("real", "fake"):
+    label_weights = {"real": label_weights, "fake": settings.shape_label_weights}
+    for side, weights in label_weights.items():
         if f"logits_of_{side}" in outputs:
             shape_consistency, parts = segmentation_loss(
                 outputs[f"logits_of_{side}"],
@@ -211,7 +213,7 @@ def generator_loss(
                 carry,
                 cross_entropy=settings.shape_cross_entropy,
                 dice=1.0,
-                label_weights=label_weights,
+                label_weights=weights,
                 axis_name=axis_name,
             )
             terms |= {f"{name}_of_{side}": part for name, part in parts.items()}
