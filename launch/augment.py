@@ -10,7 +10,7 @@ ordinary loop trains on real and synthesized images and is tested on real ones:
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A trained run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "New directory.", required=True)

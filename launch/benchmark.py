@@ -10,7 +10,7 @@ import json
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _SIZE = flags.DEFINE_integer("size", 256, "Rows and columns of a slice.", 16)
 _BATCH = flags.DEFINE_integer("batch", 8, "Slices of a batch.", 1)

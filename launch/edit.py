@@ -21,7 +21,7 @@ Or --edit=random,seed=7 with --donors=FILE,FILE; or --edit=recipe.json to replay
 from absl import flags
 
 from samr_jax.data.edits import edit_files
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _MASK = flags.DEFINE_string("mask", None, "Lesion mask, NIfTI.", required=True)
 _EDIT = flags.DEFINE_string("edit", None, "Recipe; see --help.", required=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from absl import flags
 
-from samr_jax.errors import InputError
-from samr_jax.launching import run
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.launching import run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A trained run.", required=True)
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "val", "test"], "Which split.")

@@ -8,7 +8,7 @@ Beside the scans lies provenance.json, which says what was simulated or synthesi
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _DATA = flags.DEFINE_string("data_dir", None, "A prepared dataset.", required=True)
 _LAYOUT = flags.DEFINE_string("layout", "nnunet", "nnunet, brats2021 or brats2023.")

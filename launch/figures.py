@@ -9,7 +9,7 @@ run; 8: both directions of unpaired methods; errors: absolute error maps.
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _FIGURE = flags.DEFINE_enum("figure", None, ["6", "7", "8", "errors"], "Which.")
 _WORKDIRS = flags.DEFINE_list("workdirs", None, "Trained runs.")

@@ -8,7 +8,7 @@ Run again, it resumes. Any field can be overridden: ``--config.batch_size=4``.
 from absl import flags
 from ml_collections import config_flags
 
-from samr_jax.launching import loaded, run
+from samr_jax.runtime.launching import loaded, run
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; ':demo' behind it selects its small variant."

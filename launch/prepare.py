@@ -8,7 +8,7 @@ it goes on. Subjects that failed are listed; the quality page is OUTPUT/qc/index
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _INPUT = flags.DEFINE_string("input", None, "Folder with the subjects, or a manifest.")
 _OUTPUT = flags.DEFINE_string("output", None, "The dataset, a new directory.")

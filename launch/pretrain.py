@@ -13,8 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from samr_jax.errors import InputError
-from samr_jax.launching import read_config_file, run
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.launching import read_config_file, run
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/pretrained", "Runs, table, package.")
 
@@ -22,9 +22,9 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.files import read_json
     from samr_jax.inference import load_model
     from samr_jax.pretrained.pack import pack
+    from samr_jax.runtime.files import read_json
     from samr_jax.tables.bench import Bench
     from samr_jax.tables.make import make_table
     from samr_jax.tables.plan import CG_SAMR

@@ -10,7 +10,7 @@ stripped and in the space of its atlas. The label map is on their grid: 0 backgr
 
 from absl import flags
 
-from samr_jax.launching import run
+from samr_jax.runtime.launching import run
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of the scans.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "New NIfTI file.", required=True)
@@ -24,10 +24,10 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.data.nifti import write_volume
-    from samr_jax.errors import InputError
-    from samr_jax.files import write_json
     from samr_jax.inference import load_model
     from samr_jax.provenance import provenance
+    from samr_jax.runtime.errors import InputError
+    from samr_jax.runtime.files import write_json
     from samr_jax.segmentation import read_scans, segment_volume
 
     if Path(_OUTPUT.value).exists():

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from absl import flags
 
-from samr_jax.errors import InputError
-from samr_jax.launching import run
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.launching import run
 
 _MASK = flags.DEFINE_string("mask", None, "Label map (NIfTI).", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "New directory.", required=True)
@@ -59,10 +59,10 @@ _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions fro
 def main() -> None:
     from samr_jax.data.edits import edit_volume
     from samr_jax.data.nifti import Volume, read_labels
-    from samr_jax.files import write_json
     from samr_jax.inference import load_model
     from samr_jax.native_space import synthesize_for_patient
     from samr_jax.pretrained import load_pretrained
+    from samr_jax.runtime.files import write_json
     from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
 
     if flags.FLAGS["checkpoint"].present and not _WORKDIR.value:

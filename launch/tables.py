@@ -12,8 +12,8 @@ from pathlib import Path
 
 from absl import flags
 
-from samr_jax.errors import InputError
-from samr_jax.launching import read_config_file, run
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.launching import read_config_file, run
 
 _TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
 _VARIANT = flags.DEFINE_string("variant", "demo", "Of the configs: demo or paper.")

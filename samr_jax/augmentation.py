@@ -23,8 +23,8 @@ from samr_jax.data.geometric import apply_warp, draw_warp
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
-from samr_jax.errors import InputError
 from samr_jax.inference import Model, padded_batches
+from samr_jax.runtime.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

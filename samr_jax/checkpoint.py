@@ -22,8 +22,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from samr_jax.errors import InputError
-from samr_jax.files import writing
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import writing
 
 _log = logging.getLogger(__name__)
 

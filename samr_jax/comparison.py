@@ -9,7 +9,6 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.edits import apply
-from samr_jax.errors import InputError
 from samr_jax.evaluate import filled_split, lesion_rows
 from samr_jax.evaluation.side_by_side import (
     Shown,
@@ -19,6 +18,7 @@ from samr_jax.evaluation.side_by_side import (
 )
 from samr_jax.inference import Model, load_model
 from samr_jax.labels import TUMOR
+from samr_jax.runtime.errors import InputError
 from samr_jax.scoring import predictions, segmentations
 
 MANIPULATIONS = {

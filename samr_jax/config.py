@@ -11,8 +11,8 @@ from typing import Any
 
 import ml_collections
 
-from samr_jax.errors import InputError
 from samr_jax.labels import LABELS, SEQUENCES
+from samr_jax.runtime.errors import InputError
 
 
 def default() -> ml_collections.ConfigDict:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from samr_jax.errors import TrainingError
+from samr_jax.runtime.errors import TrainingError
 
 
 class Watch:

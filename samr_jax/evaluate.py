@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
-from samr_jax.errors import InputError
 from samr_jax.evaluation.charts import calibration_chart
 from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
 from samr_jax.evaluation.intervals import average_intervals, dice_intervals
 from samr_jax.evaluation.report import segmentation_table, table1
 from samr_jax.evaluation.summaries import beyond_table
 from samr_jax.evaluation.translation import segmentation_figure, translation_figure
-from samr_jax.files import write_json, write_text
 from samr_jax.inference import Model
 from samr_jax.labels import LESION_LABELS
 from samr_jax.provenance import provenance
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import write_json, write_text
 from samr_jax.scoring import (
     Calibration,
     MaskFollow,

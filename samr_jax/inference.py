@@ -17,10 +17,10 @@ from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset, open_dataset
-from samr_jax.errors import InputError
 from samr_jax.methods import create_method
 from samr_jax.methods.base import Method
 from samr_jax.models.generator import Synthesis
+from samr_jax.runtime.errors import InputError
 from samr_jax.workdir import read_config
 
 DATASET_COPY = "dataset"

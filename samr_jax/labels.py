@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from samr_jax.errors import InputError
-from samr_jax.files import check_name
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import check_name
 
 SEQUENCES = ("T1w", "Gd-T1w", "T2w", "FLAIR", "APTw")
 """The paper's five MR sequences, in the order of every channel axis."""

@@ -12,7 +12,6 @@ import jax
 import ml_collections
 
 import samr_jax
-from samr_jax import parallel
 from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, flatten, validate
@@ -23,10 +22,11 @@ from samr_jax.data.unpaired import UnpairedBatches
 from samr_jax.divergence import Watch, check_finite
 from samr_jax.embedded import embedded_dataset
 from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
-from samr_jax.files import locked
 from samr_jax.inference import DATASET_COPY, Model, build_method
-from samr_jax.interruption import stop_signal
 from samr_jax.methods.base import Method
+from samr_jax.runtime import parallel
+from samr_jax.runtime.files import locked
+from samr_jax.runtime.interruption import stop_signal
 from samr_jax.scoring import score, score_segmentation
 from samr_jax.state import TrainState, create_state, make_optimizer
 from samr_jax.step import make_train_step

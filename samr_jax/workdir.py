@@ -11,8 +11,8 @@ import ml_collections
 
 from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
 from samr_jax.data.dataset import DESCRIPTION, Dataset
-from samr_jax.errors import InputError
-from samr_jax.files import read_json, replacing, write_json
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import read_json, replacing, write_json
 
 CONFIG = "config.json"
 

@@ -12,7 +12,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from samr_jax.files import write_text, writing
+from samr_jax.runtime.files import write_text, writing
 
 _log = logging.getLogger(__name__)
 

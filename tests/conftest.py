@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from samr_jax.data.dataset import open_dataset
-from samr_jax.files import locked
+from samr_jax.runtime.files import locked
 from tests.tiny import tiny_config, tiny_dataset
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from samr_jax.errors import InputError
 from samr_jax.evaluation.calibration import (
     calibration,
     confidence_calibration,
@@ -15,6 +14,7 @@ from samr_jax.evaluation.calibration import (
     reliability,
     sparsification,
 )
+from samr_jax.runtime.errors import InputError
 
 # Keeping the share p of smallest exponential errors leaves a mean error of
 # 1 + f·ln f / (1 - f) with f = 1 - p; its integral over f is 2 - pi² / 6.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samr_jax.checkpoint import Checkpoints
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 def state(value):

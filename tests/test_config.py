@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from samr_jax.config import check_size, default, flatten, validate
-from samr_jax.errors import InputError
-from samr_jax.files import replacing
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import replacing
 from samr_jax.workdir import claim, read_config
 
 

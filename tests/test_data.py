@@ -16,7 +16,7 @@ from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import DESCRIPTION, open_dataset
 from samr_jax.data.mirror import WithMirrored
 from samr_jax.data.window import Window, fit_window, pack, unpack
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 from tests.tiny import GRID, SEQUENCES, blob_subject, tiny_dataset
 
 

@@ -12,8 +12,8 @@ from skimage.measure import perimeter
 
 from samr_jax.data import edits
 from samr_jax.data.edits.recipe import Recipe
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
+from samr_jax.runtime.errors import InputError
 from tests.edit_cases import (
     CODES,
     PARTS,

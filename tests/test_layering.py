@@ -12,11 +12,11 @@ LAYERS = [
     (
         "samr_jax",
         "samr_jax.divergence",
-        "samr_jax.errors",
-        "samr_jax.files",
-        "samr_jax.interruption",
+        "samr_jax.runtime.errors",
+        "samr_jax.runtime.files",
+        "samr_jax.runtime.interruption",
         "samr_jax.machine",
-        "samr_jax.memory",
+        "samr_jax.runtime.memory",
     ),
     ("samr_jax.labels",),
     ("samr_jax.config", "samr_jax.variants"),
@@ -26,7 +26,7 @@ LAYERS = [
     ("samr_jax.models",),
     ("samr_jax.batch", "samr_jax.losses"),
     ("samr_jax.methods",),
-    ("samr_jax.state", "samr_jax.checkpoint", "samr_jax.parallel"),
+    ("samr_jax.state", "samr_jax.checkpoint", "samr_jax.runtime.parallel"),
     ("samr_jax.step", "samr_jax.workdir", "samr_jax.writers"),
     ("samr_jax.inference", "samr_jax.provenance"),
     ("samr_jax.scoring",),
@@ -46,7 +46,7 @@ LAYERS = [
     ),
     ("samr_jax.train",),
     ("samr_jax.tables",),
-    ("samr_jax.launching",),
+    ("samr_jax.runtime.launching",),
 ]
 """Lowest first. A module may import from its own line and the lines above it here."""
 

@@ -10,7 +10,7 @@ PROGRAM = """
 import resource
 import sys
 
-from samr_jax.memory import keep_freed_memory
+from samr_jax.runtime.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

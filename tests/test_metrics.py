@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from samr_jax.errors import InputError
 from samr_jax.evaluation.intervals import (
     average_intervals,
     bootstrap_interval,
@@ -22,6 +21,7 @@ from samr_jax.evaluation.metrics import (
     to_metric_range,
 )
 from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, TUMOR
+from samr_jax.runtime.errors import InputError
 
 SEQUENCES = ("T1w", "FLAIR", "APTw")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samr_jax.data import nifti
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 AFFINE = np.array([[-1.0, 0, 0, 8], [0, -2, 0, 9], [0, 0, 4.4, 1], [0, 0, 0, 1]])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samr_jax.launching import _is_private
+from samr_jax.runtime.launching import _is_private
 
 FORBIDDEN = {
     "eval",

@@ -13,8 +13,8 @@ from samr_jax.data.phantom.geometry import coarse_axes, grid_axes
 from samr_jax.data.phantom.mixture import mix
 from samr_jax.data.phantom.patient import draw_patient
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
 from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, SEQUENCES, TUMOR
+from samr_jax.runtime.errors import InputError
 
 SEED = 3
 COHORT = range(6)

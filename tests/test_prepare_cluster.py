@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from samr_jax.errors import InputError
 from samr_jax.prepare import pipeline
 from samr_jax.prepare.jobs import Job
 from samr_jax.prepare.parallel import run_all
 from samr_jax.prepare.steps import Steps
+from samr_jax.runtime.errors import InputError
 from tests.test_prepare import prepare_small, write_subject
 
 distributed = pytest.importorskip("dask.distributed")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
 from samr_jax.prepare.grids import Target, crop_slices, grid_over, slices_with_brain
 from samr_jax.prepare.resample import resample, resample_inside, resample_labels
+from samr_jax.runtime.errors import InputError
 
 # Columns to the left, rows to the back, slices up: the order of BraTS files.
 NATIVE = np.array([[-1.0, 0, 0, 5], [0, -1, 0, 20], [0, 0, 1, -3], [0, 0, 0, 1]])

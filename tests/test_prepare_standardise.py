@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from intensity_normalization import NyulNormalizer, create_image
 
-from samr_jax.errors import InputError
 from samr_jax.prepare.standardise import (
     PERCENTILES,
     SCALE,
@@ -14,6 +13,7 @@ from samr_jax.prepare.standardise import (
     spread,
     through,
 )
+from samr_jax.runtime.errors import InputError
 
 
 def _scans(count=6):

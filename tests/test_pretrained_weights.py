@@ -15,13 +15,13 @@ import pytest
 import samr_jax
 from samr_jax.config import flatten
 from samr_jax.data.atlas import brain_of, stack_neighbours
-from samr_jax.errors import InputError
 from samr_jax.evaluation.trivial import ATLAS, PAINTED
 from samr_jax.labels import EDEMA, NORMAL, TUMOR
-from samr_jax.launching import read_config_file
 from samr_jax.pretrained import load_pretrained
 from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS
 from samr_jax.pretrained.weights import read_header
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.launching import read_config_file
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samr_jax.data.splits import split_subjects
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 def _patients(count):

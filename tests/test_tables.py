@@ -14,10 +14,10 @@ import pytest
 from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import open_dataset
 from samr_jax.data.splits import split_subjects
-from samr_jax.errors import InputError, TrainingError
 from samr_jax.evaluation import paper
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
-from samr_jax.files import write_json
+from samr_jax.runtime.errors import InputError, TrainingError
+from samr_jax.runtime.files import write_json
 from samr_jax.tables import TABLES, bench, make, make_table, mixes
 from samr_jax.tables.bench import Bench, check_comparable
 from samr_jax.tables.plan import (

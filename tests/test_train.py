@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from samr_jax.checkpoint import Checkpoints
-from samr_jax.errors import InputError, TrainingError
-from samr_jax.files import locked
+from samr_jax.runtime.errors import InputError, TrainingError
+from samr_jax.runtime.files import locked
 from samr_jax.train import train_and_evaluate
 
 CONFIG = "tests/configs/tiny.py"

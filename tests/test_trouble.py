@@ -13,10 +13,10 @@ import samr_jax.train
 from samr_jax import losses
 from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
-from samr_jax.errors import TrainingError
 from samr_jax.methods.base import Method
 from samr_jax.methods.cg_samr import discriminator_loss
 from samr_jax.models.generator import Synthesis
+from samr_jax.runtime.errors import TrainingError
 
 FIRST_BAD = 4
 """The step that goes wrong; checkpoints are due at 3 and 6, a log line at 5."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samr_jax.data.unpaired import UnpairedBatches
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 def numbered_slices(subjects=5, each=4):

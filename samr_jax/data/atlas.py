@@ -10,8 +10,8 @@ import numpy as np
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window
-from samr_jax.errors import InputError
 from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS, is_percent
+from samr_jax.runtime.errors import InputError
 
 
 def group_average(

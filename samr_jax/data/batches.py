@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import grain
 import numpy as np
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 READ_THREADS = 8
 READ_AHEAD = 32

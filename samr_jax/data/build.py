@@ -22,9 +22,9 @@ from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset, to_json
 from samr_jax.data.staging import Staged, SubjectTask, stage_subjects
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
-from samr_jax.errors import InputError
-from samr_jax.files import new_directory, write_json
 from samr_jax.labels import SIGNED_PERCENT_WINDOW, is_percent
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import new_directory, write_json
 
 MIN_BRAIN_FRACTION = 0.01
 """A slice with less brain than this share of its area is left out."""

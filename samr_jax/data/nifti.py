@@ -14,8 +14,8 @@ from typing import BinaryIO
 import nibabel as nib
 import numpy as np
 
-from samr_jax.errors import InputError
-from samr_jax.files import replacing
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import replacing
 
 MAX_BYTES = 2**29
 """A header that promises more is taken for a broken one: 512 x 512 x 512 as float32."""

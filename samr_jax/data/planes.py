@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 SPLITS = ("train", "val", "test")
 

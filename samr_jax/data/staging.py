@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import Window, fit_window
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, LABELS, TISSUES
+from samr_jax.runtime.errors import InputError
 
 SubjectTask = Callable[[], Subject]
 """A picklable call that makes one subject."""

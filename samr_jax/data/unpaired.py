@@ -13,7 +13,7 @@ import grain
 import numpy as np
 
 from samr_jax.data.batches import READ_AHEAD, READ_THREADS
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 class UnpairedBatches:

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from samr_jax.errors import InputError
 from samr_jax.labels import SIGNED_PERCENT_WINDOW, is_percent
+from samr_jax.runtime.errors import InputError
 
 STORED_SCALE = 32767
 """Network intensity is stored as int16, in steps of 1/32767."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 CURVE_FRACTIONS = np.linspace(0, 0.95, 20)
 """Where sparsification curves are kept for a chart: their end is of few pixels."""

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from samr_jax.files import replacing
+from samr_jax.runtime.files import replacing
 
 
 def calibration_chart(

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from samr_jax.errors import InputError
 from samr_jax.labels import LABELS, LESION_LABELS
+from samr_jax.runtime.errors import InputError
 
 DATA_RANGE = 255.0
 TOLERANCE = 16.0

@@ -18,8 +18,8 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from samr_jax.files import replacing
 from samr_jax.labels import BACKGROUND, LABELS, SIGNED_PERCENT_WINDOW, is_percent
+from samr_jax.runtime.files import replacing
 
 LABEL_COLOURS = ListedColormap(["black", "0.45", "limegreen", "royalblue", "gold"])
 """As in the paper: gray normal brain, green edema, blue cavity, yellow tumor."""

@@ -6,8 +6,8 @@ import importlib
 import inspect
 from typing import Any
 
-from samr_jax.errors import InputError
 from samr_jax.methods.base import Method
+from samr_jax.runtime.errors import InputError
 
 METHODS = {
     "cg_samr": ("samr_jax.methods.cg_samr", {}),

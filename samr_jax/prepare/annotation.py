@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, LABELS, preset
+from samr_jax.runtime.errors import InputError
 
 
 def label_mapping(

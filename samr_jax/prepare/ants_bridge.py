@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 _SEED = 1
 """Of ANTs' random sampling; 0 would mean the clock."""

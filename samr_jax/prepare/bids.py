@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TISSUES, TUMOR
 from samr_jax.prepare.raw import (
     BRAIN_ROLE,
@@ -18,6 +17,7 @@ from samr_jax.prepare.raw import (
     nifti_files,
     stem,
 )
+from samr_jax.runtime.errors import InputError
 
 _ENTITY = re.compile(r"([a-z]+)-([A-Za-z0-9]+)")
 

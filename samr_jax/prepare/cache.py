@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.subject import Subject
-from samr_jax.files import replacing
 from samr_jax.prepare.subjects import Prepared
+from samr_jax.runtime.files import replacing
 
 VERSION = 2
 """Raised when the same settings come to give another result."""

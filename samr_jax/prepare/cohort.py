@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from samr_jax.data.splits import split_subjects
-from samr_jax.errors import InputError
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.jobs import Job
 from samr_jax.prepare.parallel import run_all
+from samr_jax.runtime.errors import InputError
 
 Splits = Mapping[str, tuple[str, ...]]
 

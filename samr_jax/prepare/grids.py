@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 MIN_SLICE_SHARE = 0.05
 """A slice holds brain when it has this share of the subject's largest slice."""

@@ -8,12 +8,12 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from samr_jax.errors import InputError
-from samr_jax.files import write_text
 from samr_jax.prepare.cache import Stored, cache_key, find_stored, store
 from samr_jax.prepare.raw import RawSubject
 from samr_jax.prepare.steps import Plan
 from samr_jax.prepare.subjects import prepare_subject
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import write_text
 
 _GIVING_UP = (RuntimeError, ValueError, ArithmeticError, MemoryError, OSError)
 """What libraries raise over one subject, which does not concern the others."""

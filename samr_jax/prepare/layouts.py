@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samr_jax.errors import InputError
-from samr_jax.files import check_name
 from samr_jax.prepare.bids import find_bids
 from samr_jax.prepare.manifest import MANIFEST, find_manifest
 from samr_jax.prepare.named_files import NAMED_LAYOUTS
 from samr_jax.prepare.raw import Found
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import check_name
 
 LAYOUTS = ("manifest", "bids", *NAMED_LAYOUTS)
 

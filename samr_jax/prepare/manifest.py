@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from samr_jax.errors import InputError
-from samr_jax.files import check_name
 from samr_jax.prepare.raw import LABELS_ROLE, Found, RawSubject
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import check_name
 
 MANIFEST = "manifest.csv"
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samr_jax.errors import InputError
 from samr_jax.prepare.raw import LABELS_ROLE, Found, RawSubject, nifti_files, stem
+from samr_jax.runtime.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 
 def run_all(

@@ -13,8 +13,6 @@ import numpy as np
 from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.splits import PAPER_FRACTIONS
-from samr_jax.errors import InputError
-from samr_jax.files import check_new_directory
 from samr_jax.prepare.annotation import label_mapping
 from samr_jax.prepare.atlas import make_atlas
 from samr_jax.prepare.cohort import Cohort, prepare_cohort
@@ -26,6 +24,8 @@ from samr_jax.prepare.planning import choose_sequences, make_plan
 from samr_jax.prepare.provenance import account, write_records
 from samr_jax.prepare.qc import write_page
 from samr_jax.prepare.steps import Plan, Steps
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import check_new_directory
 
 
 def prepare(

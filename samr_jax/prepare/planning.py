@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from samr_jax.data.nifti import read_geometry
-from samr_jax.errors import InputError
 from samr_jax.labels import LABELS, SEQUENCES, TISSUES, check_sequences
 from samr_jax.prepare import grids
 from samr_jax.prepare.ants_bridge import has_ants
@@ -20,6 +19,7 @@ from samr_jax.prepare.reference_brain import (
     working_grid,
 )
 from samr_jax.prepare.steps import Plan, Steps
+from samr_jax.runtime.errors import InputError
 
 ATLASES = ("auto", "template", "mean")
 

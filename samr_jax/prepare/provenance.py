@@ -9,13 +9,13 @@ from importlib import metadata
 from pathlib import Path
 
 from samr_jax import __version__
-from samr_jax.files import write_json
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish
 from samr_jax.prepare.parallel import run_all
 from samr_jax.prepare.raw import Found
 from samr_jax.prepare.standardise import PERCENTILES
 from samr_jax.prepare.steps import Plan
+from samr_jax.runtime.files import write_json
 
 RECORDS = "subjects.json"
 

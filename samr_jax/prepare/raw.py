@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 LABELS_ROLE = "labels"
 """Key of the lesion label map among a subject's files."""

@@ -14,7 +14,6 @@ from samr_jax.data.nifti import (
     read_volume,
     same_grid,
 )
-from samr_jax.errors import InputError
 from samr_jax.labels import TISSUES, is_percent, remap
 from samr_jax.prepare.raw import (
     BRAIN_ROLE,
@@ -22,6 +21,7 @@ from samr_jax.prepare.raw import (
     RawSubject,
     companion,
 )
+from samr_jax.runtime.errors import InputError
 
 ANCHORS = ("T1w", "Gd-T1w")
 """Sequences that others are registered to, best first; else the first anatomic one."""

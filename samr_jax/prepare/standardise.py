@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from samr_jax.data.subject import Subject
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND, LESION_LABELS, is_percent
+from samr_jax.runtime.errors import InputError
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
 """Landmarks, of the healthy brain: lesions differ from patient to patient."""

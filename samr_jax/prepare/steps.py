@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 CHOICES = ("auto", "on", "off")
 

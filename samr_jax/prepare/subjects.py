@@ -11,7 +11,6 @@ import numpy as np
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.errors import InputError
 from samr_jax.labels import (
     BACKGROUND,
     LESION_LABELS,
@@ -27,6 +26,7 @@ from samr_jax.prepare.scans import Scans, read_scans
 from samr_jax.prepare.standardise import healthy_values, landmarks
 from samr_jax.prepare.steps import Plan
 from samr_jax.prepare.tissue import normalised, tissue_maps
+from samr_jax.runtime.errors import InputError
 
 MIN_FIELD = 0.03
 """N4 finds up to 0.025 where there is no bias; a coil's is 0.05 to 0.15."""

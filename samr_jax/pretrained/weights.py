@@ -18,10 +18,10 @@ import safetensors.numpy
 
 from samr_jax.config import unflatten
 from samr_jax.data.dataset import Dataset
-from samr_jax.errors import InputError
-from samr_jax.files import replacing
 from samr_jax.inference import Model, build_method
 from samr_jax.provenance import provenance
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import replacing
 
 FORMAT = "samr_jax weights 1"
 GENERATOR = "generator"

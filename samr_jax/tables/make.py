@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samr_jax.baselines import evaluate_trivial
-from samr_jax.errors import InputError
 from samr_jax.evaluation.intervals import difference_intervals
 from samr_jax.evaluation.report import segmentation_table
 from samr_jax.evaluation.seeds import over_seeds
@@ -17,8 +16,9 @@ from samr_jax.evaluation.summaries import (
     methods_table,
     sequences_table,
 )
-from samr_jax.files import write_json, write_text
 from samr_jax.inference import load_model
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import write_json, write_text
 from samr_jax.tables.bench import Bench, account, check_comparable
 from samr_jax.tables.circumstances import circumstances_page, describe
 from samr_jax.tables.mixes import augmented_evaluations, volumes_of

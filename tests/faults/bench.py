@@ -56,7 +56,7 @@ class Bench:
         self._context.set_forkserver_preload(
             [
                 "samr_jax.train",
-                "samr_jax.launching",
+                "samr_jax.runtime.launching",
                 "samr_jax.data.builder",
                 "tests.tiny",
             ]

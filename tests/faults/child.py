@@ -72,7 +72,7 @@ def run(child: Child) -> None:
     if child.moment is not None:
         _plant(child.moment)
     sys.argv = ["faults"]
-    from samr_jax import launching
+    from samr_jax.runtime import launching
 
     launching.run(lambda: _train(child))
 

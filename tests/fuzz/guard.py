@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 SECONDS = 10
 """A mutant that takes longer is a hang."""

@@ -208,7 +208,7 @@ class Checkpoint:
         import jax
 
         from samr_jax.checkpoint import Checkpoints
-        from samr_jax.errors import InputError
+        from samr_jax.runtime.errors import InputError
 
         like = jax.tree.map(np.asarray, self._state(0))
         refused = None

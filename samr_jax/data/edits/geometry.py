@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from samr_jax.data.edits.rules import Scene, check_range, lesion_of, place
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND
+from samr_jax.runtime.errors import InputError
 
 MAX_SHIFT_MM = 500.0
 

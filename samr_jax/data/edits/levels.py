@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 _NOTCH_REACH = 1.0
 """Size of the notches that growth keeps, in radii of a ball of the region's size."""

@@ -15,7 +15,7 @@ from samr_jax.data.edits.recipe import Edit, Recipe, apply
 from samr_jax.data.edits.resize import Scale
 from samr_jax.data.edits.rules import PARTS
 from samr_jax.data.edits.transplant import Insert, Recombine, Replace
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 FACTORS = (0.5, 2.0)
 """Range of the tumor's size, drawn evenly on a logarithmic scale."""

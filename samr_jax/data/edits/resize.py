@@ -17,7 +17,6 @@ from samr_jax.data.edits.rules import (
     paint,
     part_of,
 )
-from samr_jax.errors import InputError
 from samr_jax.labels import (
     BACKGROUND,
     CAVITY,
@@ -26,6 +25,7 @@ from samr_jax.labels import (
     NORMAL,
     TUMOR,
 )
+from samr_jax.runtime.errors import InputError
 
 _NORMAL_BRAIN_COST = 3.0
 """Growth prefers edema: a millimetre of normal brain counts as three."""

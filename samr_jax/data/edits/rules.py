@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from samr_jax.errors import InputError
 from samr_jax.labels import (
     BACKGROUND,
     CAVITY,
@@ -22,6 +21,7 @@ from samr_jax.labels import (
     NORMAL,
     TUMOR,
 )
+from samr_jax.runtime.errors import InputError
 
 MAX_LOST = 0.2
 """Share of a lesion that may be clipped at the brain's edge; more is an error."""

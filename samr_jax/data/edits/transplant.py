@@ -28,8 +28,8 @@ from samr_jax.data.edits.rules import (
     part_of,
     place,
 )
-from samr_jax.errors import InputError
 from samr_jax.labels import BACKGROUND
+from samr_jax.runtime.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,9 @@ from samr_jax.data.nifti import (
     read_volume,
     write_volume,
 )
-from samr_jax.errors import InputError
-from samr_jax.files import read_json, write_json
 from samr_jax.labels import LABELS, NORMAL, mark_normal_brain, preset, remap
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import read_json, write_json
 
 _AXES = ("S", "P", "L")
 """Arrays are edited as [slice up, row to posterior, column to the left]."""

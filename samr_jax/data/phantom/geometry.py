@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Positions along z, y and x in millimetres, evenly spaced, rising or falling."""

@@ -14,7 +14,7 @@ from samr_jax.data.phantom.focus import Focus, mass_effect
 from samr_jax.data.phantom.geometry import Axes, coarse_axes, offsets
 from samr_jax.data.phantom.lesion import Irregularity, core_fractions
 from samr_jax.data.phantom.vessels import Veins
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 FURTHER_FOCI = (0.7, 0.22, 0.08)
 """Probabilities of 0, 1 and 2 foci beside the first."""

@@ -14,7 +14,6 @@ from samr_jax.data.phantom.geometry import Axes, grid_axes, within_reach
 from samr_jax.data.phantom.mixture import mix
 from samr_jax.data.phantom.patient import draw_patient
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.errors import InputError
 from samr_jax.labels import (
     BACKGROUND,
     CAVITY,
@@ -24,6 +23,7 @@ from samr_jax.labels import (
     TUMOR,
     check_sequences,
 )
+from samr_jax.runtime.errors import InputError
 
 LABEL_OF_TISSUE = {
     "edema": EDEMA,

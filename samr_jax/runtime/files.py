@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 MAX_JSON = 2**26
 """Bytes; a larger file is not one of ours."""

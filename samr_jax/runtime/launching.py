@@ -13,8 +13,8 @@ import absl.logging
 import ml_collections
 from absl import flags
 
-from samr_jax.errors import InputError, TrainingError
-from samr_jax.memory import keep_freed_memory
+from samr_jax.runtime.errors import InputError, TrainingError
+from samr_jax.runtime.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def prepare_process() -> None:
     keep_freed_memory()
     import jax
 
-    from samr_jax.files import cache_directory
+    from samr_jax.runtime.files import cache_directory
 
     cache = cache_directory() / "compiled"
     if _is_private(cache):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
-from samr_jax.errors import InputError
+from samr_jax.runtime.errors import InputError
 
 AXIS = "batch"
 """The one axis that every collective is over."""

@@ -1,0 +1,1 @@
+"""What knows no MRI: files, errors, memory, devices, interruption, launching."""
