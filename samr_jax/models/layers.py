@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from samr_jax.models.convolution import conv2d, reflect_pad, up_conv2d
+from samr_jax.models.convolution.as_pytorch import conv2d, reflect_pad, up_conv2d
 
 STDDEV = 0.02
 
@@ -84,7 +84,7 @@ class UpConv(Kernel):
 
     Attributes:
       features: output channels.
-      kernel: 2, 3 or 4; see `samr_jax.models.convolution.up_conv2d`.
+      kernel: 2, 3 or 4; see `samr_jax.models.convolution.as_pytorch.up_conv2d`.
       use_bias: whether a bias is added.
     """
 

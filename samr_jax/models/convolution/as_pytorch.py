@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samr_jax.models import convolution_cpu
-from samr_jax.models.convolution_cpu import Pads, by_xla
+from samr_jax.models.convolution.as_pytorch import cpu as convolution_cpu
+from samr_jax.models.convolution.cpu import Pads, by_xla
 
 
 def reflect_pad(x: jax.Array, pad: int) -> jax.Array:

@@ -1,0 +1,1 @@
+"""Convolutions as PyTorch computes them, and their forms for CPUs."""
