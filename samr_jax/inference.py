@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.methods import create_method
 from samr_jax.methods.base import Method
+from samr_jax.methods.batch import decode
 from samr_jax.models.generator import Synthesis
 from samr_jax.runtime.errors import InputError
 from samr_jax.workdir import read_config
@@ -51,7 +51,7 @@ class Model:
         """Runs the generator on a batch of one fixed size, compiled once.
 
         Args:
-          stored: a batch as `samr_jax.batch.decode` takes it.
+          stored: a batch as `samr_jax.methods.batch.decode` takes it.
 
         Returns:
           numpy arrays; see `Synthesis`.

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from samr_jax.batch import Batch
 from samr_jax.methods.base import Carry, Method
+from samr_jax.methods.batch import Batch
 from samr_jax.models.initialise import draw_variables
 
 

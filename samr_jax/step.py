@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from samr_jax.batch import decode
 from samr_jax.methods.base import Method
+from samr_jax.methods.batch import decode
 from samr_jax.state import Player, TrainState
 
 Step = Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]
@@ -53,7 +53,7 @@ def make_train_step(
         None for a single device without one.
 
     Returns:
-      A pure function. ``batch`` is in stored form (`samr_jax.batch.decode`); metrics
+      A pure function. ``batch`` is in stored form (`samr_jax.methods.batch.decode`); metrics
       are float32 scalars named ``gen/…`` and ``disc/…``.
     """
 

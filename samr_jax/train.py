@@ -12,7 +12,6 @@ import jax
 import ml_collections
 
 import samr_jax
-from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, flatten, validate
 from samr_jax.data.batches import Batches
@@ -24,6 +23,7 @@ from samr_jax.embedded import embedded_dataset
 from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
 from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.methods.base import Method
+from samr_jax.methods.batch import decode
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked
 from samr_jax.runtime.interruption import stop_signal

@@ -6,10 +6,10 @@ import importlib.util
 import jax
 from flax.traverse_util import flatten_dict
 
-from samr_jax.batch import decode
 from samr_jax.benchmark import random_batch
 from samr_jax.config import default
 from samr_jax.inference import method_of
+from samr_jax.methods.batch import decode
 from tests.tiny import shrink
 
 

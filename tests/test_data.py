@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from samr_jax import labels
-from samr_jax.batch import decode
 from samr_jax.data.atlas import group_average, stack_neighbours
 from samr_jax.data.batches import Batches
 from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import DESCRIPTION, open_dataset
 from samr_jax.data.mirror import WithMirrored
 from samr_jax.data.window import Window, fit_window, pack, unpack
+from samr_jax.methods.batch import decode
 from samr_jax.runtime.errors import InputError
 from tests.tiny import GRID, SEQUENCES, blob_subject, tiny_dataset
 

@@ -24,7 +24,7 @@ LAYERS = [
     ("samr_jax.evaluation",),
     ("samr_jax.prepare",),
     ("samr_jax.models",),
-    ("samr_jax.batch", "samr_jax.losses"),
+    ("samr_jax.methods.batch", "samr_jax.losses"),
     ("samr_jax.methods",),
     ("samr_jax.state", "samr_jax.checkpoint", "samr_jax.runtime.parallel"),
     ("samr_jax.step", "samr_jax.workdir", "samr_jax.writers"),

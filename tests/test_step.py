@@ -9,9 +9,9 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from samr_jax.batch import decode
 from samr_jax.data.batches import Batches
 from samr_jax.inference import build_method
+from samr_jax.methods.batch import decode
 from samr_jax.runtime import parallel
 from samr_jax.state import create_state, linear_decay, make_optimizer
 from samr_jax.step import make_train_step

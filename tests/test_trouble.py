@@ -11,9 +11,9 @@ import pytest
 import samr_jax.step
 import samr_jax.train
 from samr_jax import losses
-from samr_jax.batch import decode
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.methods.base import Method
+from samr_jax.methods.batch import decode
 from samr_jax.methods.cg_samr import discriminator_loss
 from samr_jax.models.generator import Synthesis
 from samr_jax.runtime.errors import TrainingError

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from samr_jax.batch import Batch
 from samr_jax.methods import two_domains, ucg_samr
+from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.translator import anatomy
 

@@ -9,7 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from samr_jax.batch import Batch
+from samr_jax.methods.batch import Batch
 
 Terms = Mapping[str, jax.Array]
 """Named scalars of a loss, for the log."""

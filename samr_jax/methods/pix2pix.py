@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
-from samr_jax.batch import Batch
 from samr_jax.methods import cg_samr
 from samr_jax.methods.base import Method
+from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.unet import Pix2PixUNet

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
-from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
 from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.batch import Batch
 from samr_jax.models.unet import Pix2PixUNet, UNet
 
 PIX2PIX_DEPTH = 5

@@ -15,10 +15,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
 from samr_jax.methods import cyclegan
 from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.batch import Batch
 from samr_jax.methods.segmentation import segmentation_loss
 
 

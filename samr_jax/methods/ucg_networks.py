@@ -9,8 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from samr_jax.batch import Batch
 from samr_jax.labels import LABELS
+from samr_jax.methods.batch import Batch
 from samr_jax.methods.two_domains import domain_1
 from samr_jax.models.decoder import Synthesis
 

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
-from samr_jax.batch import Batch
 from samr_jax.methods import cg_samr
 from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods.batch import Batch
 from samr_jax.methods.two_domains import (
     DiscriminatorSide,
     anatomy_loss,
