@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 import samr_jax
-from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.edits import Recipe, random_edit
-from samr_jax.data.gather import Stack, Stacks, background, to_subject
-from samr_jax.data.geometric import apply_warp, draw_warp
+from samr_jax.data.head_transforms import apply_warp, draw_warp
 from samr_jax.data.splits import SPLITS
+from samr_jax.data.stacks import Stack, Stacks, background, to_subject
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
+from samr_jax.data.write import write_dataset
 from samr_jax.inference import Model, padded_batches
 from samr_jax.runtime.errors import InputError
 

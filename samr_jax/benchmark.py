@@ -18,9 +18,9 @@ import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
 
-from samr_jax.data.batches import Batches
+from samr_jax.data.batches.paired import Batches
+from samr_jax.data.embedded import embedded_dataset
 from samr_jax.data.window import STORED_SCALE
-from samr_jax.embedded import embedded_dataset
 from samr_jax.inference import Model, method_of
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
 from samr_jax.machine import machine_rates, median_seconds, peak_gib

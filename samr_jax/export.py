@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.dataset import Dataset
-from samr_jax.data.gather import Stack, Stacks
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.splits import SPLITS
+from samr_jax.data.stacks import Stack, Stacks
 from samr_jax.labels import BACKGROUND, LABELS, LESION_LABELS, preset
 from samr_jax.prepare.named_files import NAMED_LAYOUTS
 from samr_jax.prepare.raw import LABELS_ROLE

@@ -14,12 +14,12 @@ import ml_collections
 import samr_jax
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, flatten, validate
-from samr_jax.data.batches import Batches
+from samr_jax.data.batches.mirrored import WithMirrored
+from samr_jax.data.batches.paired import Batches
+from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, open_dataset
-from samr_jax.data.mirror import WithMirrored
-from samr_jax.data.unpaired import UnpairedBatches
+from samr_jax.data.embedded import embedded_dataset
 from samr_jax.divergence import Watch, check_finite
-from samr_jax.embedded import embedded_dataset
 from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
 from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.methods.base import Method

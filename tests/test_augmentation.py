@@ -13,9 +13,9 @@ from samr_jax.augmentation import (
     synthesized_set,
 )
 from samr_jax.data.edits import Recipe, apply
-from samr_jax.data.gather import Stack, Stacks, background
-from samr_jax.data.geometric import Warp, apply_warp
+from samr_jax.data.head_transforms import Warp, apply_warp
 from samr_jax.data.nifti import read_labels, read_volume
+from samr_jax.data.stacks import Stack, Stacks, background
 from samr_jax.data.window import unpack
 from samr_jax.export import export
 from samr_jax.inference import load_model

@@ -34,7 +34,7 @@ def test_threads_synthesize_what_one_does_alone(trained, dataset):
 
 def build(cache, results):
     os.environ["SAMR_JAX_CACHE"] = cache
-    from samr_jax.embedded import embedded_dataset
+    from samr_jax.data.embedded import embedded_dataset
 
     made = embedded_dataset(
         size=32, subjects=3, slices=2, sequences=("T1w",), workers=1
@@ -45,7 +45,9 @@ def build(cache, results):
 
 def test_processes_build_the_cached_dataset_once(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["samr_jax.embedded", "samr_jax.data.builder"])
+    context.set_forkserver_preload(
+        ["samr_jax.data.embedded", "samr_jax.data.tfds_builder"]
+    )
     results = context.Queue()
     processes = [
         context.Process(target=build, args=(str(tmp_path), results)) for _ in range(4)

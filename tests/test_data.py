@@ -10,11 +10,11 @@ import pytest
 
 from samr_jax import labels
 from samr_jax.data.atlas import group_average, stack_neighbours
-from samr_jax.data.batches import Batches
-from samr_jax.data.build import write_dataset
+from samr_jax.data.batches.mirrored import WithMirrored
+from samr_jax.data.batches.paired import Batches
 from samr_jax.data.dataset import DESCRIPTION, open_dataset
-from samr_jax.data.mirror import WithMirrored
 from samr_jax.data.window import Window, fit_window, pack, unpack
+from samr_jax.data.write import write_dataset
 from samr_jax.methods.batch import decode
 from samr_jax.runtime.errors import InputError
 from tests.tiny import GRID, SEQUENCES, blob_subject, tiny_dataset
@@ -275,7 +275,7 @@ def test_decoding(dataset):
 
 
 def _build(_):
-    from samr_jax.embedded import embedded_dataset
+    from samr_jax.data.embedded import embedded_dataset
 
     return embedded_dataset(size=32, subjects=2, slices=1, workers=1).content_hash
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samr_jax.data import edits
+from samr_jax.data.edits.constraints import MAX_LOST
 from samr_jax.data.edits.geometry import midline
-from samr_jax.data.edits.rules import MAX_LOST
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
 from tests.edit_cases import SPACING, disc, of_slice, patients, round_head, sizes

@@ -38,7 +38,7 @@ LAYERS = [
         "samr_jax.baselines",
         "samr_jax.benchmark",
         "samr_jax.comparison",
-        "samr_jax.embedded",
+        "samr_jax.data.embedded",
         "samr_jax.export",
         "samr_jax.segmentation",
         "samr_jax.volumes",

@@ -8,10 +8,10 @@ from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from samr_jax.data.phantom import grid, physics, simulate_subject
-from samr_jax.data.phantom.field import Field, resample
 from samr_jax.data.phantom.geometry import coarse_axes, grid_axes
-from samr_jax.data.phantom.mixture import mix
+from samr_jax.data.phantom.partial_volume import mix
 from samr_jax.data.phantom.patient import draw_patient
+from samr_jax.data.phantom.random_field import Field, resample
 from samr_jax.data.subject import Grid
 from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, SEQUENCES, TUMOR
 from samr_jax.runtime.errors import InputError

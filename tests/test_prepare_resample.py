@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.prepare.grids import Target, crop_slices, grid_over, slices_with_brain
-from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 from samr_jax.runtime.errors import InputError
 
 # Columns to the left, rows to the back, slices up: the order of BraTS files.

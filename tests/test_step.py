@@ -9,7 +9,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from samr_jax.data.batches import Batches
+from samr_jax.data.batches.paired import Batches
 from samr_jax.inference import build_method
 from samr_jax.methods.batch import decode
 from samr_jax.runtime import parallel

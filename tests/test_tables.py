@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import open_dataset
 from samr_jax.data.splits import split_subjects
+from samr_jax.data.write import write_dataset
 from samr_jax.evaluation import paper
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
 from samr_jax.runtime.errors import InputError, TrainingError

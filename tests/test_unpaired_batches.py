@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samr_jax.data.unpaired import UnpairedBatches
+from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.runtime.errors import InputError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.config import default
-from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.subject import Grid, Subject
+from samr_jax.data.write import write_dataset
 
 SEQUENCES = ("T1w", "APTw")
 GRID = Grid.centred((32, 32), 3, spacing=(1.0, 1.0, 4.4))

@@ -255,7 +255,7 @@ def _open_records(dataset: Dataset, split: str):
         return None
     path = dataset.directory / RECORDS
     # Imported here: whoever only needs the atlas should not wait for TFDS.
-    from samr_jax.data.builder import SamrSlices
+    from samr_jax.data.tfds_builder import SamrSlices
 
     try:
         # Not tfds.builder_from_directory: it imports whatever module features.json

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from samr_jax.data.resample import resample
 from samr_jax.labels import LESION_LABELS, is_percent
 from samr_jax.prepare.cache import Stored
 from samr_jax.prepare.finish import Finish, own_scale
-from samr_jax.prepare.resample import resample
 from samr_jax.prepare.steps import Plan
 from samr_jax.prepare.template import Member, build_template
 from samr_jax.runtime.errors import InputError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from samr_jax.data.resample import coarsened, resample_like
 from samr_jax.prepare.ants_bridge import load_ants, to_ants
-from samr_jax.prepare.resample import coarsened, resample_like
 
 FIELD_SPACING_MM = 4.0
 """The field is smooth: it is estimated on voxels averaged to about this."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.nifti import Volume, check_same_grid, read_volume
+from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window
 from samr_jax.labels import is_percent
 from samr_jax.prepare.provenance import RECORDS
-from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 from samr_jax.prepare.standardise import landmarks
 from samr_jax.prepare.strip import check_brain_volume, has_skull, place
 from samr_jax.runtime.errors import InputError

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from samr_jax.data.build import write_dataset
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.splits import PAPER_FRACTIONS
+from samr_jax.data.write import write_dataset
 from samr_jax.prepare.annotation import label_mapping
 from samr_jax.prepare.atlas import make_atlas
 from samr_jax.prepare.cohort import Cohort, prepare_cohort

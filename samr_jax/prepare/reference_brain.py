@@ -7,9 +7,9 @@ import functools
 
 import numpy as np
 
+from samr_jax.data.resample import resample
 from samr_jax.data.subject import Grid
 from samr_jax.prepare.grids import Target
-from samr_jax.prepare.resample import resample
 
 WORKING_SPACING_MM = 2.0
 """Registration, tissue maps and the template are computed at this resolution: 1 mm

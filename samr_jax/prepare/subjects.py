@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.nifti import Volume
+from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import (
     BACKGROUND,
@@ -21,7 +22,6 @@ from samr_jax.prepare.bias import bias_field, field_variation
 from samr_jax.prepare.pictures import stage_pictures
 from samr_jax.prepare.placement import Placement, place_subject
 from samr_jax.prepare.raw import RawSubject
-from samr_jax.prepare.resample import resample, resample_inside, resample_labels
 from samr_jax.prepare.scans import Scans, read_scans
 from samr_jax.prepare.standardise import healthy_values, landmarks
 from samr_jax.prepare.steps import Plan

@@ -57,7 +57,7 @@ class Bench:
             [
                 "samr_jax.train",
                 "samr_jax.runtime.launching",
-                "samr_jax.data.builder",
+                "samr_jax.data.tfds_builder",
                 "tests.tiny",
             ]
         )

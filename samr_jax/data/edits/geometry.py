@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from samr_jax.data.edits.rules import Scene, check_range, lesion_of, place
+from samr_jax.data.edits.constraints import Scene, check_range, lesion_of, place
 from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError
 

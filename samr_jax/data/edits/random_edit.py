@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from samr_jax.data.edits.constraints import PARTS
 from samr_jax.data.edits.geometry import Deform, Mirror, Move, Rotate
 from samr_jax.data.edits.recipe import Edit, Recipe, apply
 from samr_jax.data.edits.resize import Scale
-from samr_jax.data.edits.rules import PARTS
 from samr_jax.data.edits.transplant import Insert, Recombine, Replace
 from samr_jax.runtime.errors import InputError
 

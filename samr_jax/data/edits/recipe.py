@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from samr_jax.data.edits.constraints import Scene, check_labels
 from samr_jax.data.edits.geometry import Deform, Mirror, Move, Rotate
 from samr_jax.data.edits.resize import Remove, Scale
-from samr_jax.data.edits.rules import Scene, check_labels
 from samr_jax.data.edits.transplant import Insert, Recombine, Replace
 from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError

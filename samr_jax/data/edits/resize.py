@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from samr_jax.data.edits.levels import distance_to, resized
-from samr_jax.data.edits.rules import (
+from samr_jax.data.edits.constraints import (
     PARTS,
     Scene,
     check_range,
@@ -17,6 +16,7 @@ from samr_jax.data.edits.rules import (
     paint,
     part_of,
 )
+from samr_jax.data.edits.growth import distance_to, resized
 from samr_jax.labels import (
     BACKGROUND,
     CAVITY,

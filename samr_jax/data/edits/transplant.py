@@ -10,15 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from samr_jax.data.edits.geometry import (
-    MAX_SHIFT_MM,
-    centroid,
-    shift_in_cells,
-    shifted,
-)
-from samr_jax.data.edits.levels import resized
-from samr_jax.data.edits.resize import growth_cost
-from samr_jax.data.edits.rules import (
+from samr_jax.data.edits.constraints import (
     PARTS,
     Scene,
     check_range,
@@ -28,6 +20,14 @@ from samr_jax.data.edits.rules import (
     part_of,
     place,
 )
+from samr_jax.data.edits.geometry import (
+    MAX_SHIFT_MM,
+    centroid,
+    shift_in_cells,
+    shifted,
+)
+from samr_jax.data.edits.growth import resized
+from samr_jax.data.edits.resize import growth_cost
 from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError
 

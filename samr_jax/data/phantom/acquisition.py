@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from samr_jax.data.phantom.field import Field
 from samr_jax.data.phantom.geometry import Axes
+from samr_jax.data.phantom.random_field import Field
 from samr_jax.labels import is_percent
 
 NOISE = 5.0

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from samr_jax.data.phantom.anatomy import template
-from samr_jax.data.phantom.field import Field
 from samr_jax.data.phantom.geometry import CENTRE, COARSE, Axes, offsets
+from samr_jax.data.phantom.random_field import Field
 
 _LOBES = ((60.0, 3.0), (25.0, 1.5))
 _FOLDS = ((12.0, 1.4), (7.0, 0.9))

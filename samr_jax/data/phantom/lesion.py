@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.phantom.field import Field
 from samr_jax.data.phantom.focus import Focus
 from samr_jax.data.phantom.geometry import Axes
+from samr_jax.data.phantom.random_field import Field
 
 CORE = ("enhancing", "infiltrated", "necrosis", "resection")
 """Tissues of the core: two of label tumor, two of label cavity."""

@@ -9,10 +9,10 @@ import numpy as np
 from samr_jax.data.phantom.anatomy import template, tissue_probabilities
 from samr_jax.data.phantom.deformation import Shape
 from samr_jax.data.phantom.edema import draw_reach, travel
-from samr_jax.data.phantom.field import resample, stream
 from samr_jax.data.phantom.focus import Focus, mass_effect
 from samr_jax.data.phantom.geometry import Axes, coarse_axes, offsets
 from samr_jax.data.phantom.lesion import Irregularity, core_fractions
+from samr_jax.data.phantom.random_field import resample, stream
 from samr_jax.data.phantom.vessels import Veins
 from samr_jax.runtime.errors import InputError
 

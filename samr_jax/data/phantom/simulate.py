@@ -9,10 +9,10 @@ from threadpoolctl import threadpool_limits
 
 from samr_jax.data.phantom import physics
 from samr_jax.data.phantom.acquisition import acquire, texture
-from samr_jax.data.phantom.field import stream
 from samr_jax.data.phantom.geometry import Axes, grid_axes, within_reach
-from samr_jax.data.phantom.mixture import mix
+from samr_jax.data.phantom.partial_volume import mix
 from samr_jax.data.phantom.patient import draw_patient
+from samr_jax.data.phantom.random_field import stream
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import (
     BACKGROUND,

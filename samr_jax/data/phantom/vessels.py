@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from samr_jax.data.phantom.field import Field
 from samr_jax.data.phantom.geometry import Axes
+from samr_jax.data.phantom.random_field import Field
 
 _CALIBRE = 0.16
 """Half width of a vein in units of its fields: about 1.5 mm at their scale."""

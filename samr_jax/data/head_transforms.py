@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from samr_jax.data.gather import Stack
+from samr_jax.data.stacks import Stack
 from samr_jax.labels import BACKGROUND
 
 MAX_DEGREES = 15.0

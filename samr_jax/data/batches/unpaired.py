@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import grain
 import numpy as np
 
-from samr_jax.data.batches import READ_AHEAD, READ_THREADS
+from samr_jax.data.batches.paired import READ_AHEAD, READ_THREADS
 from samr_jax.runtime.errors import InputError
 
 

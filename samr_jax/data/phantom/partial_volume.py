@@ -8,10 +8,10 @@ import numpy as np
 
 from samr_jax.data.phantom.anatomy import deep_grey, template, tissue_probabilities
 from samr_jax.data.phantom.edema import edema_fraction
-from samr_jax.data.phantom.field import resample
 from samr_jax.data.phantom.geometry import Axes, oversampling, refine
 from samr_jax.data.phantom.lesion import CORE, core_fractions, soft_step
 from samr_jax.data.phantom.patient import Patient
+from samr_jax.data.phantom.random_field import resample
 
 SKULL_STRIP = 1.2
 """Millimetres of the brain's outermost rim that a skull strip takes along."""

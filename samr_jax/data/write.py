@@ -152,7 +152,7 @@ def _write(
     # TFDS takes a second to import, and only building and training need it.
     import tensorflow_datasets as tfds
 
-    from samr_jax.data.builder import SamrSlices
+    from samr_jax.data.tfds_builder import SamrSlices
 
     average, coverage = group_average(
         (dataset.normalise(name, arrays["images"]), arrays["labels"])

@@ -1,0 +1,1 @@
+"""Batches of slices: paired, unpaired, and with mirror images."""
