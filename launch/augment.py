@@ -36,7 +36,7 @@ def main() -> None:
 
     from samr_jax.augmentation import mixed, synthesized_set
     from samr_jax.inference import load_model
-    from samr_jax.train import training_dataset
+    from samr_jax.training.loop import training_dataset
     from samr_jax.workdir import read_config
 
     config = read_config(Path(_WORKDIR.value))

@@ -30,7 +30,7 @@ _SEGMENTER = flags.DEFINE_string(
 def main() -> None:
     from samr_jax.evaluate import evaluate
     from samr_jax.inference import load_model
-    from samr_jax.train import training_dataset
+    from samr_jax.training.loop import training_dataset
     from samr_jax.workdir import read_config
 
     workdir = Path(_WORKDIR.value)

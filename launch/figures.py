@@ -26,7 +26,7 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.comparison import draw_figure, load_models
-    from samr_jax.train import training_dataset
+    from samr_jax.training.loop import training_dataset
     from samr_jax.workdir import read_config
 
     config = read_config(Path(_WORKDIRS.value[0]))

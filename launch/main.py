@@ -20,7 +20,7 @@ flags.mark_flag_as_required("config")
 
 
 def main() -> None:
-    from samr_jax.train import train_and_evaluate
+    from samr_jax.training.loop import train_and_evaluate
 
     config = loaded(_CONFIG)
     train_and_evaluate(config, _WORKDIR.value or f"runs/{config.name}")

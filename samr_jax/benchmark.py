@@ -28,8 +28,8 @@ from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.runtime import parallel
 from samr_jax.scoring import predictions
-from samr_jax.state import create_state
-from samr_jax.step import make_train_step
+from samr_jax.training.state import create_state
+from samr_jax.training.step import make_train_step
 
 DATA_SUBJECTS = 5
 """Phantoms whose slices are read and synthesized where data are timed."""

@@ -53,7 +53,7 @@ def config(dataset):
 @pytest.fixture(scope="session")
 def trained(dataset, shared) -> Path:
     """Work directory of a finished run."""
-    from samr_jax.train import train_and_evaluate
+    from samr_jax.training.loop import train_and_evaluate
 
     workdir = shared / "trained"
     with locked(shared / "trained.lock", wait=True):

@@ -35,8 +35,8 @@ def main() -> int:
 
 def _train(folder: Path, arguments) -> dict[int, dict[str, int]]:
     """Step -> what the process holds, every hundred steps."""
-    from samr_jax import train
     from samr_jax.config import default
+    from samr_jax.training import loop as train
     from samr_jax.variants import paired_demo
 
     config = default()

@@ -11,7 +11,7 @@ ROOT = Path("samr_jax")
 LAYERS = [
     (
         "samr_jax",
-        "samr_jax.divergence",
+        "samr_jax.training.divergence",
         "samr_jax.runtime.errors",
         "samr_jax.runtime.files",
         "samr_jax.runtime.interruption",
@@ -26,8 +26,8 @@ LAYERS = [
     ("samr_jax.models",),
     ("samr_jax.methods.batch", "samr_jax.losses"),
     ("samr_jax.methods",),
-    ("samr_jax.state", "samr_jax.checkpoint", "samr_jax.runtime.parallel"),
-    ("samr_jax.step", "samr_jax.workdir", "samr_jax.writers"),
+    ("samr_jax.training.state", "samr_jax.checkpoint", "samr_jax.runtime.parallel"),
+    ("samr_jax.training.step", "samr_jax.workdir", "samr_jax.training.writers"),
     ("samr_jax.inference", "samr_jax.provenance"),
     ("samr_jax.scoring",),
     ("samr_jax.evaluate",),
@@ -44,7 +44,7 @@ LAYERS = [
         "samr_jax.volumes",
         "samr_jax.native_space",
     ),
-    ("samr_jax.train",),
+    ("samr_jax.training.loop",),
     ("samr_jax.tables",),
     ("samr_jax.runtime.launching",),
 ]
@@ -102,7 +102,7 @@ def test_using_the_package_does_not_load_preparation_tools():
     import subprocess
 
     code = (
-        "import sys, samr_jax, samr_jax.train, samr_jax.api, samr_jax.volumes\n"
+        "import sys, samr_jax, samr_jax.training.loop, samr_jax.api, samr_jax.volumes\n"
         "bad = {'ants', 'torch', 'tensorflow', 'intensity_normalization'}\n"
         "sys.exit(str(bad & set(sys.modules)) if bad & set(sys.modules) else 0)"
     )

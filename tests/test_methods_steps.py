@@ -12,8 +12,8 @@ from flax.traverse_util import flatten_dict
 from samr_jax.benchmark import random_batch
 from samr_jax.methods import METHODS
 from samr_jax.methods.batch import decode
-from samr_jax.state import create_state
-from samr_jax.step import make_train_step
+from samr_jax.training.state import create_state
+from samr_jax.training.step import make_train_step
 from tests.method_cases import tiny_method
 
 TRANSLATORS = {"to_images", "to_anatomy"}

@@ -9,7 +9,7 @@ import samr_jax
 from samr_jax.config import CONTROL_FIELDS
 from samr_jax.inference import load_model
 from samr_jax.provenance import provenance
-from samr_jax.train import train_and_evaluate
+from samr_jax.training.loop import train_and_evaluate
 
 
 def test_a_result_names_versions_seed_config_and_data(trained, dataset):

@@ -15,7 +15,7 @@ import pytest
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import locked
-from samr_jax.train import train_and_evaluate
+from samr_jax.training.loop import train_and_evaluate
 
 CONFIG = "tests/configs/tiny.py"
 

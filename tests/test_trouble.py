@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import samr_jax.step
-import samr_jax.train
+import samr_jax.training.loop
+import samr_jax.training.step
 from samr_jax import losses
 from samr_jax.checkpoint import Checkpoints
 from samr_jax.methods.base import Method
@@ -74,7 +74,7 @@ def run(config, tmp_path, monkeypatch):
     config.eval_epochs = config.sample_epochs = 100.0
 
     def train(poison, bad):
-        make = samr_jax.train.make_train_step
+        make = samr_jax.training.loop.make_train_step
 
         def make_poisoned(*args, **kwargs):
             step = make(*args, **kwargs)
@@ -90,10 +90,12 @@ def run(config, tmp_path, monkeypatch):
 
             return poisoned
 
-        monkeypatch.setattr(samr_jax.train, "build_method", lambda *_, **__: METHOD)
-        monkeypatch.setattr(samr_jax.step, "decode", lambda batch: batch)
-        monkeypatch.setattr(samr_jax.train, "make_train_step", make_poisoned)
-        samr_jax.train.train_and_evaluate(config, tmp_path)
+        monkeypatch.setattr(
+            samr_jax.training.loop, "build_method", lambda *_, **__: METHOD
+        )
+        monkeypatch.setattr(samr_jax.training.step, "decode", lambda batch: batch)
+        monkeypatch.setattr(samr_jax.training.loop, "make_train_step", make_poisoned)
+        samr_jax.training.loop.train_and_evaluate(config, tmp_path)
 
     return train
 

@@ -16,8 +16,8 @@ from samr_jax.methods import two_domains, ucg_samr
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.image_pool import create_pool, exchange
 from samr_jax.runtime.errors import InputError
-from samr_jax.state import create_state
-from samr_jax.step import make_train_step
+from samr_jax.training.state import create_state
+from samr_jax.training.step import make_train_step
 from tests.tiny import shrink
 
 NETWORKS = ("encoder_1", "decoder_1", "encoder_2", "decoder_2")

@@ -14,7 +14,7 @@ from samr_jax.inference import load_model
 from samr_jax.labels import LABELS
 from samr_jax.runtime.errors import InputError
 from samr_jax.segmentation import read_scans, segment_volume
-from samr_jax.train import train_and_evaluate
+from samr_jax.training.loop import train_and_evaluate
 from tests.tiny import tiny_config
 
 

@@ -32,7 +32,7 @@ def _keep_carry(carry: Carry, outputs: Any, *, axis_name: str | None) -> Carry:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A way to train, as seen by the one training step (`samr_jax.step`).
+    """A way to train, as seen by the one training step (`samr_jax.training.step`).
 
     Attributes:
       name: as in the tables.

@@ -55,7 +55,7 @@ class Bench:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(
             [
-                "samr_jax.train",
+                "samr_jax.training.loop",
                 "samr_jax.runtime.launching",
                 "samr_jax.data.tfds_builder",
                 "tests.tiny",

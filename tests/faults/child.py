@@ -78,7 +78,7 @@ def run(child: Child) -> None:
 
 
 def _train(child: Child) -> None:
-    from samr_jax import train
+    from samr_jax.training import loop as train
 
     train.train_and_evaluate(small_config(child.dataset), child.workdir)
 
@@ -102,9 +102,9 @@ def small_config(dataset: Path):
 
 def _plant(moment: Moment) -> None:
     """Arms the signal at the moment's entry into its phase."""
-    from samr_jax import train
     from samr_jax.checkpoint import Checkpoints
-    from samr_jax.divergence import Watch
+    from samr_jax.training import loop as train
+    from samr_jax.training.divergence import Watch
 
     entries = itertools.count(1)
 

@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
-from samr_jax.state import Player, TrainState
+from samr_jax.training.state import Player, TrainState
 
 Step = Callable[[TrainState, dict], tuple[TrainState, dict[str, jax.Array]]]
 

@@ -19,7 +19,6 @@ from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.embedded import embedded_dataset
-from samr_jax.divergence import Watch, check_finite
 from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
 from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.methods.base import Method
@@ -28,10 +27,11 @@ from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked
 from samr_jax.runtime.interruption import stop_signal
 from samr_jax.scoring import score, score_segmentation
-from samr_jax.state import TrainState, create_state, make_optimizer
-from samr_jax.step import make_train_step
+from samr_jax.training.divergence import Watch, check_finite
+from samr_jax.training.state import TrainState, create_state, make_optimizer
+from samr_jax.training.step import make_train_step
+from samr_jax.training.writers import Writers
 from samr_jax.workdir import claim, keep_description
-from samr_jax.writers import Writers
 
 _log = logging.getLogger(__name__)
 
