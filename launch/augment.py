@@ -35,9 +35,9 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.augmentation import mixed, synthesized_set
-    from samr_jax.inference import load_model
+    from samr_jax.runs.model import load_model
+    from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset
-    from samr_jax.workdir import read_config
 
     config = read_config(Path(_WORKDIR.value))
     if _DATA.value:

@@ -29,9 +29,9 @@ _SEGMENTER = flags.DEFINE_string(
 
 def main() -> None:
     from samr_jax.evaluate import evaluate
-    from samr_jax.inference import load_model
+    from samr_jax.runs.model import load_model
+    from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset
-    from samr_jax.workdir import read_config
 
     workdir = Path(_WORKDIR.value)
     config = read_config(workdir)

@@ -26,8 +26,8 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.comparison import draw_figure, load_models
+    from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset
-    from samr_jax.workdir import read_config
 
     config = read_config(Path(_WORKDIRS.value[0]))
     if _DATA.value:

@@ -22,8 +22,8 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.inference import load_model
     from samr_jax.pretrained.pack import pack
+    from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import read_json
     from samr_jax.tables.bench import Bench
     from samr_jax.tables.make import make_table

@@ -24,8 +24,8 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.data.nifti import write_volume
-    from samr_jax.inference import load_model
-    from samr_jax.provenance import provenance
+    from samr_jax.runs.model import load_model
+    from samr_jax.runs.provenance import provenance
     from samr_jax.runtime.errors import InputError
     from samr_jax.runtime.files import write_json
     from samr_jax.segmentation import read_scans, segment_volume

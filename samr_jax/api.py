@@ -11,7 +11,6 @@ import numpy as np
 
 from samr_jax.config import check_size
 from samr_jax.data.atlas import brain_of
-from samr_jax.inference import Model, load_model, padded_batches
 from samr_jax.labels import (
     ATLAS_NEIGHBOURS,
     LABELS,
@@ -21,6 +20,7 @@ from samr_jax.labels import (
     remap,
 )
 from samr_jax.pretrained import load_pretrained
+from samr_jax.runs.model import Model, load_model, padded_batches
 from samr_jax.runtime.errors import InputError
 
 BATCH = 8

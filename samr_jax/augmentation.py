@@ -23,7 +23,7 @@ from samr_jax.data.stacks import Stack, Stacks, background, to_subject
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
 from samr_jax.data.write import write_dataset
-from samr_jax.inference import Model, padded_batches
+from samr_jax.runs.model import Model, padded_batches
 from samr_jax.runtime.errors import InputError
 
 

@@ -14,8 +14,8 @@ from samr_jax.evaluation.trivial import (
     label_means,
     painted_atlas,
 )
-from samr_jax.inference import Model
 from samr_jax.models.generator import Synthesis
+from samr_jax.runs.model import Model
 from samr_jax.scoring import Fidelity, accumulate, batched
 
 

@@ -16,8 +16,8 @@ from samr_jax.evaluation.side_by_side import (
     methods_figure,
     real_of,
 )
-from samr_jax.inference import Model, load_model
 from samr_jax.labels import TUMOR
+from samr_jax.runs.model import Model, load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.scoring import predictions, segmentations
 

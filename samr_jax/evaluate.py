@@ -13,9 +13,9 @@ from samr_jax.evaluation.intervals import average_intervals, dice_intervals
 from samr_jax.evaluation.report import segmentation_table, table1
 from samr_jax.evaluation.summaries import beyond_table
 from samr_jax.evaluation.translation import segmentation_figure, translation_figure
-from samr_jax.inference import Model
 from samr_jax.labels import LESION_LABELS
-from samr_jax.provenance import provenance
+from samr_jax.runs.model import Model
+from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json, write_text
 from samr_jax.scoring import (

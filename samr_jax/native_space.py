@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.nifti import Volume, read_geometry, same_grid
-from samr_jax.inference import Model
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
 from samr_jax.prepare.inverse import Native, find_native
+from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 from samr_jax.volumes import MIN_LESION_INSIDE, SynthesizedVolume, synthesize_volume
 

@@ -15,9 +15,9 @@ from samr_jax.evaluation.calibration import (
 )
 from samr_jax.evaluation.memorisation import NearestTraining
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
-from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import BACKGROUND
 from samr_jax.models.generator import Synthesis
+from samr_jax.runs.model import Model, padded_batches
 
 
 def predictions(

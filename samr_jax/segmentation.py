@@ -16,8 +16,8 @@ from samr_jax.data.nifti import Volume, check_same_grid, read_volume
 from samr_jax.data.resample import resample, resample_inside
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window, pack
-from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import BACKGROUND, LABELS
+from samr_jax.runs.model import Model, padded_batches
 from samr_jax.runtime.errors import InputError
 
 BATCH = 8

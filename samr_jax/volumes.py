@@ -24,7 +24,6 @@ from samr_jax.data.planes import (
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.evaluation.figures import synthesis_sheet
-from samr_jax.inference import Model, padded_batches
 from samr_jax.labels import (
     BACKGROUND,
     LESION_LABELS,
@@ -35,7 +34,8 @@ from samr_jax.labels import (
 )
 from samr_jax.prepare.inverse import Scales
 from samr_jax.prepare.standardise import through
-from samr_jax.provenance import provenance
+from samr_jax.runs.model import Model, padded_batches
+from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory, write_json
 

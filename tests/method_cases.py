@@ -8,8 +8,8 @@ from flax.traverse_util import flatten_dict
 
 from samr_jax.benchmark import random_batch
 from samr_jax.config import default
-from samr_jax.inference import method_of
 from samr_jax.methods.batch import decode
+from samr_jax.runs.model import method_of
 from tests.tiny import shrink
 
 

@@ -18,9 +18,9 @@ from samr_jax.data.nifti import read_labels, read_volume
 from samr_jax.data.stacks import Stack, Stacks, background
 from samr_jax.data.window import unpack
 from samr_jax.export import export
-from samr_jax.inference import load_model
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
 from samr_jax.prepare.layouts import find_subjects
+from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 
 

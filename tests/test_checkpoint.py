@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samr_jax.checkpoint import Checkpoints
+from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import InputError
 
 

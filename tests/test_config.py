@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from samr_jax.config import check_size, default, flatten, validate
+from samr_jax.runs.workdir import claim, read_config
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
-from samr_jax.workdir import claim, read_config
 
 
 def test_the_papers_numbers():

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from samr_jax.checkpoint import Checkpoints
+from samr_jax.runs.checkpoint import Checkpoints
 from tests.test_train import command, logged_steps
 
 

@@ -12,15 +12,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from samr_jax.checkpoint import Checkpoints
 from samr_jax.data.dataset import RECORDS, open_dataset
 from samr_jax.data.nifti import MAX_BYTES, read_geometry, read_volume, write_volume
 from samr_jax.data.staging import Staged
 from samr_jax.prepare.cache import find_stored
 from samr_jax.prepare.manifest import find_manifest
+from samr_jax.runs.checkpoint import Checkpoints
+from samr_jax.runs.workdir import keep_description
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name
-from samr_jax.workdir import keep_description
 from tests.fuzz.guard import kinds, run
 from tests.fuzz.targets import TARGETS
 

@@ -26,9 +26,13 @@ LAYERS = [
     ("samr_jax.models",),
     ("samr_jax.methods.batch", "samr_jax.losses"),
     ("samr_jax.methods",),
-    ("samr_jax.training.state", "samr_jax.checkpoint", "samr_jax.runtime.parallel"),
-    ("samr_jax.training.step", "samr_jax.workdir", "samr_jax.training.writers"),
-    ("samr_jax.inference", "samr_jax.provenance"),
+    (
+        "samr_jax.training.state",
+        "samr_jax.runs.checkpoint",
+        "samr_jax.runtime.parallel",
+    ),
+    ("samr_jax.training.step", "samr_jax.runs.workdir", "samr_jax.training.writers"),
+    ("samr_jax.runs.model", "samr_jax.runs.provenance"),
     ("samr_jax.scoring",),
     ("samr_jax.evaluate",),
     (

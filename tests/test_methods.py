@@ -10,8 +10,8 @@ import pytest
 
 from samr_jax.benchmark import random_batch
 from samr_jax.config import check_size, validate
-from samr_jax.inference import Model, method_of
 from samr_jax.methods.batch import decode
+from samr_jax.runs.model import Model, method_of
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.loop import train_and_evaluate
 from tests.method_cases import load, shapes_of, tiny_method

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from samr_jax.config import default
-from samr_jax.inference import method_of
 from samr_jax.methods import cyclegan, segmentation, unit
 from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
+from samr_jax.runs.model import method_of
 from tests.method_cases import TERMS, ablated, load, parts_of
 
 RNG = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from samr_jax.evaluation.trivial import ATLAS, PAINTED
 from samr_jax.labels import EDEMA, NORMAL, TUMOR
 from samr_jax.pretrained import load_pretrained
 from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS
-from samr_jax.pretrained.weights import read_header
+from samr_jax.runs.weights import read_header
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.launching import read_config_file
 

@@ -7,8 +7,8 @@ import numpy as np
 
 import samr_jax
 from samr_jax.config import CONTROL_FIELDS
-from samr_jax.inference import load_model
-from samr_jax.provenance import provenance
+from samr_jax.runs.model import load_model
+from samr_jax.runs.provenance import provenance
 from samr_jax.training.loop import train_and_evaluate
 
 

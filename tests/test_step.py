@@ -10,8 +10,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from samr_jax.data.batches.paired import Batches
-from samr_jax.inference import build_method
 from samr_jax.methods.batch import decode
+from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state, linear_decay, make_optimizer
 from samr_jax.training.step import make_train_step

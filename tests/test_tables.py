@@ -16,6 +16,7 @@ from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
 from samr_jax.evaluation import paper
 from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
+from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json
 from samr_jax.tables import TABLES, bench, make, make_table, mixes
@@ -29,7 +30,6 @@ from samr_jax.tables.plan import (
     UNPAIRED,
     Row,
 )
-from samr_jax.workdir import claim
 from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
 
 CONFIGS = Path("configs")

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from samr_jax.checkpoint import Checkpoints
+from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import locked
 from samr_jax.training.loop import train_and_evaluate

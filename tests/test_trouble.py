@@ -11,11 +11,11 @@ import pytest
 import samr_jax.training.loop
 import samr_jax.training.step
 from samr_jax import losses
-from samr_jax.checkpoint import Checkpoints
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.methods.cg_samr import discriminator_loss
 from samr_jax.models.generator import Synthesis
+from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import TrainingError
 
 FIRST_BAD = 4

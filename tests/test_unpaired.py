@@ -11,10 +11,10 @@ import optax
 import pytest
 
 from samr_jax.config import default
-from samr_jax.inference import build_method
 from samr_jax.methods import two_domains, ucg_samr
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.image_pool import create_pool, exchange
+from samr_jax.runs.model import build_method
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.state import create_state
 from samr_jax.training.step import make_train_step

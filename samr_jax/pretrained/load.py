@@ -11,9 +11,9 @@ import numpy as np
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import open_dataset
 from samr_jax.data.nifti import read_labels
-from samr_jax.inference import DATASET_COPY, Model
 from samr_jax.labels import LESION_LABELS
-from samr_jax.pretrained.weights import read_weights
+from samr_jax.runs.model import DATASET_COPY, Model
+from samr_jax.runs.weights import read_weights
 
 PACKAGE = Path(__file__).parent / "cg_samr"
 WEIGHTS, MASK, TABLE = "weights.safetensors", "mask.nii.gz", "scores.md"

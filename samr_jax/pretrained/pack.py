@@ -13,12 +13,12 @@ from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.nifti import write_volume
 from samr_jax.evaluate import filled_split, lesion_rows
-from samr_jax.inference import DATASET_COPY, Model
 from samr_jax.pretrained.load import MASK, TABLE, WEIGHTS, load_package
-from samr_jax.pretrained.weights import write_weights
+from samr_jax.runs.model import DATASET_COPY, Model
+from samr_jax.runs.weights import write_weights
+from samr_jax.runs.workdir import keep_description
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory, write_text
-from samr_jax.workdir import keep_description
 
 TOLERANCE = 1 / 127.5
 """A grey level of 256, in network intensity: what half precision may change."""

@@ -17,12 +17,12 @@ import ml_collections
 from samr_jax.config import check_size, flatten
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluate import add_mask_follow, table
-from samr_jax.inference import build_method, load_model
+from samr_jax.runs.model import build_method, load_model
+from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import read_json, write_json, write_text
 from samr_jax.tables.plan import SEGMENTER, Row
 from samr_jax.training.loop import train_and_evaluate, training_dataset
-from samr_jax.workdir import claim
 
 _log = logging.getLogger(__name__)
 

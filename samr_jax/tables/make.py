@@ -16,7 +16,7 @@ from samr_jax.evaluation.summaries import (
     methods_table,
     sequences_table,
 )
-from samr_jax.inference import load_model
+from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json, write_text
 from samr_jax.tables.bench import Bench, account, check_comparable

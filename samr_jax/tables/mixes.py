@@ -13,12 +13,12 @@ from pathlib import Path
 from samr_jax.augmentation import geometric_set, mixed, synthesized_set
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.evaluate import evaluate
-from samr_jax.inference import load_model
+from samr_jax.runs.model import load_model
+from samr_jax.runs.workdir import CONFIG, claim
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 from samr_jax.tables.bench import METRICS, Bench, run
 from samr_jax.tables.plan import SEGMENTER, Row
-from samr_jax.workdir import CONFIG, claim
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import jax
 import ml_collections
 
 import samr_jax
-from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import check_size, flatten, validate
 from samr_jax.data.batches.mirrored import WithMirrored
 from samr_jax.data.batches.paired import Batches
@@ -20,9 +19,11 @@ from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.embedded import embedded_dataset
 from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
-from samr_jax.inference import DATASET_COPY, Model, build_method
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
+from samr_jax.runs.checkpoint import Checkpoints
+from samr_jax.runs.model import DATASET_COPY, Model, build_method
+from samr_jax.runs.workdir import claim, keep_description
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked
 from samr_jax.runtime.interruption import stop_signal
@@ -31,7 +32,6 @@ from samr_jax.training.divergence import Watch, check_finite
 from samr_jax.training.state import TrainState, create_state, make_optimizer
 from samr_jax.training.step import make_train_step
 from samr_jax.training.writers import Writers
-from samr_jax.workdir import claim, keep_description
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from samr_jax.checkpoint import Checkpoints
+from samr_jax.runs.checkpoint import Checkpoints
 from tests.faults.child import Child, run
 from tests.tiny import tiny_dataset
 

@@ -102,7 +102,7 @@ def small_config(dataset: Path):
 
 def _plant(moment: Moment) -> None:
     """Arms the signal at the moment's entry into its phase."""
-    from samr_jax.checkpoint import Checkpoints
+    from samr_jax.runs.checkpoint import Checkpoints
     from samr_jax.training import loop as train
     from samr_jax.training.divergence import Watch
 

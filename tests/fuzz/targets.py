@@ -175,7 +175,7 @@ class Checkpoint:
     """Checkpoints: every file of the newest of three."""
 
     def __init__(self, folder: Path):
-        from samr_jax.checkpoint import Checkpoints
+        from samr_jax.runs.checkpoint import Checkpoints
 
         self._good = folder / "output" / "good"
         self._copy = folder / "output" / "checkpoints"
@@ -207,7 +207,7 @@ class Checkpoint:
     def read(self) -> None:
         import jax
 
-        from samr_jax.checkpoint import Checkpoints
+        from samr_jax.runs.checkpoint import Checkpoints
         from samr_jax.runtime.errors import InputError
 
         like = jax.tree.map(np.asarray, self._state(0))
@@ -241,7 +241,7 @@ class Config:
 
     def __init__(self, folder: Path):
         from samr_jax.config import default
-        from samr_jax.workdir import CONFIG, claim
+        from samr_jax.runs.workdir import CONFIG, claim
         from tests.tiny import shrink
 
         self._workdir = folder / "input"
@@ -255,8 +255,8 @@ class Config:
 
     def read(self) -> None:
         from samr_jax.config import validate
-        from samr_jax.inference import method_of
-        from samr_jax.workdir import claim, read_config
+        from samr_jax.runs.model import method_of
+        from samr_jax.runs.workdir import claim, read_config
 
         config = read_config(self._workdir)
         validate(config)

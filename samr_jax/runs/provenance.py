@@ -9,7 +9,7 @@ import jax
 
 from samr_jax import __version__
 from samr_jax.config import CONTROL_FIELDS
-from samr_jax.inference import Model
+from samr_jax.runs.model import Model
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 

@@ -18,8 +18,8 @@ import safetensors.numpy
 
 from samr_jax.config import unflatten
 from samr_jax.data.dataset import Dataset
-from samr_jax.inference import Model, build_method
-from samr_jax.provenance import provenance
+from samr_jax.runs.model import Model, build_method
+from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 

@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from samr_jax.checkpoint import Checkpoints
 from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.methods import create_method
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.models.generator import Synthesis
+from samr_jax.runs.checkpoint import Checkpoints
+from samr_jax.runs.workdir import read_config
 from samr_jax.runtime.errors import InputError
-from samr_jax.workdir import read_config
 
 DATASET_COPY = "dataset"
 """Folder of a work directory with the dataset's description and atlas."""
