@@ -28,7 +28,7 @@ _SEGMENTER = flags.DEFINE_string(
 
 
 def main() -> None:
-    from samr_jax.evaluate import evaluate
+    from samr_jax.evaluation.evaluate import evaluate
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset

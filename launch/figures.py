@@ -25,7 +25,7 @@ flags.mark_flags_as_required(["figure", "workdirs"])
 def main() -> None:
     from pathlib import Path
 
-    from samr_jax.comparison import draw_figure, load_models
+    from samr_jax.evaluation.paper_figures import draw_figure, load_models
     from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset
 

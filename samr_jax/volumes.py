@@ -23,7 +23,7 @@ from samr_jax.data.planes import (
 )
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
-from samr_jax.evaluation.figures import synthesis_sheet
+from samr_jax.evaluation.drawing.figures import synthesis_sheet
 from samr_jax.labels import (
     BACKGROUND,
     LESION_LABELS,

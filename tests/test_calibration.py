@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from samr_jax.evaluation.calibration import (
+from samr_jax.evaluation.scores.calibration import (
     calibration,
     confidence_calibration,
     expected_error,

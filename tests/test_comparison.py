@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from samr_jax import comparison
-from samr_jax.comparison import MANIPULATIONS, draw_figure, load_models
-from samr_jax.evaluation import side_by_side
+from samr_jax.evaluation import paper_figures as comparison
+from samr_jax.evaluation.drawing import side_by_side
+from samr_jax.evaluation.paper_figures import MANIPULATIONS, draw_figure, load_models
 from samr_jax.labels import LESION_LABELS, TUMOR
 from samr_jax.runtime.errors import InputError
 from tests.stand_ins import Both, Painter, Segmenter

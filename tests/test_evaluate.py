@@ -5,9 +5,9 @@ import types
 import numpy as np
 import pytest
 
-from samr_jax.baselines import evaluate_trivial
 from samr_jax.data.window import unpack
-from samr_jax.evaluate import add_mask_follow, evaluate
+from samr_jax.evaluation.baselines import evaluate_trivial
+from samr_jax.evaluation.evaluate import add_mask_follow, evaluate
 from samr_jax.labels import LABELS, NORMAL
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json

@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from samr_jax.data.window import pack
-from samr_jax.evaluation.calibration import confidence_calibration
-from samr_jax.evaluation.charts import calibration_chart
-from samr_jax.evaluation.figures import (
+from samr_jax.evaluation.drawing.charts import calibration_chart
+from samr_jax.evaluation.drawing.figures import (
     comparison_figure,
     dataset_sheet,
     lesion_box,
     synthesis_sheet,
 )
-from samr_jax.evaluation.tiles import Tile, draw_grid, image_tile
+from samr_jax.evaluation.drawing.tiles import Tile, draw_grid, image_tile
+from samr_jax.evaluation.scores.calibration import confidence_calibration
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, SEQUENCES, TUMOR
 
 GOLD, RED = (255, 215, 0), (255, 0, 0)

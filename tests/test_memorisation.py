@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samr_jax.evaluation.memorisation import NearestTraining
+from samr_jax.evaluation.scores.memorisation import NearestTraining
 
 
 def test_distance_to_the_nearest_training_slice():

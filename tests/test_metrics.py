@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from samr_jax.evaluation.intervals import (
+from samr_jax.evaluation.scores.intervals import (
     average_intervals,
     bootstrap_interval,
     dice_intervals,
     difference_intervals,
 )
-from samr_jax.evaluation.metrics import (
+from samr_jax.evaluation.scores.metrics import (
     DiceCounts,
     SynthesisScores,
     pixel_hits,

@@ -15,7 +15,7 @@ import pytest
 import samr_jax
 from samr_jax.config import flatten
 from samr_jax.data.atlas import brain_of, stack_neighbours
-from samr_jax.evaluation.trivial import ATLAS, PAINTED
+from samr_jax.evaluation.scores.trivial import ATLAS, PAINTED
 from samr_jax.labels import EDEMA, NORMAL, TUMOR
 from samr_jax.pretrained import load_pretrained
 from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from samr_jax.evaluation import paper
-from samr_jax.evaluation.intervals import average_intervals
-from samr_jax.evaluation.markdown import PAPER_NOTE, SIMULATED_NOTE
-from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
-from samr_jax.evaluation.report import segmentation_table, table1
-from samr_jax.evaluation.summaries import (
+from samr_jax.evaluation.reports import published as paper
+from samr_jax.evaluation.reports.markdown import PAPER_NOTE, SIMULATED_NOTE
+from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
+from samr_jax.evaluation.reports.summaries import (
     ablation_table,
     methods_table,
     sequences_table,
 )
+from samr_jax.evaluation.scores.intervals import average_intervals
+from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
 from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
 
 

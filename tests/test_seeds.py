@@ -2,7 +2,7 @@
 
 import pytest
 
-from samr_jax.evaluation.seeds import over_seeds
+from samr_jax.evaluation.scores.seeds import over_seeds
 
 
 def test_seeds_become_one_evaluation():

@@ -14,8 +14,8 @@ import pytest
 from samr_jax.data.dataset import open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
-from samr_jax.evaluation import paper
-from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
+from samr_jax.evaluation.reports import published as paper
+from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json

@@ -16,7 +16,7 @@ import ml_collections
 
 from samr_jax.config import check_size, flatten
 from samr_jax.data.dataset import Dataset
-from samr_jax.evaluate import add_mask_follow, table
+from samr_jax.evaluation.evaluate import add_mask_follow, table
 from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from samr_jax.baselines import evaluate_trivial
-from samr_jax.evaluation.intervals import difference_intervals
-from samr_jax.evaluation.report import segmentation_table
-from samr_jax.evaluation.seeds import over_seeds
-from samr_jax.evaluation.summaries import (
+from samr_jax.evaluation.baselines import evaluate_trivial
+from samr_jax.evaluation.reports.paper_tables import segmentation_table
+from samr_jax.evaluation.reports.summaries import (
     ablation_table,
     beyond_table,
     methods_table,
     sequences_table,
 )
+from samr_jax.evaluation.scores.intervals import difference_intervals
+from samr_jax.evaluation.scores.seeds import over_seeds
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json, write_text

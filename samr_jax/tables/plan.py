@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from samr_jax.evaluation import paper
+from samr_jax.evaluation.reports import published as paper
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.embedded import embedded_dataset
-from samr_jax.evaluate import draw_comparison, draw_segmentation, evaluate
+from samr_jax.evaluation.evaluate import draw_comparison, draw_segmentation, evaluate
+from samr_jax.evaluation.scoring import score, score_segmentation
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.runs.checkpoint import Checkpoints
@@ -27,7 +28,6 @@ from samr_jax.runs.workdir import claim, keep_description
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked
 from samr_jax.runtime.interruption import stop_signal
-from samr_jax.scoring import score, score_segmentation
 from samr_jax.training.divergence import Watch, check_finite
 from samr_jax.training.state import TrainState, create_state, make_optimizer
 from samr_jax.training.step import make_train_step

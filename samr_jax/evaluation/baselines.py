@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 
 from samr_jax.data.dataset import Dataset
-from samr_jax.evaluate import filled_split, further_parts, header
-from samr_jax.evaluation.intervals import average_intervals
-from samr_jax.evaluation.trivial import (
+from samr_jax.evaluation.evaluate import filled_split, further_parts, header
+from samr_jax.evaluation.scores.intervals import average_intervals
+from samr_jax.evaluation.scores.trivial import (
     ATLAS,
     PAINTED,
     atlas_slices,
     label_means,
     painted_atlas,
 )
+from samr_jax.evaluation.scoring import Fidelity, accumulate, batched
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.model import Model
-from samr_jax.scoring import Fidelity, accumulate, batched
 
 
 def evaluate_trivial(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from samr_jax.evaluation.markdown import PAPER_NOTE, cell, page
-from samr_jax.evaluation.report import COLUMNS, LESIONS, setting
+from samr_jax.evaluation.reports.markdown import PAPER_NOTE, cell, page
+from samr_jax.evaluation.reports.paper_tables import COLUMNS, LESIONS, setting
 
 
 def methods_table(
@@ -140,7 +140,7 @@ def ablation_table(
 
 
 def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
-    """What the paper does not measure, by method; see `samr_jax.scoring`.
+    """What the paper does not measure, by method; see `samr_jax.evaluation.scoring`.
 
     Args:
       results: method -> an evaluation; of ``mask_follow``, ``memorisation`` and

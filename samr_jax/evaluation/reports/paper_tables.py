@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from samr_jax.evaluation.markdown import (
+from samr_jax.evaluation.reports.markdown import (
     PAPER_NOTE,
     cell,
     interval,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.figures import lesion_box
-from samr_jax.evaluation.tiles import (
+from samr_jax.evaluation.drawing.figures import lesion_box
+from samr_jax.evaluation.drawing.tiles import (
     ERROR_LIMIT,
     Tile,
     draw_grid,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.figures import UNCERTAINTY
-from samr_jax.evaluation.tiles import (
+from samr_jax.evaluation.drawing.figures import UNCERTAINTY
+from samr_jax.evaluation.drawing.tiles import (
     draw_grid,
     image_tile,
     label_tile,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from samr_jax.evaluation.intervals import average_intervals, dice_intervals
+from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
 
 
 def over_seeds(results: Sequence[Mapping]) -> dict:

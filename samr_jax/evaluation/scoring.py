@@ -9,12 +9,12 @@ import numpy as np
 
 from samr_jax.data.dataset import Slices
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.calibration import (
+from samr_jax.evaluation.scores.calibration import (
     confidence_calibration,
     half_scale_error,
 )
-from samr_jax.evaluation.memorisation import NearestTraining
-from samr_jax.evaluation.metrics import DiceCounts, SynthesisScores
+from samr_jax.evaluation.scores.memorisation import NearestTraining
+from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
 from samr_jax.labels import BACKGROUND
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.model import Model, padded_batches

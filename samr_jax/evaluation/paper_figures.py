@@ -9,17 +9,17 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.edits import apply
-from samr_jax.evaluate import filled_split, lesion_rows
-from samr_jax.evaluation.side_by_side import (
+from samr_jax.evaluation.drawing.side_by_side import (
     Shown,
     errors_figure,
     methods_figure,
     real_of,
 )
+from samr_jax.evaluation.evaluate import filled_split, lesion_rows
+from samr_jax.evaluation.scoring import predictions, segmentations
 from samr_jax.labels import TUMOR
 from samr_jax.runs.model import Model, load_model
 from samr_jax.runtime.errors import InputError
-from samr_jax.scoring import predictions, segmentations
 
 MANIPULATIONS = {
     "tumor + 100 %": "scale:tumor=2.0",

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
-from samr_jax.evaluation.charts import calibration_chart
-from samr_jax.evaluation.figures import comparison_figure, dataset_sheet
-from samr_jax.evaluation.intervals import average_intervals, dice_intervals
-from samr_jax.evaluation.report import segmentation_table, table1
-from samr_jax.evaluation.summaries import beyond_table
-from samr_jax.evaluation.translation import segmentation_figure, translation_figure
-from samr_jax.labels import LESION_LABELS
-from samr_jax.runs.model import Model
-from samr_jax.runs.provenance import provenance
-from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import write_json, write_text
-from samr_jax.scoring import (
+from samr_jax.evaluation.drawing.charts import calibration_chart
+from samr_jax.evaluation.drawing.figures import comparison_figure, dataset_sheet
+from samr_jax.evaluation.drawing.translation import (
+    segmentation_figure,
+    translation_figure,
+)
+from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
+from samr_jax.evaluation.reports.summaries import beyond_table
+from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
+from samr_jax.evaluation.scoring import (
     Calibration,
     MaskFollow,
     Memorisation,
@@ -29,6 +27,11 @@ from samr_jax.scoring import (
     score_segmentation,
     segmentations,
 )
+from samr_jax.labels import LESION_LABELS
+from samr_jax.runs.model import Model
+from samr_jax.runs.provenance import provenance
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import write_json, write_text
 
 FIGURE_ROWS = 2
 """Slices in the figure like the paper's Fig. 6."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.tiles import (
+from samr_jax.evaluation.drawing.tiles import (
     ERROR_LIMIT,
     Tile,
     draw_grid,

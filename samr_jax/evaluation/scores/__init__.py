@@ -1,0 +1,1 @@
+"""Scores of images, labels and confidence, and their statistics; numpy only."""
