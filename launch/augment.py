@@ -34,7 +34,7 @@ def main() -> None:
     import tempfile
     from pathlib import Path
 
-    from samr_jax.augmentation import mixed, synthesized_set
+    from samr_jax.inference.augment import mixed, synthesized_set
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
     from samr_jax.training.loop import training_dataset

@@ -17,7 +17,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "New directory.", required=True)
 
 def main() -> None:
     from samr_jax.data.dataset import open_dataset
-    from samr_jax.export import export
+    from samr_jax.inference.export import export
 
     names = export(open_dataset(_DATA.value), _OUTPUT.value, layout=_LAYOUT.value)
     print(f"{_OUTPUT.value}: {len(names)} subjects")

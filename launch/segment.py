@@ -24,11 +24,11 @@ def main() -> None:
     from pathlib import Path
 
     from samr_jax.data.nifti import write_volume
+    from samr_jax.inference.segment import read_scans, segment_volume
     from samr_jax.runs.model import load_model
     from samr_jax.runs.provenance import provenance
     from samr_jax.runtime.errors import InputError
     from samr_jax.runtime.files import write_json
-    from samr_jax.segmentation import read_scans, segment_volume
 
     if Path(_OUTPUT.value).exists():
         raise InputError(f"{_OUTPUT.value}: exists already, expected a new file")

@@ -59,11 +59,11 @@ _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions fro
 def main() -> None:
     from samr_jax.data.edits import edit_volume
     from samr_jax.data.nifti import Volume, read_labels
-    from samr_jax.native_space import synthesize_for_patient
+    from samr_jax.inference.patient import synthesize_for_patient
+    from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import write_json
-    from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
 
     if flags.FLAGS["checkpoint"].present and not _WORKDIR.value:
         raise InputError(

@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "example": "samr_jax.pretrained",
     "load_model": "samr_jax.runs.model",
-    "synthesize": "samr_jax.api",
+    "synthesize": "samr_jax.inference.api",
 }
 """Public name -> module; JAX is imported when one is first used."""
 

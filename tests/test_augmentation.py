@@ -6,18 +6,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from samr_jax.augmentation import (
-    draw_masks,
-    geometric_set,
-    mixed,
-    synthesized_set,
-)
 from samr_jax.data.edits import Recipe, apply
 from samr_jax.data.head_transforms import Warp, apply_warp
 from samr_jax.data.nifti import read_labels, read_volume
 from samr_jax.data.stacks import Stack, Stacks, background
 from samr_jax.data.window import unpack
-from samr_jax.export import export
+from samr_jax.inference.augment import (
+    draw_masks,
+    geometric_set,
+    mixed,
+    synthesized_set,
+)
+from samr_jax.inference.export import export
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
 from samr_jax.prepare.layouts import find_subjects
 from samr_jax.runs.model import load_model

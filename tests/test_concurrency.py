@@ -7,8 +7,8 @@ import os
 import numpy as np
 
 import samr_jax
-from samr_jax import api
 from samr_jax.data.atlas import stack_neighbours
+from samr_jax.inference import api
 
 THREADS = 6
 

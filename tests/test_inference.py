@@ -10,10 +10,10 @@ from samr_jax.data.nifti import read_labels, read_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
+from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
-from samr_jax.volumes import read_atlas, synthesize_volume, write_volumes
 
 
 @pytest.fixture(scope="module")

@@ -36,17 +36,17 @@ LAYERS = [
     ("samr_jax.evaluation.scoring",),
     ("samr_jax.evaluation.evaluate",),
     (
-        "samr_jax.api",
+        "samr_jax.inference.api",
         "samr_jax.pretrained",
-        "samr_jax.augmentation",
+        "samr_jax.inference.augment",
         "samr_jax.evaluation.baselines",
         "samr_jax.benchmark",
         "samr_jax.evaluation.paper_figures",
         "samr_jax.data.embedded",
-        "samr_jax.export",
-        "samr_jax.segmentation",
-        "samr_jax.volumes",
-        "samr_jax.native_space",
+        "samr_jax.inference.export",
+        "samr_jax.inference.segment",
+        "samr_jax.inference.volumes",
+        "samr_jax.inference.patient",
     ),
     ("samr_jax.training.loop",),
     ("samr_jax.tables",),
@@ -106,7 +106,7 @@ def test_using_the_package_does_not_load_preparation_tools():
     import subprocess
 
     code = (
-        "import sys, samr_jax, samr_jax.training.loop, samr_jax.api, samr_jax.volumes\n"
+        "import sys, samr_jax, samr_jax.training.loop, samr_jax.inference.api, samr_jax.inference.volumes\n"
         "bad = {'ants', 'torch', 'tensorflow', 'intensity_normalization'}\n"
         "sys.exit(str(bad & set(sys.modules)) if bad & set(sys.modules) else 0)"
     )

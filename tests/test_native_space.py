@@ -13,12 +13,12 @@ from nibabel.processing import resample_from_to
 from samr_jax.data.dataset import DESCRIPTION
 from samr_jax.data.nifti import Volume, write_volume
 from samr_jax.data.window import fit_window
-from samr_jax.native_space import parse_reference, synthesize_for_patient
-from samr_jax.prepare.inverse import find_native
+from samr_jax.inference.native_space import find_native
+from samr_jax.inference.patient import parse_reference, synthesize_for_patient
+from samr_jax.inference.volumes import synthesize_volume, write_volumes
 from samr_jax.prepare.standardise import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from samr_jax.volumes import synthesize_volume, write_volumes
 from tests.heads import motion
 from tests.test_commands import launch
 

@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.resample import resample
+from samr_jax.inference.native_space import find_native, native_space
 from samr_jax.labels import TISSUES, TUMOR, is_percent
 from samr_jax.prepare.grids import Target
-from samr_jax.prepare.inverse import find_native, native_space
 from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.steps import Steps
 from tests import heads

@@ -10,10 +10,10 @@ import pytest
 
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.window import unpack
+from samr_jax.inference.segment import read_scans, segment_volume
 from samr_jax.labels import LABELS
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from samr_jax.segmentation import read_scans, segment_volume
 from samr_jax.training.loop import train_and_evaluate
 from tests.tiny import tiny_config
 

@@ -10,9 +10,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from samr_jax.augmentation import geometric_set, mixed, synthesized_set
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.evaluation.evaluate import evaluate
+from samr_jax.inference.augment import geometric_set, mixed, synthesized_set
 from samr_jax.runs.model import load_model
 from samr_jax.runs.workdir import CONFIG, claim
 from samr_jax.runtime.errors import InputError

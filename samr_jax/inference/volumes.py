@@ -24,6 +24,7 @@ from samr_jax.data.planes import (
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
+from samr_jax.inference.native_space import Scales
 from samr_jax.labels import (
     BACKGROUND,
     LESION_LABELS,
@@ -32,7 +33,6 @@ from samr_jax.labels import (
     preset,
     remap,
 )
-from samr_jax.prepare.inverse import Scales
 from samr_jax.prepare.standardise import through
 from samr_jax.runs.model import Model, padded_batches
 from samr_jax.runs.provenance import provenance
@@ -76,7 +76,7 @@ class SynthesizedVolume:
       affine: the mask's.
       sequences: names along the last axis.
       scales: of sequences that are to be written in a patient's own unit; see
-        `samr_jax.prepare.inverse`.
+        `samr_jax.inference.native_space`.
     """
 
     images: np.ndarray

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.nifti import Volume, read_geometry, same_grid
+from samr_jax.inference.native_space import Native, find_native
+from samr_jax.inference.volumes import (
+    MIN_LESION_INSIDE,
+    SynthesizedVolume,
+    synthesize_volume,
+)
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
-from samr_jax.prepare.inverse import Native, find_native
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
-from samr_jax.volumes import MIN_LESION_INSIDE, SynthesizedVolume, synthesize_volume
 
 
 def synthesize_for_patient(
@@ -43,7 +47,7 @@ def synthesize_for_patient(
       prepared: directory of the dataset that the model was trained with, if it is
         still there: it has the transforms of its patients.
       log: receives lines for the user.
-      **options: of `samr_jax.volumes.synthesize_volume`.
+      **options: of `samr_jax.inference.volumes.synthesize_volume`.
 
     Raises:
       InputError: a scan cannot be used, or the lesion lies outside it; also what

@@ -1,0 +1,1 @@
+"""Using a trained method: arrays, volumes, a patient's own space, training sets."""
