@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from samr_jax.data.resample import resample_like
-from samr_jax.prepare.reference_brain import reference_brain
-from samr_jax.prepare.register import rotation
+from samr_jax.prepare.subject.reference_brain import reference_brain
+from samr_jax.prepare.subject.register import rotation
 
 # Signal of WM, GM, CSF, skull and scalp by sequence, arbitrary units.
 SIGNALS = {

@@ -19,7 +19,7 @@ from samr_jax.inference.augment import (
 )
 from samr_jax.inference.export import export
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
-from samr_jax.prepare.layouts import find_subjects
+from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 

@@ -15,8 +15,8 @@ import pytest
 from samr_jax.data.dataset import RECORDS, open_dataset
 from samr_jax.data.nifti import MAX_BYTES, read_geometry, read_volume, write_volume
 from samr_jax.data.staging import Staged
-from samr_jax.prepare.cache import find_stored
-from samr_jax.prepare.manifest import find_manifest
+from samr_jax.prepare.cohort.cache import find_stored
+from samr_jax.prepare.find.manifest import find_manifest
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runs.workdir import keep_description
 from samr_jax.runtime.errors import InputError

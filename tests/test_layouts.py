@@ -3,9 +3,9 @@
 import pytest
 
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
-from samr_jax.prepare.annotation import label_mapping
-from samr_jax.prepare.layouts import find_subjects
-from samr_jax.prepare.raw import BRAIN_ROLE, LABELS_ROLE
+from samr_jax.prepare.find.annotation import label_mapping
+from samr_jax.prepare.find.layouts import find_subjects
+from samr_jax.prepare.find.raw import BRAIN_ROLE, LABELS_ROLE
 from samr_jax.runtime.errors import InputError
 
 BRATS = {"T1w", "Gd-T1w", "T2w", "FLAIR", LABELS_ROLE}

@@ -16,7 +16,7 @@ from samr_jax.data.window import fit_window
 from samr_jax.inference.native_space import find_native
 from samr_jax.inference.patient import parse_reference, synthesize_for_patient
 from samr_jax.inference.volumes import synthesize_volume, write_volumes
-from samr_jax.prepare.standardise import PERCENTILES
+from samr_jax.prepare.cohort.standardise import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from tests.heads import motion

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from samr_jax.prepare import pipeline
-from samr_jax.prepare.jobs import Job
-from samr_jax.prepare.parallel import run_all
+from samr_jax.prepare.cohort.jobs import Job
+from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.steps import Steps
 from samr_jax.runtime.errors import InputError
 from tests.test_prepare import prepare_small, write_subject

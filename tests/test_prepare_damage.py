@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
-from samr_jax.prepare import jobs
-from samr_jax.prepare.layouts import find_subjects
-from samr_jax.prepare.planning import make_plan
+from samr_jax.prepare.cohort.prepare_cohort import jobs
+from samr_jax.prepare.find.layouts import find_subjects
+from samr_jax.prepare.options import make_plan
 from tests.small_subjects import (
     AFFINE,
     PLAIN,

@@ -17,13 +17,13 @@ from scipy import ndimage
 from samr_jax.data.nifti import read_labels, read_volume, write_volume
 from samr_jax.data.resample import coarsened, resample_like
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
+from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target
-from samr_jax.prepare.layouts import find_subjects
+from samr_jax.prepare.options import make_plan
 from samr_jax.prepare.pipeline import prepare
-from samr_jax.prepare.planning import make_plan
-from samr_jax.prepare.register import rotation
 from samr_jax.prepare.steps import Steps
-from samr_jax.prepare.subjects import prepare_subject
+from samr_jax.prepare.subject.prepare_subject import prepare_subject
+from samr_jax.prepare.subject.register import rotation
 from tests import heads
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ import pytest
 
 from samr_jax.data.nifti import write_volume
 from samr_jax.labels import TUMOR
-from samr_jax.prepare.raw import RawSubject
-from samr_jax.prepare.scans import read_scans
+from samr_jax.prepare.find.raw import RawSubject
+from samr_jax.prepare.subject.scans import read_scans
 from samr_jax.runtime.errors import InputError
 
 AFFINE = np.diag([2.0, 2, 2, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from intensity_normalization import NyulNormalizer, create_image
 
-from samr_jax.prepare.standardise import (
+from samr_jax.prepare.cohort.standardise import (
     PERCENTILES,
     SCALE,
     Standard,

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.template import Member, build_template
+from samr_jax.prepare.cohort.template import Member, build_template
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ants")

@@ -18,8 +18,8 @@ from samr_jax.data.nifti import write_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.stacks import Stack, Stacks
 from samr_jax.labels import BACKGROUND, LABELS, LESION_LABELS, preset
-from samr_jax.prepare.named_files import NAMED_LAYOUTS
-from samr_jax.prepare.raw import LABELS_ROLE
+from samr_jax.prepare.find.named_files import NAMED_LAYOUTS
+from samr_jax.prepare.find.raw import LABELS_ROLE
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory, write_json
 

@@ -15,15 +15,15 @@ from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window
 from samr_jax.labels import is_percent
-from samr_jax.prepare.provenance import RECORDS
-from samr_jax.prepare.standardise import landmarks
-from samr_jax.prepare.strip import check_brain_volume, has_skull, place
+from samr_jax.prepare.cohort.standardise import landmarks
+from samr_jax.prepare.report.provenance import RECORDS
+from samr_jax.prepare.subject.strip import check_brain_volume, has_skull, place
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Sequence -> increasing values in the dataset's unit, and the same in the patient's;
-see `samr_jax.prepare.standardise.through`. Sequences in percent need none."""
+see `samr_jax.prepare.cohort.standardise.through`. Sequences in percent need none."""
 
 
 @dataclasses.dataclass(frozen=True)

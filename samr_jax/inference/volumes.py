@@ -33,7 +33,7 @@ from samr_jax.labels import (
     preset,
     remap,
 )
-from samr_jax.prepare.standardise import through
+from samr_jax.prepare.cohort.standardise import through
 from samr_jax.runs.model import Model, padded_batches
 from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError

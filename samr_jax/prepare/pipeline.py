@@ -13,16 +13,16 @@ import numpy as np
 from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.splits import PAPER_FRACTIONS
 from samr_jax.data.write import write_dataset
-from samr_jax.prepare.annotation import label_mapping
-from samr_jax.prepare.atlas import make_atlas
-from samr_jax.prepare.cohort import Cohort, prepare_cohort
-from samr_jax.prepare.finish import Finish, fit_finish
+from samr_jax.prepare.cohort.atlas import make_atlas
+from samr_jax.prepare.cohort.common_scale import Finish, fit_finish
+from samr_jax.prepare.cohort.jobs import make_jobs
+from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
+from samr_jax.prepare.find.annotation import label_mapping
+from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target, slices_with_brain
-from samr_jax.prepare.jobs import make_jobs
-from samr_jax.prepare.layouts import find_subjects
-from samr_jax.prepare.planning import choose_sequences, make_plan
-from samr_jax.prepare.provenance import account, write_records
-from samr_jax.prepare.qc import write_page
+from samr_jax.prepare.options import choose_sequences, make_plan
+from samr_jax.prepare.report.provenance import account, write_records
+from samr_jax.prepare.report.qc import write_page
 from samr_jax.prepare.steps import Plan, Steps
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory
@@ -53,8 +53,8 @@ def prepare(
       output: directory of the dataset, new; it appears whole or not at all. Subjects
         that are done wait beside it, in ``<output>.work``, together with the key to the
         pseudonyms; a second run goes on from there. That folder is not to be shared.
-      layout: how the files are named, see `samr_jax.prepare.layouts`.
-      labels: label preset or map, see `samr_jax.prepare.annotation`.
+      layout: how the files are named, see `samr_jax.prepare.find.layouts`.
+      labels: label preset or map, see `samr_jax.prepare.find.annotation`.
       sequences: what to use; None takes those that every subject has.
       aptw_suffix: what BIDS files of APTw end in.
       target: the slices that are wanted.

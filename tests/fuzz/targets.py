@@ -92,11 +92,11 @@ class Manifest:
 
     def read(self) -> None:
         from samr_jax.data.splits import split_subjects
-        from samr_jax.prepare.annotation import label_mapping
+        from samr_jax.prepare.cohort.jobs import make_jobs
+        from samr_jax.prepare.find.annotation import label_mapping
+        from samr_jax.prepare.find.layouts import find_subjects
         from samr_jax.prepare.grids import Target
-        from samr_jax.prepare.jobs import make_jobs
-        from samr_jax.prepare.layouts import find_subjects
-        from samr_jax.prepare.planning import choose_sequences, make_plan
+        from samr_jax.prepare.options import choose_sequences, make_plan
         from samr_jax.prepare.steps import Steps
 
         shutil.rmtree(self._output)

@@ -11,14 +11,20 @@ import numpy as np
 from samr_jax.data.nifti import read_geometry
 from samr_jax.labels import LABELS, SEQUENCES, TISSUES, check_sequences
 from samr_jax.prepare import grids
-from samr_jax.prepare.ants_bridge import has_ants
-from samr_jax.prepare.raw import BRAIN_ROLE, LABELS_ROLE, Found, RawSubject, companion
-from samr_jax.prepare.reference_brain import (
+from samr_jax.prepare.find.raw import (
+    BRAIN_ROLE,
+    LABELS_ROLE,
+    Found,
+    RawSubject,
+    companion,
+)
+from samr_jax.prepare.steps import Plan, Steps
+from samr_jax.prepare.subject.ants_bridge import has_ants
+from samr_jax.prepare.subject.reference_brain import (
     WORKING_SPACING_MM,
     grid_over_template,
     working_grid,
 )
-from samr_jax.prepare.steps import Plan, Steps
 from samr_jax.runtime.errors import InputError
 
 ATLASES = ("auto", "template", "mean")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from samr_jax.prepare.raw import LABELS_ROLE, Found, RawSubject
+from samr_jax.prepare.find.raw import LABELS_ROLE, Found, RawSubject
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name
 

@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 from samr_jax import __version__
-from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.finish import Finish
-from samr_jax.prepare.parallel import run_all
-from samr_jax.prepare.raw import Found
-from samr_jax.prepare.standardise import PERCENTILES
+from samr_jax.prepare.cohort.cache import Stored
+from samr_jax.prepare.cohort.common_scale import Finish
+from samr_jax.prepare.cohort.parallel import run_all
+from samr_jax.prepare.cohort.standardise import PERCENTILES
+from samr_jax.prepare.find.raw import Found
 from samr_jax.prepare.steps import Plan
 from samr_jax.runtime.files import write_json
 

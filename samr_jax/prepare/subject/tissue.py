@@ -11,13 +11,13 @@ import tempfile
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.ants_bridge import (
+from samr_jax.prepare.subject.ants_bridge import (
     atropos,
     grid_from_ants,
     grid_to_ants,
     load_ants,
 )
-from samr_jax.prepare.reference_brain import reference_brain
+from samr_jax.prepare.subject.reference_brain import reference_brain
 
 ITERATIONS = 5
 """Atropos hardly moves after these."""

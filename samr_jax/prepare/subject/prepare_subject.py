@@ -18,14 +18,14 @@ from samr_jax.labels import (
     is_percent,
     mark_normal_brain,
 )
-from samr_jax.prepare.bias import bias_field, field_variation
-from samr_jax.prepare.pictures import stage_pictures
-from samr_jax.prepare.placement import Placement, place_subject
-from samr_jax.prepare.raw import RawSubject
-from samr_jax.prepare.scans import Scans, read_scans
-from samr_jax.prepare.standardise import healthy_values, landmarks
+from samr_jax.prepare.cohort.standardise import healthy_values, landmarks
+from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.steps import Plan
-from samr_jax.prepare.tissue import normalised, tissue_maps
+from samr_jax.prepare.subject.alignment import Placement, place_subject
+from samr_jax.prepare.subject.bias import bias_field, field_variation
+from samr_jax.prepare.subject.pictures import stage_pictures
+from samr_jax.prepare.subject.scans import Scans, read_scans
+from samr_jax.prepare.subject.tissue import normalised, tissue_maps
 from samr_jax.runtime.errors import InputError
 
 MIN_FIELD = 0.03

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from samr_jax.data.resample import coarsened, resample_like
-from samr_jax.prepare.ants_bridge import load_ants, to_ants
+from samr_jax.prepare.subject.ants_bridge import load_ants, to_ants
 
 FIELD_SPACING_MM = 4.0
 """The field is smooth: it is estimated on voxels averaged to about this."""

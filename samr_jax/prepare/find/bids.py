@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TISSUES, TUMOR
-from samr_jax.prepare.raw import (
+from samr_jax.prepare.find.raw import (
     BRAIN_ROLE,
     LABELS_ROLE,
     Found,

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.ants_bridge import (
+from samr_jax.prepare.cohort.parallel import run_all
+from samr_jax.prepare.subject.ants_bridge import (
     grid_from_ants,
     grid_to_ants,
     load_ants,
 )
-from samr_jax.prepare.parallel import run_all
 
 ITERATIONS = 3
 
@@ -65,7 +65,7 @@ def build_template(
       iterations: rounds.
       scratch: folder that all workers see, for deformations and intermediate images.
       workers: processes, -1 for one a core.
-      scheduler: address of a Dask scheduler, see `samr_jax.prepare.parallel`.
+      scheduler: address of a Dask scheduler, see `samr_jax.prepare.cohort.parallel`.
 
     Returns:
       ``(Z, H, W, S)`` float32.

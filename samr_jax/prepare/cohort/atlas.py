@@ -11,10 +11,10 @@ import numpy as np
 
 from samr_jax.data.resample import resample
 from samr_jax.labels import LESION_LABELS, is_percent
-from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.finish import Finish, own_scale
+from samr_jax.prepare.cohort.cache import Stored
+from samr_jax.prepare.cohort.common_scale import Finish, own_scale
+from samr_jax.prepare.cohort.template import Member, build_template
 from samr_jax.prepare.steps import Plan
-from samr_jax.prepare.template import Member, build_template
 from samr_jax.runtime.errors import InputError
 
 
@@ -28,7 +28,7 @@ def make_atlas(
       finish: the intensity scale.
       plan: with a working grid.
       work: folder that all workers see.
-      **pool: of `samr_jax.prepare.parallel.run_all`.
+      **pool: of `samr_jax.prepare.cohort.parallel.run_all`.
 
     Returns:
       ``(Z, H, W, S)`` float32 in the dataset's units.

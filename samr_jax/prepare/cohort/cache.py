@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.subject import Subject
-from samr_jax.prepare.subjects import Prepared
+from samr_jax.prepare.subject.prepare_subject import Prepared
 from samr_jax.runtime.files import replacing
 
 VERSION = 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.resample import coarsened, sample
-from samr_jax.prepare.ants_bridge import load_ants, read_matrix, to_ants
+from samr_jax.prepare.subject.ants_bridge import load_ants, read_matrix, to_ants
 
 REGISTRATION_SPACING_MM = 2.0
 """Scans are averaged to about this before they are registered."""

@@ -8,10 +8,10 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from samr_jax.prepare.cache import Stored, cache_key, find_stored, store
-from samr_jax.prepare.raw import RawSubject
+from samr_jax.prepare.cohort.cache import Stored, cache_key, find_stored, store
+from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.steps import Plan
-from samr_jax.prepare.subjects import prepare_subject
+from samr_jax.prepare.subject.prepare_subject import prepare_subject
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_text
 

@@ -10,14 +10,14 @@ from scipy import ndimage
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.resample import coarsened, resample_like
-from samr_jax.prepare.ants_bridge import (
+from samr_jax.prepare.subject.ants_bridge import (
     grid_to_ants,
     load_ants,
     read_matrix,
     to_ants,
 )
-from samr_jax.prepare.reference_brain import ReferenceBrain, reference_brain
-from samr_jax.prepare.register import REGISTRATION_SPACING_MM, nearest_rigid
+from samr_jax.prepare.subject.reference_brain import ReferenceBrain, reference_brain
+from samr_jax.prepare.subject.register import REGISTRATION_SPACING_MM, nearest_rigid
 from samr_jax.runtime.errors import InputError
 
 BRAIN_ML = (900.0, 2000.0)

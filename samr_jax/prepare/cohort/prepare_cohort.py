@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from samr_jax.data.splits import split_subjects
-from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.jobs import Job
-from samr_jax.prepare.parallel import run_all
+from samr_jax.prepare.cohort.cache import Stored
+from samr_jax.prepare.cohort.jobs import Job
+from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.runtime.errors import InputError
 
 Splits = Mapping[str, tuple[str, ...]]
@@ -54,7 +54,7 @@ def prepare_cohort(
       fractions: shares of training, validation and test patients.
       seed: of the split.
       log: receives a line for each subject that failed.
-      **pool: of `samr_jax.prepare.parallel.run_all`.
+      **pool: of `samr_jax.prepare.cohort.parallel.run_all`.
 
     Raises:
       InputError: no subject could be prepared, or there are too few patients.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samr_jax.prepare.bids import find_bids
-from samr_jax.prepare.manifest import MANIFEST, find_manifest
-from samr_jax.prepare.named_files import NAMED_LAYOUTS
-from samr_jax.prepare.raw import Found
+from samr_jax.prepare.find.bids import find_bids
+from samr_jax.prepare.find.manifest import MANIFEST, find_manifest
+from samr_jax.prepare.find.named_files import NAMED_LAYOUTS
+from samr_jax.prepare.find.raw import Found
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name
 

@@ -8,8 +8,8 @@ from samr_jax.data.resample import resample
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.prepare.grids import crop_slices
-from samr_jax.prepare.placement import Placement
-from samr_jax.prepare.scans import Scans
+from samr_jax.prepare.subject.alignment import Placement
+from samr_jax.prepare.subject.scans import Scans
 
 STAGES = ("as it came", "registered", "stripped", "corrected")
 

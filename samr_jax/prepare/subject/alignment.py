@@ -10,9 +10,9 @@ import numpy as np
 from samr_jax.data.nifti import Volume, same_grid
 from samr_jax.data.resample import resample_like
 from samr_jax.labels import LESION_LABELS
-from samr_jax.prepare.register import is_aligned, register_rigid
-from samr_jax.prepare.scans import Scans
-from samr_jax.prepare.strip import check_brain_volume, has_skull, place
+from samr_jax.prepare.subject.register import is_aligned, register_rigid
+from samr_jax.prepare.subject.scans import Scans
+from samr_jax.prepare.subject.strip import check_brain_volume, has_skull, place
 from samr_jax.runtime.errors import InputError
 
 

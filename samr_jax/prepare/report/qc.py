@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
-from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.finish import Finish
-from samr_jax.prepare.parallel import run_all
-from samr_jax.prepare.pictures import STAGES, show_slice
-from samr_jax.prepare.standardise import healthy_values
+from samr_jax.prepare.cohort.cache import Stored
+from samr_jax.prepare.cohort.common_scale import Finish
+from samr_jax.prepare.cohort.parallel import run_all
+from samr_jax.prepare.cohort.standardise import healthy_values
+from samr_jax.prepare.subject.pictures import STAGES, show_slice
 from samr_jax.runtime.files import replacing, write_text
 
 _COLOURS = {EDEMA: "#33cc55", TUMOR: "#ffcc00", CAVITY: "#4488ff"}

@@ -11,9 +11,8 @@ import numpy as np
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import fit_window
 from samr_jax.labels import BACKGROUND, is_percent
-from samr_jax.prepare.cache import Stored
-from samr_jax.prepare.grids import crop_slices
-from samr_jax.prepare.standardise import (
+from samr_jax.prepare.cohort.cache import Stored
+from samr_jax.prepare.cohort.standardise import (
     MIN_SPREAD,
     MIN_SUBJECTS,
     Standard,
@@ -22,6 +21,7 @@ from samr_jax.prepare.standardise import (
     landmarks,
     spread,
 )
+from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.steps import Plan
 
 MAX_VALUES = 50_000

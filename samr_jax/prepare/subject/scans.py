@@ -15,7 +15,7 @@ from samr_jax.data.nifti import (
     same_grid,
 )
 from samr_jax.labels import TISSUES, is_percent, remap
-from samr_jax.prepare.raw import (
+from samr_jax.prepare.find.raw import (
     BRAIN_ROLE,
     LABELS_ROLE,
     RawSubject,

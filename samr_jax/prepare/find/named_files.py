@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from samr_jax.prepare.raw import LABELS_ROLE, Found, RawSubject, nifti_files, stem
+from samr_jax.prepare.find.raw import LABELS_ROLE, Found, RawSubject, nifti_files, stem
 from samr_jax.runtime.errors import InputError
 
 

@@ -1,0 +1,1 @@
+"""What needs all subjects: the common scale, the template, the atlas."""

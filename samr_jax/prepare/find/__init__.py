@@ -1,0 +1,1 @@
+"""Finds subjects and their files in a folder of any known layout."""

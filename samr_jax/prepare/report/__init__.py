@@ -1,0 +1,1 @@
+"""Pictures and records by which a preparation is checked."""

@@ -1,0 +1,1 @@
+"""From one subject's scans to its volumes on the target grid."""
