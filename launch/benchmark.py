@@ -27,7 +27,7 @@ _DTYPE = flags.DEFINE_enum(
 
 
 def main() -> None:
-    from samr_jax.benchmark import benchmark, count_work
+    from samr_jax.benchmark.measure import benchmark, count_work
     from samr_jax.config import default
 
     config = default()

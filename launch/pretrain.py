@@ -22,12 +22,12 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.pretrained.pack import pack
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import read_json
-    from samr_jax.tables.bench import Bench
     from samr_jax.tables.make import make_table
-    from samr_jax.tables.plan import CG_SAMR
+    from samr_jax.tables.pack import pack
+    from samr_jax.tables.rows import CG_SAMR
+    from samr_jax.tables.table_runs import Bench
 
     workdir = Path(_WORKDIR.value)
     package = workdir / "cg_samr"

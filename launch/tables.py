@@ -32,9 +32,9 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 def main() -> None:
-    from samr_jax.tables.bench import Bench
     from samr_jax.tables.make import make_table
-    from samr_jax.tables.plan import TABLES
+    from samr_jax.tables.rows import TABLES
+    from samr_jax.tables.table_runs import Bench
 
     if _TABLE.value not in TABLES:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")

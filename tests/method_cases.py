@@ -6,7 +6,7 @@ import importlib.util
 import jax
 from flax.traverse_util import flatten_dict
 
-from samr_jax.benchmark import random_batch
+from samr_jax.benchmark.measure import random_batch
 from samr_jax.config import default
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import method_of

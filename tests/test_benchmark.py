@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from samr_jax.benchmark import benchmark, count_work
+from samr_jax.benchmark.measure import benchmark, count_work
 from samr_jax.config import default
 from tests.tiny import shrink
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from samr_jax.benchmark import random_batch
+from samr_jax.benchmark.measure import random_batch
 from samr_jax.config import check_size, validate
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, method_of

@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
-from samr_jax.benchmark import random_batch
+from samr_jax.benchmark.measure import random_batch
 from samr_jax.methods import METHODS
 from samr_jax.methods.batch import decode
 from samr_jax.training.state import create_state

@@ -14,10 +14,10 @@ import samr_jax
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.nifti import read_labels
 from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
-from samr_jax.pretrained.pack import pack
 from samr_jax.runs.model import load_model
 from samr_jax.runs.weights import read_header
 from samr_jax.runtime.errors import InputError
+from samr_jax.tables.pack import pack
 
 SCORES = {"CG-SAMR": {"ssim": 0.5}}
 TABLE = "# Table I\n"

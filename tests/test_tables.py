@@ -19,9 +19,10 @@ from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json
-from samr_jax.tables import TABLES, bench, make, make_table, mixes
-from samr_jax.tables.bench import Bench, check_comparable
-from samr_jax.tables.plan import (
+from samr_jax.tables import TABLES, make, make_table
+from samr_jax.tables import augmentation_study as mixes
+from samr_jax.tables import table_runs as bench
+from samr_jax.tables.rows import (
     ABLATIONS,
     CG_SAMR,
     MIXES,
@@ -30,6 +31,7 @@ from samr_jax.tables.plan import (
     UNPAIRED,
     Row,
 )
+from samr_jax.tables.table_runs import Bench, check_comparable
 from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
 
 CONFIGS = Path("configs")

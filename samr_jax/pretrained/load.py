@@ -28,7 +28,7 @@ def load_pretrained() -> Model:
 
 
 def load_package(directory: Path | str) -> Model:
-    """The model of a folder that `samr_jax.pretrained.pack.pack` has written.
+    """The model of a folder that `samr_jax.tables.pack.pack` has written.
 
     Raises:
       InputError: there is none, or it is damaged.

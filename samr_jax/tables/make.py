@@ -19,10 +19,8 @@ from samr_jax.evaluation.scores.seeds import over_seeds
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json, write_text
-from samr_jax.tables.bench import Bench, account, check_comparable
-from samr_jax.tables.circumstances import circumstances_page, describe
-from samr_jax.tables.mixes import augmented_evaluations, volumes_of
-from samr_jax.tables.plan import (
+from samr_jax.tables.augmentation_study import augmented_evaluations, volumes_of
+from samr_jax.tables.rows import (
     BASELINE,
     GEOMETRIC,
     MIXES,
@@ -31,6 +29,8 @@ from samr_jax.tables.plan import (
     Row,
     Table,
 )
+from samr_jax.tables.run_record import circumstances_page, describe
+from samr_jax.tables.table_runs import Bench, account, check_comparable
 
 
 class Made(NamedTuple):

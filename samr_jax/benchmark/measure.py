@@ -18,12 +18,12 @@ import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
 
+from samr_jax.benchmark.machine import machine_rates, median_seconds, peak_gib
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.embedded import embedded_dataset
 from samr_jax.data.window import STORED_SCALE
 from samr_jax.evaluation.scoring import predictions
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
-from samr_jax.machine import machine_rates, median_seconds, peak_gib
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, method_of

@@ -21,7 +21,7 @@ from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import read_json, write_json, write_text
-from samr_jax.tables.plan import SEGMENTER, Row
+from samr_jax.tables.rows import SEGMENTER, Row
 from samr_jax.training.loop import train_and_evaluate, training_dataset
 
 _log = logging.getLogger(__name__)

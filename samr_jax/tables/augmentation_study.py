@@ -17,8 +17,8 @@ from samr_jax.runs.model import load_model
 from samr_jax.runs.workdir import CONFIG, claim
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
-from samr_jax.tables.bench import METRICS, Bench, run
-from samr_jax.tables.plan import SEGMENTER, Row
+from samr_jax.tables.rows import SEGMENTER, Row
+from samr_jax.tables.table_runs import METRICS, Bench, run
 
 _log = logging.getLogger(__name__)
 

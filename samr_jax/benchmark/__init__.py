@@ -1,0 +1,1 @@
+"""Times synthesis and the training step, and counts their work."""
