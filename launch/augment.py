@@ -37,7 +37,7 @@ def main() -> None:
     from samr_jax.inference.augment import mixed, synthesized_set
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
-    from samr_jax.training.loop import training_dataset
+    from samr_jax.training.data import training_dataset
 
     config = read_config(Path(_WORKDIR.value))
     if _DATA.value:

@@ -31,7 +31,7 @@ def main() -> None:
     from samr_jax.evaluation.evaluate import evaluate
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
-    from samr_jax.training.loop import training_dataset
+    from samr_jax.training.data import training_dataset
 
     workdir = Path(_WORKDIR.value)
     config = read_config(workdir)

@@ -27,7 +27,7 @@ def main() -> None:
 
     from samr_jax.evaluation.paper_figures import draw_figure, load_models
     from samr_jax.runs.workdir import read_config
-    from samr_jax.training.loop import training_dataset
+    from samr_jax.training.data import training_dataset
 
     config = read_config(Path(_WORKDIRS.value[0]))
     if _DATA.value:

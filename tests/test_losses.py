@@ -103,7 +103,7 @@ def test_feature_matching_sends_nothing_to_the_real_side():
 
 
 def test_dice_loss_matches_the_authors_numbers():
-    with np.load("tests/parity/dice_loss.npz") as stored:
+    with np.load("tests/models/parity/dice_loss.npz") as stored:
         reference = np.moveaxis(stored["in/reference"], 1, -1)
         probabilities = np.moveaxis(stored["in/probabilities"], 1, -1)
         expected = float(stored["out/paper_eq4_loss"])

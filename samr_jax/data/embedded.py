@@ -17,7 +17,6 @@ from samr_jax.data import phantom
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
-from samr_jax.evaluation.evaluate import draw_dataset
 from samr_jax.labels import SEQUENCES, check_sequences
 from samr_jax.runtime.files import cache_directory, locked
 
@@ -86,7 +85,6 @@ def embedded_dataset(
             simulated=True,
             workers=workers,
         )
-        draw_dataset(dataset, directory / "subjects.png")
     return dataset
 
 

@@ -22,7 +22,8 @@ from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import read_json, write_json, write_text
 from samr_jax.tables.rows import SEGMENTER, Row
-from samr_jax.training.loop import train_and_evaluate, training_dataset
+from samr_jax.training.data import training_dataset
+from samr_jax.training.loop import train_and_evaluate
 
 _log = logging.getLogger(__name__)
 

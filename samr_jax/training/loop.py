@@ -5,22 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import ml_collections
 
 import samr_jax
-from samr_jax.config import check_size, flatten, validate
-from samr_jax.data.batches.mirrored import WithMirrored
-from samr_jax.data.batches.paired import Batches
-from samr_jax.data.batches.unpaired import UnpairedBatches
-from samr_jax.data.dataset import Dataset, open_dataset
-from samr_jax.data.embedded import embedded_dataset
+from samr_jax.config import flatten, validate
+from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import draw_comparison, draw_segmentation, evaluate
 from samr_jax.evaluation.scoring import score, score_segmentation
-from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runs.model import DATASET_COPY, Model, build_method
@@ -28,6 +22,7 @@ from samr_jax.runs.workdir import claim, keep_description
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked
 from samr_jax.runtime.interruption import stop_signal
+from samr_jax.training.data import training_batches, training_dataset
 from samr_jax.training.divergence import Watch, check_finite
 from samr_jax.training.state import TrainState, create_state, make_optimizer
 from samr_jax.training.step import make_train_step
@@ -63,51 +58,6 @@ def train_and_evaluate(
     with alone:
         dataset = training_dataset(config)
         return Run(config, workdir, dataset).train_and_evaluate()
-
-
-def training_dataset(config: ml_collections.ConfigDict) -> Dataset:
-    """The prepared dataset of ``config.data.dir``, or the embedded one."""
-    data = config.data
-    if data.dir:
-        dataset = open_dataset(data.dir)
-    else:
-        dataset = embedded_dataset(
-            size=data.size,
-            subjects=data.subjects,
-            slices=data.slices,
-            sequences=data.sequences,
-            seed=data.seed,
-        )
-    check_size(
-        dataset.grid.size,
-        build_method(config, dataset).downsamplings,
-        source=str(dataset.directory),
-    )
-    return dataset
-
-
-def training_batches(
-    config: ml_collections.ConfigDict, dataset: Dataset, method: Method
-) -> Batches | UnpairedBatches:
-    """This process's part of the training split's batches, as the method wants them."""
-    slices: Sequence[dict] = dataset.split("train")
-    if config.data.mirrored:
-        slices = WithMirrored(slices)
-    options = {
-        "batch_size": config.batch_size,
-        "seed": config.seed,
-        "process_index": jax.process_index(),
-        "process_count": jax.process_count(),
-    }
-    if not method.unpaired_fields:
-        return Batches(slices, fields=method.fields, **options)
-    return UnpairedBatches(
-        slices,
-        fields=[name for name in method.fields if name not in method.unpaired_fields],
-        unpaired_fields=method.unpaired_fields,
-        same_subjects=config.unpaired.same_subjects,
-        **options,
-    )
 
 
 class Run:

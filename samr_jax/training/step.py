@@ -53,8 +53,8 @@ def make_train_step(
         None for a single device without one.
 
     Returns:
-      A pure function. ``batch`` is in stored form (`samr_jax.methods.batch.decode`); metrics
-      are float32 scalars named ``gen/…`` and ``disc/…``.
+      A pure function. ``batch`` is in stored form (`samr_jax.methods.batch.decode`);
+      metrics are float32 scalars named ``gen/…`` and ``disc/…``.
     """
 
     rates = {"gen": 1.0, "disc": disc_rate}

@@ -2,7 +2,7 @@
 
 Everything is NHWC with kernels ``[k, k, in, out]``. The functions compute exactly what
 `jax.lax.conv_general_dilated` does with explicit padding, and on accelerators they are
-that. On CPUs the same sums are written in another way: `convolution_cpu`.
+that. On CPUs `samr_jax.models.convolution.cpu` writes the same sums in another way.
 """
 
 from functools import partial
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samr_jax.models.convolution.as_pytorch import cpu as convolution_cpu
+from samr_jax.models.convolution import cpu
 from samr_jax.models.convolution.cpu import Pads, by_xla
 
 
@@ -137,7 +137,7 @@ def _phases_gradients(operands, gradient):
     def pull(form, x, kernel, gradient):
         return jax.vjp(form, x, kernel)[1](gradient)
 
-    apart = _is_worth_parting(*operands) and convolution_cpu.is_mostly_kernel(*operands)
+    apart = _is_worth_parting(*operands) and cpu.is_mostly_kernel(*operands)
     return lax.platform_dependent(
         *operands,
         gradient,
@@ -147,7 +147,7 @@ def _phases_gradients(operands, gradient):
 
 
 def _is_worth_parting(x, kernel) -> bool:
-    return kernel.shape[0] == 3 and convolution_cpu.is_large(x, kernel)
+    return kernel.shape[0] == 3 and cpu.is_large(x, kernel)
 
 
 _phases.defvjp(lambda *operands: (_phases(*operands), operands), _phases_gradients)
@@ -159,7 +159,7 @@ def _convolve(x: jax.Array, kernel: jax.Array, strides: int, pads: Pads) -> jax.
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=partial(convolution_cpu.convolve, strides=strides, pads=pads),
+        cpu=partial(cpu.convolve, strides=strides, pads=pads),
         default=partial(by_xla, strides=strides, pads=pads),
     )
 
@@ -172,7 +172,7 @@ def _backward(strides, pads, operands, gradient):
     return lax.platform_dependent(
         *operands,
         gradient,
-        cpu=partial(convolution_cpu.gradients, strides=strides, pads=pads),
+        cpu=partial(cpu.gradients, strides=strides, pads=pads),
         default=partial(_gradients_xla, strides=strides, pads=pads),
     )
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samr_jax.models.convolution.as_pytorch import winograd
+from samr_jax.models.convolution import winograd
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """Zeros before and after the rows, and the columns."""

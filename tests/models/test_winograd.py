@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from samr_jax.models.convolution.as_pytorch import winograd
+from samr_jax.models.convolution import winograd
 
 
 def convolution(x, kernel):

@@ -14,7 +14,7 @@ from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, method_of
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.loop import train_and_evaluate
-from tests.method_cases import load, shapes_of, tiny_method
+from tests.methods.method_cases import load, shapes_of, tiny_method
 from tests.tiny import tiny_config
 
 CONFIGS = sorted(Path("configs").glob("*.py"))

@@ -10,7 +10,14 @@ from samr_jax.data.edits.constraints import MAX_LOST
 from samr_jax.data.edits.geometry import midline
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
-from tests.edit_cases import SPACING, disc, of_slice, patients, round_head, sizes
+from tests.data.edits.edit_cases import (
+    SPACING,
+    disc,
+    of_slice,
+    patients,
+    round_head,
+    sizes,
+)
 
 quick = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

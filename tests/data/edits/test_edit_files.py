@@ -12,7 +12,7 @@ from samr_jax.data import edits
 from samr_jax.data.nifti import read_labels, write_volume
 from samr_jax.labels import EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
-from tests.edit_cases import GRID, SPACING, of_slice, patients
+from tests.data.edits.edit_cases import GRID, SPACING, of_slice, patients
 
 
 @pytest.fixture(scope="module", name="patients")

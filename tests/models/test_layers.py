@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
+from samr_jax.models.convolution import cpu as convolution_cpu
 from samr_jax.models.convolution.as_pytorch import conv2d, reflect_pad, up_conv2d
-from samr_jax.models.convolution.as_pytorch import cpu as convolution_cpu
 from samr_jax.models.layers import (
     Conv,
     Norm,

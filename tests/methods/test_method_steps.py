@@ -14,7 +14,7 @@ from samr_jax.methods import METHODS
 from samr_jax.methods.batch import decode
 from samr_jax.training.state import create_state
 from samr_jax.training.step import make_train_step
-from tests.method_cases import tiny_method
+from tests.methods.method_cases import tiny_method
 
 TRANSLATORS = {"to_images", "to_anatomy"}
 CYCLEGAN = {

@@ -3,7 +3,7 @@
 The folder SAMR_REAL_DATA has to hold ``brats2021``. The patients are taken at 2 mm,
 which suffices; their own 1 mm takes minutes:
 
-    SAMR_REAL_DATA=DIR SAMR_REAL_SPACING=1 pytest -s tests/test_prepare_real.py
+    SAMR_REAL_DATA=DIR SAMR_REAL_SPACING=1 pytest -s tests/prepare/test_real_patients.py
 """
 
 import json
@@ -24,7 +24,7 @@ from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.steps import Steps
 from samr_jax.prepare.subject.prepare_subject import prepare_subject
 from samr_jax.prepare.subject.register import rotation
-from tests import heads
+from tests.prepare import skulls as heads
 
 pytestmark = pytest.mark.slow
 

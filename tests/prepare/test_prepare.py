@@ -13,12 +13,12 @@ import pytest
 from samr_jax.data.nifti import write_volume
 from samr_jax.inference.native_space import native_space
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
-from samr_jax.prepare.cohort.prepare_cohort import jobs
+from samr_jax.prepare.cohort import jobs
 from samr_jax.prepare.grids import Target
 from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.steps import Steps
 from samr_jax.runtime.errors import InputError
-from tests.small_subjects import (
+from tests.prepare.small_subjects import (
     AFFINE,
     PLAIN,
     SHAPE,

@@ -20,7 +20,7 @@ from samr_jax.labels import TISSUES, TUMOR, is_percent
 from samr_jax.prepare.grids import Target
 from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.steps import Steps
-from tests import heads
+from tests.prepare import skulls as heads
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ants")

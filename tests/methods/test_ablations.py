@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.method_cases import TERMS, ablated, parts_of
+from tests.methods.method_cases import TERMS, ablated, parts_of
 
 PARTS = ("stretch_out", "labelwise", "atlas", "shape_consistency", "confidence")
 

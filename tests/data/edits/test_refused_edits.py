@@ -6,7 +6,7 @@ import pytest
 from samr_jax.data import edits
 from samr_jax.data.edits.recipe import Recipe
 from samr_jax.runtime.errors import InputError
-from tests.edit_cases import round_head
+from tests.data.edits.edit_cases import round_head
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from samr_jax.data import edits
 from samr_jax.data.edits.recipe import Recipe
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
-from tests.edit_cases import (
+from tests.data.edits.edit_cases import (
     CODES,
     PARTS,
     SPACING,

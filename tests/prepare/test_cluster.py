@@ -12,7 +12,7 @@ from samr_jax.prepare.cohort.jobs import Job
 from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.steps import Steps
 from samr_jax.runtime.errors import InputError
-from tests.test_prepare import prepare_small, write_subject
+from tests.prepare.test_prepare import prepare_small, write_subject
 
 distributed = pytest.importorskip("dask.distributed")
 pytest.importorskip("ants")

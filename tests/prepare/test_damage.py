@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
-from samr_jax.prepare.cohort.prepare_cohort import jobs
+from samr_jax.prepare.cohort import jobs
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.options import make_plan
-from tests.small_subjects import (
+from tests.prepare.small_subjects import (
     AFFINE,
     PLAIN,
     SEQUENCES,

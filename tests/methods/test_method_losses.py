@@ -8,7 +8,7 @@ from samr_jax.methods import cyclegan, segmentation, unit
 from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
 from samr_jax.runs.model import method_of
-from tests.method_cases import TERMS, ablated, load, parts_of
+from tests.methods.method_cases import TERMS, ablated, load, parts_of
 
 RNG = np.random.default_rng(0)
 

@@ -19,8 +19,8 @@ from samr_jax.inference.volumes import synthesize_volume, write_volumes
 from samr_jax.prepare.cohort.standardise import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from tests.heads import motion
-from tests.test_commands import launch
+from tests.launch.test_commands import launch
+from tests.prepare.skulls import motion
 
 OWN = [0.0, 640.0]
 """The window of the recorded patient's T1w."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from samr_jax.runs.checkpoint import Checkpoints
-from tests.test_train import command, logged_steps
+from tests.training.test_loop import command, logged_steps
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from samr_jax.models.discriminators import (
 from samr_jax.models.generator import Generator
 from samr_jax.models.pix2pixhd import GlobalGenerator
 from samr_jax.models.unet import Pix2PixUNet
-from tests.parity_import import (
+from tests.models.parity_import import (
     Reference,
     block,
     branch,
