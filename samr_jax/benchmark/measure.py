@@ -28,7 +28,7 @@ from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, method_of
 from samr_jax.runtime import parallel
-from samr_jax.training.state import create_state
+from samr_jax.training.state import create_state, make_optimizer
 from samr_jax.training.step import make_train_step
 
 DATA_SUBJECTS = 5
@@ -108,13 +108,16 @@ def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
 def _prepared(
     config: ml_collections.ConfigDict, size: int, *, axis_name: str | None
 ) -> tuple[Method, dict, Any, optax.GradientTransformation]:
-    """A method with random data and weights."""
+    """A method with random data and weights, and the optimizer of a training.
+
+    The optimizer's schedule has one step an epoch, which does not matter for its time.
+    """
     sequences = len(config.data.sequences)
     method = method_of(
         config, sequences=sequences, size=(size, size), axis_name=axis_name
     )
     batch = random_batch(method.fields, config.batch_size, size, sequences)
-    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1, b2=config.adam_b2)
+    optimizer = make_optimizer(config, steps=config.epochs)
     state = create_state(
         method,
         jax.random.key(0),

@@ -2,10 +2,13 @@
 
 import math
 
+import jax
 import pytest
 
+from samr_jax.benchmark import measure
 from samr_jax.benchmark.measure import benchmark, count_work
 from samr_jax.config import default
+from samr_jax.training.state import make_optimizer
 from tests.tiny import shrink
 
 
@@ -35,3 +38,15 @@ def test_work_grows_as_it_must():
     for name in ("synthesis_gflop", "train_gflop"):
         assert large[name] == pytest.approx(4 * small[name], 0.2)
         assert many[name] == pytest.approx(2 * small[name], 0.01)
+
+
+def test_the_step_that_is_timed_has_the_optimizer_of_a_training():
+    """Clipping of gradients, which a training may ask for, takes its time."""
+    config = shrink(default())
+    config.method = "pix2pix"
+    config.clip_norm = 1.0
+    *_, optimizer = measure._prepared(config, 32, axis_name=None)
+    trained = make_optimizer(config, steps=10)
+    params = jax.numpy.zeros(3)
+    expected = jax.tree.structure(trained.init(params))
+    assert jax.tree.structure(optimizer.init(params)) == expected
