@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.lesion_slices import largest_first
 from samr_jax.evaluation.drawing.charts import calibration_chart
 from samr_jax.evaluation.drawing.figures import comparison_figure, dataset_sheet
 from samr_jax.evaluation.drawing.translation import (
@@ -27,7 +26,6 @@ from samr_jax.evaluation.scoring import (
     score_segmentation,
     segmentations,
 )
-from samr_jax.labels import LESION_LABELS
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
@@ -259,9 +257,8 @@ def lesion_rows(slices: Slices, count: int) -> list[int]:
 
     Ties and further slices follow in order, so that `count` is reached where it can be.
     """
-    sizes = [np.isin(item["labels"], LESION_LABELS).sum() for item in slices]
     subjects = [item["subject"] for item in slices]
-    order = sorted(range(len(sizes)), key=lambda row: -sizes[row])
+    order = largest_first(item["labels"] for item in slices)
     firsts = [
         row
         for place, row in enumerate(order)

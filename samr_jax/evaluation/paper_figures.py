@@ -9,6 +9,7 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.edits import apply
+from samr_jax.data.lesion_slices import largest_first
 from samr_jax.evaluation.drawing.side_by_side import (
     Shown,
     errors_figure,
@@ -148,8 +149,7 @@ def _manipulations(
 
 def _edited(slices: Slices, count: int) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Instances with much tumor, and their masks by manipulation."""
-    sizes = [np.count_nonzero(item["labels"] == TUMOR) for item in slices]
-    order = np.argsort(sizes)[::-1].tolist()
+    order = largest_first((item["labels"] for item in slices), codes=(TUMOR,))
     chosen, masks, refusal = [], [], "there is no slice"
     for row in order[:MAX_TRIES]:
         item = slices[row]

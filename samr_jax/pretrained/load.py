@@ -10,8 +10,8 @@ import numpy as np
 
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import open_dataset
+from samr_jax.data.lesion_slices import largest_first
 from samr_jax.data.nifti import read_labels
-from samr_jax.labels import LESION_LABELS
 from samr_jax.runs.model import DATASET_COPY, Model
 from samr_jax.runs.weights import read_weights
 
@@ -52,5 +52,5 @@ def example() -> tuple[np.ndarray, np.ndarray]:
       ``(256, 256, 15)`` float32 in [-1, 1].
     """
     labels = np.transpose(read_labels(PACKAGE / MASK).data, (2, 1, 0)).astype(np.uint8)
-    index = int(np.isin(labels, LESION_LABELS).sum(axis=(1, 2)).argmax())
+    index = largest_first(labels)[0]
     return labels[index], stack_neighbours(load_pretrained().dataset.atlas)[index]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from samr_jax.data.lesion_slices import largest_first
 from samr_jax.data.resample import resample
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.labels import BACKGROUND, LESION_LABELS
+from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
 from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.subject.alignment import Placement
 from samr_jax.prepare.subject.scans import Scans
@@ -41,8 +42,8 @@ def stage_pictures(
 
 def show_slice(labels: np.ndarray) -> int:
     """The slice of ``(Z, H, W)`` with most lesion, or most brain if there is none."""
-    lesion = np.isin(labels, LESION_LABELS).sum(axis=(1, 2))
-    return int(np.argmax(lesion if lesion.any() else (labels > 0).sum(axis=(1, 2))))
+    lesion = np.isin(labels, LESION_LABELS).any()
+    return largest_first(labels, LESION_LABELS if lesion else (NORMAL,))[0]
 
 
 def to_grey(view: np.ndarray) -> np.ndarray:
