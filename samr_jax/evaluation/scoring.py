@@ -17,7 +17,8 @@ from samr_jax.evaluation.scores.memorisation import NearestTraining
 from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
 from samr_jax.labels import BACKGROUND
 from samr_jax.models.generator import Synthesis
-from samr_jax.runs.model import Model, padded_batches
+from samr_jax.runs.batched import segment_all, synthesize_all
+from samr_jax.runs.model import Model
 
 
 def predictions(
@@ -34,16 +35,16 @@ def predictions(
     Yields:
       The instances of a batch and what was synthesized for them, as numpy arrays.
     """
-    for instances, batch in _batches(model, slices, batch_size, rows):
-        yield instances, _first(model.synthesize(batch), len(instances))
+    for instances, stored in _stored(model, slices, batch_size, rows):
+        yield instances, synthesize_all(model, stored, batch_size=batch_size)
 
 
 def segmentations(
     model: Model, slices: Slices, *, batch_size: int, rows: Sequence[int] | None = None
 ) -> Iterator[tuple[list[dict], np.ndarray]]:
     """As `predictions`: label maps ``(N, H, W)`` found in the instances' images."""
-    for instances, batch in _batches(model, slices, batch_size, rows):
-        probabilities = model.segment(batch)[: len(instances)]
+    for instances, stored in _stored(model, slices, batch_size, rows):
+        probabilities = segment_all(model, stored, batch_size=batch_size)
         yield instances, probabilities.argmax(axis=-1).astype(np.uint8)
 
 
@@ -159,11 +160,10 @@ class MaskFollow:
 
     def add(self, synthesis, real, labels, subjects) -> None:
         for name, images in (("synthesized", synthesis.images), ("real", real)):
-            found = [
-                self._segmenter.segment(batch)[:count]
-                for batch, count in padded_batches({"images": images}, self._batch_size)
-            ]
-            found = np.concatenate(found).argmax(axis=-1).astype(np.uint8)
+            probabilities = segment_all(
+                self._segmenter, {"images": images}, batch_size=self._batch_size
+            )
+            found = probabilities.argmax(axis=-1).astype(np.uint8)
             self._dice[name].add(found, labels, subjects)
 
     def summary(self) -> dict:
@@ -192,23 +192,15 @@ def batched(
         yield [slices[row] for row in rows[start : start + batch_size]]
 
 
-def _batches(
+def _stored(
     model: Model, slices: Slices, batch_size: int, rows: Sequence[int] | None
 ) -> Iterator[tuple[list[dict], dict[str, np.ndarray]]]:
-    """Instances, and a batch of one fixed size that begins with them."""
+    """Batches of instances, and the arrays of them that the model's method reads."""
     for instances in batched(slices, batch_size, rows):
-        stored = {
-            name: np.stack([instance[name] for instance in instances])
-            for name in model.method.fields
-        }
-        batch, _ = next(padded_batches(stored, batch_size))
-        yield instances, batch
-
-
-def _first(synthesis: Synthesis, count: int) -> Synthesis:
-    def cut(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else array[:count]
-
-    return Synthesis(
-        cut(synthesis.images), cut(synthesis.intermediate), cut(synthesis.confidence)
-    )
+        yield (
+            instances,
+            {
+                name: np.stack([instance[name] for instance in instances])
+                for name in model.method.fields
+            },
+        )

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from samr_jax.config import check_size
@@ -20,10 +21,9 @@ from samr_jax.labels import (
     remap,
 )
 from samr_jax.pretrained import load_pretrained
-from samr_jax.runs.model import Model, load_model, padded_batches
+from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
+from samr_jax.runs.model import Model, load_model
 from samr_jax.runtime.errors import InputError
-
-BATCH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,24 +81,13 @@ def synthesize(
     if NORMAL not in stacked:
         stacked = mark_normal_brain(stacked, brain_of(atlas, sequences))
     stored = {"labels": stacked, "atlas": atlas}
-    size = 1 if len(stacked) == 1 else BATCH
-    parts = [
-        [None if x is None else x[:count] for x in _arrays(model.synthesize(batch))]
-        for batch, count in padded_batches(stored, size)
-    ]
-    images, confidence, intermediate = (
-        None if pieces[0] is None else np.concatenate(pieces)
-        for pieces in zip(*parts, strict=True)
-    )
+    size = 1 if len(stacked) == 1 else BATCH_SIZE
+    synthesis = synthesize_all(model, stored, batch_size=size)
     if codes.ndim == 2:
-        images, confidence, intermediate = (
-            None if x is None else x[0] for x in (images, confidence, intermediate)
-        )
-    return SynthesizedImages(images, confidence, intermediate, sequences)
-
-
-def _arrays(synthesis) -> tuple:
-    return synthesis.images, synthesis.confidence, synthesis.intermediate
+        synthesis = jax.tree.map(lambda array: array[0], synthesis)
+    return SynthesizedImages(
+        synthesis.images, synthesis.confidence, synthesis.intermediate, sequences
+    )
 
 
 def _model(checkpoint: str | Path | Model | None) -> Model:

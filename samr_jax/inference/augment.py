@@ -23,7 +23,8 @@ from samr_jax.data.stacks import Stack, Stacks, background, to_subject
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
 from samr_jax.data.write import write_dataset
-from samr_jax.runs.model import Model, padded_batches
+from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
+from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 
 
@@ -88,7 +89,7 @@ def synthesized_set(
     count: int,
     seed: int,
     jitter: bool = False,
-    batch_size: int = 8,
+    batch_size: int = BATCH_SIZE,
 ) -> Dataset:
     """Synthesizes volumes from edited masks of training patients.
 
@@ -210,12 +211,7 @@ def _synthesize(
     dataset, stack = stacks.dataset, stacks[mask.patient]
     known = {"labels": mask.labels, "atlas": stacks.atlas, "tissue": stack.tissue}
     stored = {field: known[field] for field in model.method.fields if field in known}
-    images = np.concatenate(
-        [
-            model.synthesize(batch).images[:count]
-            for batch, count in padded_batches(stored, batch_size)
-        ]
-    )
+    images = synthesize_all(model, stored, batch_size=batch_size).images
     return to_subject(Stack(name, mask.labels, images, None), dataset)
 
 

@@ -17,10 +17,9 @@ from samr_jax.data.resample import resample, resample_inside
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window, pack
 from samr_jax.labels import BACKGROUND, LABELS
-from samr_jax.runs.model import Model, padded_batches
+from samr_jax.runs.batched import segment_all
+from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
-
-BATCH = 8
 
 
 def read_scans(directory: Path | str, dataset: Dataset) -> dict[str, Volume]:
@@ -74,7 +73,7 @@ def segment_volume(model: Model, scans: Mapping[str, Volume]) -> np.ndarray:
         axis=-1,
     )
     images = _normalise(model.dataset, images, share >= 0.5)
-    probabilities = _run(model, {"images": pack(images)})
+    probabilities = segment_all(model, {"images": pack(images)})
     labels = _on_scans(probabilities, grid, first)
     labels[~brain] = BACKGROUND
     return labels
@@ -106,10 +105,3 @@ def _on_scans(probabilities: np.ndarray, grid: Grid, scan: Volume) -> np.ndarray
         for code in range(len(LABELS))
     ]
     return np.argmax(on_scans, axis=0).T.astype(np.uint8)
-
-
-def _run(model: Model, stored: dict[str, np.ndarray]) -> np.ndarray:
-    parts = [
-        model.segment(batch)[:count] for batch, count in padded_batches(stored, BATCH)
-    ]
-    return np.concatenate(parts)
