@@ -21,6 +21,7 @@ all of that patient's sequences. For another patient, name scans on the same vox
 and these sequences are written in their units; all others keep the training data's.
 """
 
+import functools
 from pathlib import Path
 
 from absl import flags
@@ -58,12 +59,16 @@ _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions fro
 
 def main() -> None:
     from samr_jax.data.edits import edit_volume
-    from samr_jax.data.nifti import Volume, read_labels
+    from samr_jax.data.nifti import read_labels
     from samr_jax.inference.patient import synthesize_for_patient
-    from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
+    from samr_jax.inference.volumes import (
+        in_our_codes,
+        read_atlas,
+        synthesize_volume,
+        write_volumes,
+    )
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
-    from samr_jax.runtime.files import write_json
 
     if flags.FLAGS["checkpoint"].present and not _WORKDIR.value:
         raise InputError(
@@ -76,19 +81,11 @@ def main() -> None:
     atlas = None
     if _ATLAS.value:
         atlas = read_atlas(_ATLAS.value, model.dataset)
-    recipes = []
-
-    def edit(mask: Volume) -> Volume:
-        edited = edit_volume(mask, _EDIT.value, donors=_DONORS.value)
-        recipes.append(edited.to_json())
-        return edited.mask
-
-    mask = read_labels(_MASK.value)
-    options = {
-        "labels": _LABELS.value,
-        "atlas": atlas,
-        "edit": edit if _EDIT.value else None,
-    }
+    edit = None
+    if _EDIT.value:
+        edit = functools.partial(edit_volume, edit=_EDIT.value, donors=_DONORS.value)
+    mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
+    options = {"atlas": atlas, "edit": edit}
     if _REFERENCE.value:
         prepared = model.config.get("data.dir")
         volume = synthesize_for_patient(
@@ -102,8 +99,6 @@ def main() -> None:
         volume = synthesize_volume(model, mask, **options)
     for path in write_volumes(volume, model, _OUTPUT.value):
         print(path)
-    for recipe in recipes:
-        write_json(Path(_OUTPUT.value) / "edit.json", recipe)
 
 
 if __name__ == "__main__":

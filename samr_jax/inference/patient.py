@@ -15,7 +15,7 @@ from samr_jax.inference.volumes import (
     SynthesizedVolume,
     synthesize_volume,
 )
-from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
+from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 
@@ -25,7 +25,6 @@ def synthesize_for_patient(
     mask: Volume,
     reference: Sequence[str],
     *,
-    labels: str = "samr",
     prepared: Path | None = None,
     log: Callable[[str], None] = print,
     **options,
@@ -39,11 +38,10 @@ def synthesize_for_patient(
 
     Args:
       model: a trained one.
-      mask: label map.
+      mask: label map of our codes.
       reference: ``SCAN`` or ``SEQUENCE=SCAN``, the first one being the scan whose
         voxels are wanted. Named scans, on the same voxels, give their sequence its
         unit; a scan that the model was trained with gives all of them.
-      labels: preset of the mask's codes.
       prepared: directory of the dataset that the model was trained with, if it is
         still there: it has the transforms of its patients.
       log: receives lines for the user.
@@ -57,14 +55,13 @@ def synthesize_for_patient(
     drawn_on_scan = same_grid(mask, _grid_of(path))
     lesion = None
     if drawn_on_scan:
-        codes = remap(mask.data, preset(labels), source=mask.source)
-        lesion = np.isin(codes, LESION_LABELS)
+        lesion = np.isin(mask.data, LESION_LABELS)
     native = find_native(path, scans, model.dataset, prepared=prepared, lesion=lesion)
     log(_account(native, model.dataset.sequences))
     if drawn_on_scan:
         moved = np.linalg.inv(native.from_dataset) @ mask.affine
         mask = dataclasses.replace(mask, affine=moved)
-    volume = synthesize_volume(model, mask, labels=labels, **options)
+    volume = synthesize_volume(model, mask, **options)
     if drawn_on_scan:
         volume = dataclasses.replace(volume, affine=native.affine)
     else:

@@ -8,12 +8,15 @@ interpolated to those heights, and what is synthesized returns to the mask's vox
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from samr_jax.data.dataset import Dataset
+from samr_jax.data.edits import EditedVolume
+from samr_jax.data.lesion_slices import largest_first
 from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
 from samr_jax.data.planes import (
     Planes,
@@ -34,12 +37,12 @@ from samr_jax.labels import (
     remap,
 )
 from samr_jax.prepare.cohort.standardise import through
-from samr_jax.runs.model import Model, padded_batches
+from samr_jax.runs.batched import synthesize_all
+from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory, write_json
 
-BATCH = 8
 MIN_LESION_INSIDE = 0.8
 """Share of the lesion's voxels that must lie where the atlas has brain."""
 
@@ -77,6 +80,7 @@ class SynthesizedVolume:
       sequences: names along the last axis.
       scales: of sequences that are to be written in a patient's own unit; see
         `samr_jax.inference.native_space`.
+      edit_record: JSON-ready, how the mask was edited; None if it was not.
     """
 
     images: np.ndarray
@@ -85,6 +89,7 @@ class SynthesizedVolume:
     affine: np.ndarray
     sequences: tuple[str, ...]
     scales: Scales = dataclasses.field(default_factory=dict)
+    edit_record: Mapping[str, Any] | None = None
 
     def in_own_units(self, sequence: str) -> np.ndarray:
         """One sequence ``(X, Y, Z)`` in the patient's unit, else the dataset's."""
@@ -123,48 +128,69 @@ def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
     return AtlasSpace(grid, dataset.normalise(None, images), brain)
 
 
+def in_our_codes(mask: Volume, labels: str) -> Volume:
+    """A label map of an annotation protocol, translated into our codes.
+
+    Args:
+      mask: label map as it was read.
+      labels: preset of its codes, see `samr_jax.labels.PRESETS`.
+
+    Raises:
+      InputError: the preset is unknown, or does not name a value of the mask.
+    """
+    codes = remap(mask.data, preset(labels), source=mask.source)
+    return dataclasses.replace(mask, data=codes)
+
+
 def synthesize_volume(
     model: Model,
     mask: Volume,
     *,
-    labels: str = "samr",
     atlas: AtlasSpace | None = None,
-    edit: Callable[[Volume], Volume] | None = None,
+    edit: Callable[[Volume], EditedVolume] | None = None,
 ) -> SynthesizedVolume:
     """Synthesizes every axial plane of a mask.
 
     Args:
       model: a trained one.
-      mask: label map in RAS+ millimetres of the atlas's space.
-      labels: preset of the mask's codes, see `samr_jax.labels.PRESETS`. Where it has
-        no normal brain, the atlas's brain is taken.
-      atlas: by default that of the model's training data.
-      edit: changes the mask, in our codes and with normal brain, before it is used.
+      mask: label map of our codes (see `in_our_codes`), whose affine leads to the RAS+
+        millimetres of the atlas's space. If no voxel is normal brain, the atlas says
+        where the brain is.
+      atlas: by default the atlas of the model's training data.
+      edit: changes the mask before it is used. The mask that `edit` receives has normal
+        brain.
 
     Raises:
-      InputError: unknown label values, no lesion and no brain, or a lesion that lies
-        outside the atlas's brain.
+      InputError: the mask has neither lesion nor brain, or its lesion lies outside the
+        atlas's brain.
     """
     atlas = AtlasSpace.of(model.dataset) if atlas is None else atlas
-    codes = remap(mask.data, preset(labels), source=mask.source)
-    planes = Planes.through(mask.affine, codes.shape, atlas.grid)
-    codes = _with_normal_brain(codes, planes, atlas, mask.source)
+    planes = Planes.through(mask.affine, mask.data.shape, atlas.grid)
+    codes = _with_normal_brain(mask.data, planes, atlas, mask.source)
+    edit_record = None
     if edit is not None:
-        codes = edit(Volume(codes, mask.affine, mask.source)).data.astype(np.uint8)
+        edited = edit(Volume(codes, mask.affine, mask.source))
+        codes, edit_record = edited.mask.data.astype(np.uint8), edited.to_json()
     in_planes = planes.from_mask(codes)
     stored = {
         "labels": in_planes,
         "atlas": pack(stack_neighbours_at(atlas.volumes, planes.heights)),
     }
-    images, confidence = _run(model, stored)
-    images = model.dataset.restore(None, images)
+    synthesis = synthesize_all(model, stored)
+    images = model.dataset.restore(None, synthesis.images)
     images[in_planes == BACKGROUND] = 0
     on_mask = planes.to_mask(images)
     on_mask[codes == BACKGROUND] = 0
+    confidence = synthesis.confidence
     if confidence is not None:
-        confidence = planes.to_mask(confidence)
+        confidence = planes.to_mask(confidence.repeat(2, 1).repeat(2, 2))
     return SynthesizedVolume(
-        on_mask, confidence, codes, mask.affine, model.dataset.sequences
+        on_mask,
+        confidence,
+        codes,
+        mask.affine,
+        model.dataset.sequences,
+        edit_record=edit_record,
     )
 
 
@@ -189,26 +215,15 @@ def _with_normal_brain(
     return mark_normal_brain(codes, brain)
 
 
-def _run(
-    model: Model, stored: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images ``(P, H, W, S)`` and confidence at full size, batch by batch."""
-    images, confidence = [], []
-    for batch, count in padded_batches(stored, BATCH):
-        synthesis = model.synthesize(batch)
-        images.append(synthesis.images[:count])
-        if synthesis.confidence is not None:
-            confidence.append(synthesis.confidence[:count].repeat(2, 1).repeat(2, 2))
-    return np.concatenate(images), np.concatenate(confidence) if confidence else None
-
-
 def write_volumes(
     volume: SynthesizedVolume, model: Model, output: Path | str
 ) -> list[Path]:
     """Writes ``<sequence>.nii.gz``, ``<sequence>_confidence.nii.gz`` and a picture.
 
+    Beside them go ``provenance.json`` and, if the mask was edited, ``edit.json``.
+
     Returns:
-      The files.
+      The images, the confidence maps and the picture.
 
     Raises:
       InputError: `output` exists and is not empty; nothing is overwritten.
@@ -223,6 +238,8 @@ def write_volumes(
             write_volume(output / file, values, volume.affine)
             files.append(output / file)
     write_json(output / "provenance.json", provenance(model))
+    if volume.edit_record is not None:
+        write_json(output / "edit.json", volume.edit_record)
     sheet = output / "contact_sheet.png"
     _draw_sheet(volume, model.dataset, sheet)
     return [*files, sheet]
@@ -231,10 +248,9 @@ def write_volumes(
 def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
     """A few planes with most lesion, shown in the radiological way."""
     planes = axial(volume.labels, volume.affine)
-    sizes = np.isin(planes, LESION_LABELS).sum(axis=(1, 2))
-    if not sizes.any():
-        sizes = (planes != BACKGROUND).sum(axis=(1, 2))
-    chosen = np.sort(np.argsort(sizes)[::-1][:SHEET_PLANES])
+    lesion = np.isin(planes, LESION_LABELS).any()
+    codes = LESION_LABELS if lesion else (NORMAL,)
+    chosen = np.sort(largest_first(planes, codes)[:SHEET_PLANES])
     confidence = volume.confidence
     synthesis_sheet(
         planes[chosen],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +157,6 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
         carry=state["carry"] or {},
         config=flatten(config),
     )
-
-
-def padded_batches(
-    stored: Mapping[str, np.ndarray], batch_size: int
-) -> Iterator[tuple[dict[str, np.ndarray], int]]:
-    """Cuts arrays into batches of one size, so that nothing is compiled twice.
-
-    Yields:
-      A batch, the last one filled up with copies of its last instance, and how many of
-      its instances count.
-    """
-    total = len(next(iter(stored.values())))
-    for start in range(0, total, batch_size):
-        count = min(batch_size, total - start)
-        rows = np.minimum(np.arange(start, start + batch_size), total - 1)
-        yield {name: array[rows] for name, array in stored.items()}, count
 
 
 @functools.lru_cache(maxsize=8)

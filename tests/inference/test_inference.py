@@ -1,16 +1,25 @@
 """Using a trained run: arrays and NIfTI in, arrays and NIfTI out."""
 
+import functools
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 import samr_jax
 from samr_jax.data.atlas import brain_of
-from samr_jax.data.nifti import read_labels, read_volume
+from samr_jax.data.edits import edit_volume
+from samr_jax.data.nifti import Volume, read_labels, read_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
-from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
+from samr_jax.inference.volumes import (
+    in_our_codes,
+    read_atlas,
+    synthesize_volume,
+    write_volumes,
+)
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
@@ -187,6 +196,33 @@ def test_masks_elsewhere(model, dataset, case, tmp_path, shift, message):
     nib.save(image, tmp_path / "m.nii.gz")
     with pytest.raises(InputError, match=message):
         synthesize_volume(model, read_labels(tmp_path / "m.nii.gz"))
+
+
+def test_the_record_of_an_edit_comes_back_and_is_written(
+    model, dataset, case, tmp_path
+):
+    mask = read_labels(mask_file(tmp_path / "mask.nii", dataset, case))
+    edit = functools.partial(edit_volume, edit="scale:tumor=1.5")
+    volume = synthesize_volume(model, mask, edit=edit)
+    assert np.count_nonzero(volume.labels == 4) > np.count_nonzero(case[0] == 4)
+    write_volumes(volume, model, tmp_path / "out")
+    record = read_json(tmp_path / "out" / "edit.json")
+    assert record == json.loads(json.dumps(edit(mask).to_json()))
+    plain = synthesize_volume(model, mask)
+    write_volumes(plain, model, tmp_path / "plain")
+    assert not (tmp_path / "plain" / "edit.json").exists()
+
+
+def test_masks_of_a_protocol_are_translated_into_our_codes(model, dataset, case):
+    """Values 1, 2 and 4 of BraTS 2021 are our cavity, edema and tumor."""
+    lesion = np.where(case[0] == 1, 0, case[0])
+    brats = np.array([0, 9, 2, 1, 4], np.int16)[lesion]
+    affine = dataset.grid.affine
+    as_read = Volume(np.transpose(brats, (2, 1, 0)), affine, "mask.nii")
+    translated = in_our_codes(as_read, "brats2021")
+    np.testing.assert_array_equal(translated.data, np.transpose(lesion, (2, 1, 0)))
+    with pytest.raises(InputError, match=r"mask\.nii: label value 4 is not named"):
+        in_our_codes(as_read, "brats2023")
 
 
 def test_nothing_is_overwritten(model, dataset, case, tmp_path):

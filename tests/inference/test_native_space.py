@@ -13,9 +13,11 @@ from nibabel.processing import resample_from_to
 from samr_jax.data.dataset import DESCRIPTION
 from samr_jax.data.nifti import Volume, write_volume
 from samr_jax.data.window import fit_window
+from samr_jax.inference import volumes
 from samr_jax.inference.native_space import find_native
 from samr_jax.inference.patient import parse_reference, synthesize_for_patient
 from samr_jax.inference.volumes import synthesize_volume, write_volumes
+from samr_jax.labels import remap
 from samr_jax.prepare.cohort.standardise import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
@@ -97,6 +99,26 @@ def test_mask_drawn_on_the_scan_is_synthesized_on_its_voxels(
     assert lines == [
         f"{scan}: its preparation is on record; in the patient's units: T1w"
     ]
+
+
+def test_a_mask_drawn_on_the_scan_is_translated_once(
+    model, mask, here, patient, monkeypatch
+):
+    scan, prepared = patient
+    codes = np.array([0, 9, 2, 1, 4], np.int16)[np.where(mask.data == 1, 0, mask.data)]
+    as_read = Volume(codes, nib.load(scan).affine, "brats")
+    calls = []
+
+    def count(labels, *rest, **options):
+        calls.append(labels)
+        return remap(labels, *rest, **options)
+
+    monkeypatch.setattr(volumes, "remap", count)
+    drawn = volumes.in_our_codes(as_read, "brats2021")
+    there = synthesize_for_patient(model, drawn, [str(scan)], prepared=prepared)
+    assert len(calls) == 1
+    lesion = mask.data > 1
+    np.testing.assert_array_equal(there.labels[lesion], here.labels[lesion])
 
 
 def test_what_was_synthesized_elsewhere_is_carried_to_the_scan(
