@@ -11,8 +11,9 @@ from typing import Any
 
 import ml_collections
 
-from samr_jax.labels import LABELS, SEQUENCES
+from samr_jax.labels import LABELS
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import SEQUENCES
 
 
 def default() -> ml_collections.ConfigDict:

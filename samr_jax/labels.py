@@ -1,19 +1,15 @@
-"""Names and codes that the whole project shares: sequences, labels, ROIs, presets.
+"""Names and codes that the whole project shares: labels, regions, tissues, presets.
 
 A label map is an integer array of the codes below; value 0 is outside the brain.
 This module is plain Python and numpy, so that data tools need no JAX.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import check_name
-
-SEQUENCES = ("T1w", "Gd-T1w", "T2w", "FLAIR", "APTw")
-"""The paper's five MR sequences, in the order of every channel axis."""
 
 LABELS = ("background", "normal", "edema", "cavity", "tumor")
 """Label names; the position is the code of the label map."""
@@ -35,9 +31,6 @@ TISSUES = ("WM", "GM", "CSF")
 
 ATLAS_NEIGHBOURS = 3
 """Atlas slices per sequence: below, at and above the instance's own (section IV-A)."""
-
-SIGNED_PERCENT_WINDOW = (-5.0, 5.0)
-"""Display and network window of APTw, in percent of the water signal."""
 
 PRESETS: Mapping[str, Mapping[int, int]] = MappingProxyType(
     {
@@ -108,18 +101,3 @@ def remap(labels: np.ndarray, mapping: Mapping[int, int], *, source: str) -> np.
 def mark_normal_brain(labels: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """Sets background inside the boolean array `brain` to normal brain."""
     return np.where((labels == BACKGROUND) & brain, NORMAL, labels).astype(np.uint8)
-
-
-def is_percent(sequence: str) -> bool:
-    """Whether the sequence is a signed percentage with a fixed window (APTw)."""
-    return sequence == "APTw"
-
-
-def check_sequences(sequences: Sequence[str], *, source: str) -> tuple[str, ...]:
-    """Returns the tuple of names; `InputError` if empty, repeated or no names."""
-    names = tuple(check_name(str(name), source=source) for name in sequences)
-    if not names or len(set(names)) != len(names):
-        raise InputError(
-            f"{source}: sequences {names}, expected one or more different names"
-        )
-    return names

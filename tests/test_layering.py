@@ -12,6 +12,7 @@ ROOT = Path("samr_jax")
 LAYERS = [
     "samr_jax.runtime",
     "samr_jax.labels",
+    "samr_jax.sequences",
     "samr_jax.data",
     "samr_jax.prepare",
     "samr_jax.losses",

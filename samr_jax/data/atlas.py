@@ -10,8 +10,9 @@ import numpy as np
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window
-from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS, is_percent
+from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 
 def group_average(
@@ -93,7 +94,7 @@ def brain_of(atlas: np.ndarray, sequences: Sequence[str]) -> np.ndarray:
     Raises:
       InputError: no sequence shows anatomy.
     """
-    shown = [i for i, name in enumerate(sequences) if not is_percent(name)]
+    shown = [i for i, s in enumerate(sequences) if MRSequence.named(s).anatomic]
     if not shown:
         raise InputError(
             f"mask: no normal brain, expected it where the atlas has {sequences[0]} "

@@ -23,9 +23,10 @@ from samr_jax.data.nifti import read_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
-from samr_jax.labels import LABELS, check_sequences
+from samr_jax.labels import LABELS
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name, read_json
+from samr_jax.sequences import check_sequences
 
 FORMAT = 1
 DESCRIPTION = "dataset.json"

@@ -17,8 +17,8 @@ from samr_jax.data import phantom
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
-from samr_jax.labels import SEQUENCES, check_sequences
 from samr_jax.runtime.files import cache_directory, locked
+from samr_jax.sequences import SEQUENCES, check_sequences
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from samr_jax.labels import SIGNED_PERCENT_WINDOW, is_percent
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 STORED_SCALE = 32767
 """Network intensity is stored as int16, in steps of 1/32767."""
@@ -47,7 +47,7 @@ def fit_window(sequence: str, image: np.ndarray, brain: np.ndarray) -> Window:
     """The window of one volume in arbitrary units.
 
     Args:
-      sequence: its name; APTw is a signed percentage and has a fixed window.
+      sequence: its name; a fixed window of its record is returned as it is.
       image: intensities of any shape, 0 outside the brain.
       brain: boolean array of the same shape.
 
@@ -55,8 +55,9 @@ def fit_window(sequence: str, image: np.ndarray, brain: np.ndarray) -> Window:
       0 to the 99.8th percentile of the brain: enhancing tumor and vessels stay below
       the ceiling in all but the brightest voxels.
     """
-    if is_percent(sequence):
-        return Window(*SIGNED_PERCENT_WINDOW)
+    fixed = MRSequence.named(sequence).window
+    if fixed is not None:
+        return Window(*fixed)
     values = image[brain]
     if values.size == 0 or not values.max() > 0:
         raise InputError(

@@ -22,9 +22,9 @@ from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset, to_json
 from samr_jax.data.staging import Staged, SubjectTask, stage_subjects
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
-from samr_jax.labels import SIGNED_PERCENT_WINDOW, is_percent
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory, write_json
+from samr_jax.sequences import MRSequence
 
 MIN_BRAIN_FRACTION = 0.01
 """A slice with less brain than this share of its area is left out."""
@@ -73,8 +73,9 @@ def write_dataset(
     if not tasks or not splits.get("train"):
         raise InputError(f"{output}: no training subjects, expected at least one")
     sequences = tuple(sequences)
-    fixed = {n: Window(*SIGNED_PERCENT_WINDOW) for n in sequences if is_percent(n)}
-    fixed |= {name: Window(*pair) for name, pair in (windows or {}).items()}
+    known = {name: MRSequence.named(name).window for name in sequences}
+    given = {name: pair for name, pair in known.items() if pair} | dict(windows or {})
+    fixed = {name: Window(*pair) for name, pair in given.items()}
     with (
         new_directory(output) as final,
         tempfile.TemporaryDirectory(

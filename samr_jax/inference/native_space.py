@@ -14,16 +14,16 @@ from samr_jax.data.nifti import Volume, check_same_grid, read_volume
 from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window
-from samr_jax.labels import is_percent
 from samr_jax.prepare.cohort.standardise import landmarks
 from samr_jax.prepare.report.provenance import RECORDS
 from samr_jax.prepare.subject.strip import check_brain_volume, has_skull, place
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
+from samr_jax.sequences import MRSequence
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Sequence -> increasing values in the dataset's unit, and the same in the patient's;
-see `samr_jax.prepare.cohort.standardise.through`. Sequences in percent need none."""
+see `samr_jax.prepare.cohort.standardise.through`. Quantitative maps need none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def find_native(
         scales={
             name: _measured_scale(dataset, name, volume, healthy)
             for name, volume in volumes.items()
-            if not is_percent(name)
+            if MRSequence.named(name).anatomic
         },
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from samr_jax.data.nifti import read_geometry
-from samr_jax.labels import LABELS, SEQUENCES, TISSUES, check_sequences
+from samr_jax.labels import LABELS, TISSUES
 from samr_jax.prepare import grids
 from samr_jax.prepare.find.raw import (
     BRAIN_ROLE,
@@ -26,6 +26,7 @@ from samr_jax.prepare.subject.reference_brain import (
     working_grid,
 )
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import KNOWN, SEQUENCES, check_sequences
 
 ATLASES = ("auto", "template", "mean")
 
@@ -42,7 +43,7 @@ def choose_sequences(
     """
     if wanted is not None:
         return check_sequences(wanted, source="sequences")
-    others = {LABELS_ROLE, BRAIN_ROLE, *TISSUES, *map(companion, SEQUENCES)}
+    others = {LABELS_ROLE, BRAIN_ROLE, *TISSUES, *map(companion, KNOWN)}
     held = {role for raw in found.subjects for role in raw.files} - others
     order = (*SEQUENCES, *sorted(held - set(SEQUENCES)))
     chosen = []

@@ -13,8 +13,9 @@ from samr_jax.data.phantom.partial_volume import mix
 from samr_jax.data.phantom.patient import draw_patient
 from samr_jax.data.phantom.random_field import Field, resample
 from samr_jax.data.subject import Grid
-from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, SEQUENCES, TUMOR
+from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import SEQUENCES
 
 SEED = 3
 COHORT = range(6)

@@ -17,8 +17,8 @@ def grids(monkeypatch):
     """Rows of the grids that are drawn, by name, in place of pictures."""
     drawn = []
 
-    def draw_grid(rows, *, columns, path, title, simulated, aptw_bar):
-        assert simulated and aptw_bar and columns[0] == "mask"
+    def draw_grid(rows, *, columns, path, title, simulated, sequences):
+        assert simulated and "APTw" in sequences and columns[0] == "mask"
         assert {len(tiles) for _, tiles in rows} == {len(columns)}
         drawn.append([(name.partition("\n")[0], tiles) for name, tiles in rows])
 

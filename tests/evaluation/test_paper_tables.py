@@ -13,7 +13,8 @@ from samr_jax.evaluation.reports.summaries import (
 )
 from samr_jax.evaluation.scores.intervals import average_intervals
 from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
-from samr_jax.labels import CAVITY, EDEMA, SEQUENCES, TUMOR
+from samr_jax.labels import CAVITY, EDEMA, TUMOR
+from samr_jax.sequences import SEQUENCES
 
 
 def evaluation(sequences=SEQUENCES, *, offset=0.1, prior="atlas"):

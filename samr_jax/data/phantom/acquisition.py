@@ -4,7 +4,7 @@ import numpy as np
 
 from samr_jax.data.phantom.geometry import Axes
 from samr_jax.data.phantom.random_field import Field
-from samr_jax.labels import is_percent
+from samr_jax.sequences import MRSequence
 
 NOISE = 5.0
 """Standard deviation of each channel of the complex signal, scanner units."""
@@ -41,7 +41,7 @@ def acquire(
       ``(Z, Y, X)`` float32, with bias and Rician noise; APTw is a ratio, so the bias
       cancels and its error is normal.
     """
-    if is_percent(sequence):
+    if not MRSequence.named(sequence).anatomic:
         drift = APTW_DRIFT * Field.draw(rng, 5.0).on(axes)
         noise = rng.standard_normal(signal.shape, dtype=np.float32)
         return signal + drift + APTW_NOISE * noise

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,13 @@ SIGNALS = {
     "T2w": partial(spin_echo, tr=4500, te=70),
     "FLAIR": partial(inversion_recovery, tr=11500, ti=2770, te=80),
 }
-"""Signal per unit of fully relaxed water, by sequence."""
+"""Signal per unit of fully relaxed water, by anatomic sequence."""
+
+MAPS = {"APTw": attrgetter("apt")}
+"""Value in the map's own unit, by quantitative map."""
+
+SIMULATED = (*SIGNALS, *MAPS)
+"""Names of the sequences that the phantom knows."""
 
 
 def vary(rng: np.random.Generator) -> dict[str, Tissue]:
@@ -98,10 +105,10 @@ def vary(rng: np.random.Generator) -> dict[str, Tissue]:
 
 
 def signal_matrix(tissues: dict[str, Tissue], sequences: Sequence[str]) -> np.ndarray:
-    """Signals ``(tissue, sequence)`` in scanner units, APTw in percent."""
+    """Signals ``(tissue, sequence)`` in scanner units, maps in their own unit."""
     return np.array(
         [
-            [t.apt if s == "APTw" else GAIN * SIGNALS[s](t) for s in sequences]
+            [MAPS[s](t) if s in MAPS else GAIN * SIGNALS[s](t) for s in sequences]
             for t in tissues.values()
         ],
         np.float32,

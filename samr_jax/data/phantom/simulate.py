@@ -14,16 +14,9 @@ from samr_jax.data.phantom.partial_volume import mix
 from samr_jax.data.phantom.patient import draw_patient
 from samr_jax.data.phantom.random_field import stream
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.labels import (
-    BACKGROUND,
-    CAVITY,
-    EDEMA,
-    NORMAL,
-    SEQUENCES,
-    TUMOR,
-    check_sequences,
-)
+from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import SEQUENCES, check_sequences
 
 LABEL_OF_TISSUE = {
     "edema": EDEMA,
@@ -77,11 +70,11 @@ def simulate_subject(
 
 def _check(sequences: Sequence[str]) -> tuple[str, ...]:
     names = check_sequences(sequences, source="sequences")
-    unknown = [name for name in names if name not in SEQUENCES]
+    unknown = [name for name in names if name not in physics.SIMULATED]
     if unknown:
         raise InputError(
             f"sequences: {unknown[0]!r} cannot be simulated, expected some of "
-            f"{', '.join(SEQUENCES)}"
+            f"{', '.join(physics.SIMULATED)}"
         )
     return names
 

@@ -20,7 +20,7 @@ from samr_jax.evaluation.drawing.tiles import (
     label_tile,
     uncertainty_tile,
 )
-from samr_jax.labels import LESION_LABELS, is_percent
+from samr_jax.labels import LESION_LABELS
 
 ERROR = f"|error|\n0 to {ERROR_LIMIT:g}"
 UNCERTAINTY = "1 - c\n0 to 1"
@@ -46,7 +46,7 @@ def dataset_sheet(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )
 
 
@@ -78,7 +78,7 @@ def synthesis_sheet(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )
 
 
@@ -124,7 +124,7 @@ def comparison_figure(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )
 
 

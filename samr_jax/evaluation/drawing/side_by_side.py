@@ -19,7 +19,7 @@ from samr_jax.evaluation.drawing.tiles import (
     label_tile,
     uncertainty_tile,
 )
-from samr_jax.labels import LESION_LABELS, is_percent
+from samr_jax.labels import LESION_LABELS
 
 ERRORS = f"|error|, 0 to {ERROR_LIMIT:g}"
 
@@ -133,5 +133,5 @@ def _draw(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )

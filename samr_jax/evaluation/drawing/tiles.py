@@ -1,7 +1,8 @@
 """Grids of pictures: one tile a cell, black around, names at the sides.
 
-APTw is shown in colour with its fixed window and a colour bar, the other sequences in
-gray. Everything is drawn at native resolution or above, without interpolation.
+Quantitative maps (`samr_jax.sequences`) are shown in colour with a colour bar, anatomic
+images in gray. Everything is drawn at native resolution or above, without
+interpolation.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from samr_jax.labels import BACKGROUND, LABELS, SIGNED_PERCENT_WINDOW, is_percent
+from samr_jax.labels import BACKGROUND, LABELS
 from samr_jax.runtime.files import replacing
+from samr_jax.sequences import MRSequence
 
 LABEL_COLOURS = ListedColormap(["black", "0.45", "limegreen", "royalblue", "gold"])
 """As in the paper: gray normal brain, green edema, blue cavity, yellow tumor."""
 
-APTW_COLOURS = "turbo"
 ERROR_LIMIT = 0.5
 """Brightest absolute error, in network intensity: the paper's 16 of 255 is 0.125."""
 
@@ -32,7 +33,7 @@ _INCHES = 1.6
 """Height of a tile; all other lengths within the grid are in tile heights."""
 _GAP = 0.03
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BAR = 0.45, 0.05, 0.6, 0.05, 0.5
-"""Margins in inches; the last one is added right of the grid for APTw's colours."""
+"""Margins in inches; the last one is added right of the grid for each colour bar."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +62,13 @@ def image_tile(
 ) -> Tile:
     """An image of a sequence, in [-1, 1].
 
-    APTw is black outside the brain, where 0 % would be as bright a green as inside.
+    A quantitative map is black outside the brain, where its 0 would have a colour, too:
+    0 % of APTw is as bright a green as inside.
     """
-    if not is_percent(sequence):
-        return Tile(image, box=box)
-    inside = np.ma.masked_where(labels == BACKGROUND, image)
-    return Tile(inside, colours=APTW_COLOURS, box=box)
+    record = MRSequence.named(sequence)
+    if not record.anatomic:
+        image = np.ma.masked_where(labels == BACKGROUND, image)
+    return Tile(image, colours=record.colours, box=box)
 
 
 def label_tile(labels: np.ndarray) -> Tile:
@@ -91,7 +93,7 @@ def draw_grid(
     path: Path | str,
     title: str,
     simulated: bool,
-    aptw_bar: bool = False,
+    sequences: Sequence[str] = (),
 ) -> None:
     """Draws rows of tiles with their names; missing tiles stay black.
 
@@ -101,12 +103,15 @@ def draw_grid(
       path: the PNG to write.
       title: heading.
       simulated: whether to say that the data is.
-      aptw_bar: whether to show what APTw's colours mean.
+      sequences: names of the sequences in the grid; each quantitative map among them
+        gets a colour bar.
     """
     height, width = next(t.image.shape for _, row in rows for t in row if t is not None)
     wide = width / height
     grid = (len(columns) * (wide + _GAP) - _GAP, len(rows) * (1 + _GAP) - _GAP)
-    figure, axes = _canvas(grid, dpi=max(100, height / _INCHES), bar=aptw_bar)
+    records = map(MRSequence.named, sequences)
+    maps = [record for record in records if not record.anatomic]
+    figure, axes = _canvas(grid, dpi=max(100, height / _INCHES), maps=maps)
     for column, name in enumerate(columns):
         middle = column * (wide + _GAP) + wide / 2
         axes.text(middle, -0.04, name, ha="center", va="bottom", color="w", fontsize=8)
@@ -126,10 +131,12 @@ def draw_grid(
         figure.savefig(partial, pil_kwargs={"compress_level": 3})
 
 
-def _canvas(grid: tuple[float, float], *, dpi: float, bar: bool) -> tuple[Figure, Axes]:
+def _canvas(
+    grid: tuple[float, float], *, dpi: float, maps: Sequence[MRSequence]
+) -> tuple[Figure, Axes]:
     """A figure around axes of `grid` (width and height) whose unit is a tile."""
     inner = np.multiply(grid, _INCHES)
-    margins = (_LEFT + _RIGHT + _BAR * bar, _TOP + _BOTTOM)
+    margins = (_LEFT + _RIGHT + _BAR * len(maps), _TOP + _BOTTOM)
     width, height = inner + margins
     # One axes for all tiles: making axes (their ticks) costs more than drawing images.
     figure = Figure(figsize=(width, height), dpi=dpi, facecolor="black")
@@ -137,10 +144,11 @@ def _canvas(grid: tuple[float, float], *, dpi: float, bar: bool) -> tuple[Figure
     place = (_LEFT / width, _BOTTOM / height, inner[0] / width, inner[1] / height)
     axes = figure.add_axes(place)
     axes.set_axis_off()
-    if bar:
-        length = min(0.9 * inner[1], 2 * _INCHES)
-        left, bottom = 1 - 0.42 / width, 1 - (_TOP + length) / height
-        _draw_aptw_bar(figure, (left, bottom, 0.1 / width, length / height))
+    length = min(0.9 * inner[1], 2 * _INCHES)
+    for position, record in enumerate(maps, start=1):
+        left = 1 - (0.42 + _BAR * (len(maps) - position)) / width
+        bottom = 1 - (_TOP + length) / height
+        _draw_bar(figure, record, (left, bottom, 0.1 / width, length / height))
     return figure, axes
 
 
@@ -168,8 +176,11 @@ def _draw(axes: Axes, tile: Tile, left: float, top: float, wide: float) -> None:
         axes.add_patch(Rectangle(corner, *(size * pixel), fill=False, edgecolor="red"))
 
 
-def _draw_aptw_bar(figure: Figure, place: tuple[float, float, float, float]) -> None:
-    colours = ScalarMappable(Normalize(*SIGNED_PERCENT_WINDOW), APTW_COLOURS)
+def _draw_bar(
+    figure: Figure, record: MRSequence, place: tuple[float, float, float, float]
+) -> None:
+    """The colours of a quantitative map and the values that they stand for."""
+    colours = ScalarMappable(Normalize(*record.window), record.colours)
     bar = figure.colorbar(colours, cax=figure.add_axes(place))
-    bar.set_label("APTw (%)", color="w", fontsize=7, labelpad=-2)
+    bar.set_label(record.label, color="w", fontsize=7, labelpad=-2)
     bar.ax.tick_params(colors="w", labelsize=6, length=2, pad=1)

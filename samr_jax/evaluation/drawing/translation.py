@@ -15,7 +15,6 @@ from samr_jax.evaluation.drawing.tiles import (
     label_tile,
     uncertainty_tile,
 )
-from samr_jax.labels import is_percent
 
 
 def translation_figure(
@@ -65,7 +64,7 @@ def translation_figure(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )
 
 
@@ -99,5 +98,5 @@ def segmentation_figure(
         path=path,
         title=title,
         simulated=simulated,
-        aptw_bar=any(map(is_percent, sequences)),
+        sequences=sequences,
     )

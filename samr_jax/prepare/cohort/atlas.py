@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.resample import resample
-from samr_jax.labels import LESION_LABELS, is_percent
+from samr_jax.labels import LESION_LABELS
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.common_scale import Finish, own_scale
 from samr_jax.prepare.cohort.template import Member, build_template
 from samr_jax.prepare.steps import Plan
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 
 def make_atlas(
@@ -41,7 +42,9 @@ def make_atlas(
     ]
     scratch = work / "template"
     scratch.mkdir(parents=True, exist_ok=True)
-    guides = [i for i, name in enumerate(plan.sequences) if not is_percent(name)]
+    guides = [
+        i for i, name in enumerate(plan.sequences) if MRSequence.named(name).anatomic
+    ]
     try:
         template = build_template(
             members, guides=guides, grid=plan.working, scratch=scratch, **pool
@@ -84,7 +87,9 @@ def _scales(train: Sequence[Stored], finish: Finish) -> np.ndarray:
     return np.array(
         [
             [
-                1.0 if is_percent(name) else own_scale(subject, channel, name)
+                own_scale(subject, channel, name)
+                if MRSequence.named(name).anatomic
+                else 1.0
                 for channel, name in enumerate(finish.sequences)
             ]
             for subject in map(finish.cropped, train)

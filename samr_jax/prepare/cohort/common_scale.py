@@ -10,7 +10,7 @@ import numpy as np
 
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import fit_window
-from samr_jax.labels import BACKGROUND, is_percent
+from samr_jax.labels import BACKGROUND
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.standardise import (
     MIN_SPREAD,
@@ -23,6 +23,7 @@ from samr_jax.prepare.cohort.standardise import (
 )
 from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.steps import Plan
+from samr_jax.sequences import MRSequence
 
 MAX_VALUES = 50_000
 """Of a training scan, at even distances, to fit the scale: memory must not grow with
@@ -137,7 +138,7 @@ def _wanted(
             "(pip install 'samr-jax[prepare]'); each scan has a window of its own"
         )
         return False
-    medians = {name: [] for name in plan.sequences if not is_percent(name)}
+    medians = {s: [] for s in plan.sequences if MRSequence.named(s).anatomic}
     for subject in map(bare.cropped, train):
         for channel, name in enumerate(plan.sequences):
             if name in medians:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from samr_jax.data.subject import Subject
-from samr_jax.labels import BACKGROUND, LESION_LABELS, is_percent
+from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
 """Landmarks, of the healthy brain: lesions differ from patient to patient."""
@@ -29,8 +30,8 @@ class Standard:
     """The standard scale of every sequence, fitted on training subjects.
 
     Attributes:
-      scales: sequence -> where its landmarks go ``(11,)``; APTw, which is in percent,
-        has none.
+      scales: sequence -> where its landmarks go ``(11,)``; a quantitative map, which
+        keeps its unit, has none.
     """
 
     scales: Mapping[str, tuple[float, ...]]
@@ -76,14 +77,14 @@ def fit_standard(
     """Fits the standard scale.
 
     Args:
-      sequences: names; APTw is left as it is.
+      sequences: names; quantitative maps are left as they are.
       healthy: sequence -> the healthy brain's intensities of each training subject.
     """
     from intensity_normalization import NyulNormalizer, create_image
 
     low, high = SCALE
     scales = {}
-    for name in (name for name in sequences if not is_percent(name)):
+    for name in (s for s in sequences if MRSequence.named(s).anatomic):
         nyul = NyulNormalizer(output_min_value=low, output_max_value=high)
         nyul.fit_population([create_image(values + 0.0) for values in healthy[name]])
         scales[name] = tuple(float(v) for v in nyul.standard_scale)

@@ -18,6 +18,7 @@ from samr_jax.prepare.find.raw import (
     stem,
 )
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import KNOWN
 
 _ENTITY = re.compile(r"([a-z]+)-([A-Za-z0-9]+)")
 
@@ -35,15 +36,17 @@ def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
     """Finds the subjects and sessions of a BIDS dataset.
 
     A T1w file with a contrast agent (``ce-``) is the Gd-T1w. BIDS has no suffix for
-    APTw, so that `aptw_suffix` says it; its unsaturated image has ``ref`` behind it.
+    APTw, so that `aptw_suffix` says it. The image that is registered in place of a map,
+    such as the unsaturated image of APTw, ends in the map's suffix and ``ref``.
     The label map is the ``dseg`` under ``derivatives``, explained by a ``dseg.tsv``.
 
     Raises:
       InputError: two files claim the same place, or a table cannot be understood.
     """
     claims: dict[tuple[str, str], dict[str, Path]] = {}
+    endings = {s.name: s.bids for s in KNOWN.values()} | {"APTw": aptw_suffix}
     for path in nifti_files(root, "sub-*"):
-        role = _role(path, root, aptw_suffix)
+        role = _role(path, root, endings)
         entities = dict(_ENTITY.findall(stem(path)))
         if role is None or "sub" not in entities:
             continue
@@ -55,12 +58,13 @@ def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
             )
         taken[role] = path
     subjects = tuple(
-        _subject(root, sub, ses, files) for (sub, ses), files in sorted(claims.items())
+        _subject(root, sub, ses, files, endings)
+        for (sub, ses), files in sorted(claims.items())
     )
     return Found("bids", subjects, _label_table(root), common_space=False)
 
 
-def _role(path: Path, root: Path, aptw_suffix: str) -> str | None:
+def _role(path: Path, root: Path, endings: Mapping[str, str]) -> str | None:
     """What a file is for, from its entities, suffix and place."""
     entities = dict(_ENTITY.findall(stem(path)))
     suffix = stem(path).rsplit("_", 1)[-1]
@@ -71,25 +75,27 @@ def _role(path: Path, root: Path, aptw_suffix: str) -> str | None:
         if suffix == "mask" and "brain" in (entities.get("desc"), tissue):
             return BRAIN_ROLE
         return LABELS_ROLE if suffix == "dseg" else None
-    if suffix == "T1w":
-        return "Gd-T1w" if "ce" in entities else "T1w"
-    if suffix in ("T2w", "FLAIR"):
-        return suffix
-    names = {aptw_suffix: "APTw", f"{aptw_suffix}ref": companion("APTw")}
-    return names.get(suffix)
+    roles = {ending: name for name, ending in endings.items()}
+    roles |= {
+        f"{ending}ref": companion(name)
+        for name, ending in endings.items()
+        if not KNOWN[name].anatomic
+    }
+    if "ce" in entities and f"ce-gadolinium_{suffix}" in roles:
+        return roles[f"ce-gadolinium_{suffix}"]
+    return roles.get(suffix)
 
 
-def _subject(root: Path, sub: str, ses: str, files: Mapping[str, Path]) -> RawSubject:
+def _subject(
+    root: Path,
+    sub: str,
+    ses: str,
+    files: Mapping[str, Path],
+    endings: Mapping[str, str],
+) -> RawSubject:
     name = f"sub-{sub}" + (f"_ses-{ses}" if ses else "")
     folder = root / f"sub-{sub}" / (f"ses-{ses}" if ses else "") / "anat"
-    suffixes = {
-        "T1w": "T1w",
-        "Gd-T1w": "ce-gadolinium_T1w",
-        "T2w": "T2w",
-        "FLAIR": "FLAIR",
-        "APTw": "APTw",
-    }
-    expected = {role: folder / f"{name}_{s}.nii.gz" for role, s in suffixes.items()}
+    expected = {key: folder / f"{name}_{end}.nii.gz" for key, end in endings.items()}
     derived = root / "derivatives" / "masks" / folder.relative_to(root)
     expected[LABELS_ROLE] = derived / f"{name}_dseg.nii.gz"
     return RawSubject(name, f"sub-{sub}", files, expected)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samr_jax.prepare.find.raw import LABELS_ROLE, Found, RawSubject, nifti_files, stem
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import KNOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +83,9 @@ class NamedFiles:
         return RawSubject(name, patient, files, expected, registered=True)
 
 
-# APTw is in none of these collections; a site that has it adds it under these names.
-_APTW = {"APTw": ("aptw",)}
+# These collections hold no quantitative maps. A site that has them adds files that end
+# in the map's name in lower case.
+_MAPS = {s.name: (s.name.lower(),) for s in KNOWN.values() if not s.anatomic}
 
 NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
     "brats2021": NamedFiles(
@@ -92,7 +94,7 @@ NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
             "Gd-T1w": ("t1ce",),
             "T2w": ("t2",),
             "FLAIR": ("flair",),
-            **_APTW,
+            **_MAPS,
             LABELS_ROLE: ("seg",),
         },
         preset="brats2021",
@@ -104,7 +106,7 @@ NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
             "Gd-T1w": ("t1c",),
             "T2w": ("t2w",),
             "FLAIR": ("t2f",),
-            **_APTW,
+            **_MAPS,
             LABELS_ROLE: ("seg",),
         },
         separator="-",
@@ -118,7 +120,7 @@ NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
             "Gd-T1w": ("T1c_bias", "T1c"),
             "T2w": ("T2_bias", "T2"),
             "FLAIR": ("FLAIR_bias", "FLAIR"),
-            **_APTW,
+            **_MAPS,
             LABELS_ROLE: ("tumor_segmentation",),
         },
         preset="brats2021",
@@ -131,7 +133,7 @@ NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
             "Gd-T1w": ("T1GD",),
             "T2w": ("T2",),
             "FLAIR": ("FLAIR",),
-            **_APTW,
+            **_MAPS,
             LABELS_ROLE: ("segm", "automated_approx_segm"),
         },
         preset="brats2021",

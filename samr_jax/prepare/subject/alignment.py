@@ -78,7 +78,7 @@ def _register(scans: Scans, step: str) -> tuple[dict[str, np.ndarray], list[str]
     for key, volume in scans.images.items():
         motions[key] = np.eye(4)
         partner = scans.companions.get(key, volume)
-        # An APTw map alone shows too little anatomy: its header has to be right.
+        # A map alone shows too little anatomy: its header has to be right.
         blind = key not in scans.anatomic and key not in scans.companions
         if key == scans.anchor or blind or step == "off":
             continue

@@ -21,7 +21,7 @@ def bias_field(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.n
     four slices, and the field that it then finds makes the image worse.
 
     Args:
-      image: ``(X, Y, Z)``, positive inside the brain; never APTw.
+      image: ``(X, Y, Z)``, positive inside the brain; an anatomic sequence.
       brain: boolean, the same shape: the voxels that count, better without lesions.
       affine: voxel indices to RAS+ millimetres.
 

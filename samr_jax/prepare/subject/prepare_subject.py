@@ -12,12 +12,7 @@ import numpy as np
 from samr_jax.data.nifti import Volume
 from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.labels import (
-    BACKGROUND,
-    LESION_LABELS,
-    is_percent,
-    mark_normal_brain,
-)
+from samr_jax.labels import BACKGROUND, LESION_LABELS, mark_normal_brain
 from samr_jax.prepare.cohort.standardise import healthy_values, landmarks
 from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.steps import Plan
@@ -27,6 +22,7 @@ from samr_jax.prepare.subject.pictures import stage_pictures
 from samr_jax.prepare.subject.scans import Scans, read_scans
 from samr_jax.prepare.subject.tissue import normalised, tissue_maps
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 MIN_FIELD = 0.03
 """N4 finds up to 0.025 where there is no bias; a coil's is 0.05 to 0.15."""
@@ -107,7 +103,7 @@ def _correct(
     """Divides scans by their bias field; returns each field's variation, if applied."""
     images, variation = dict(scans.images), {}
     for key, volume in scans.images.items():
-        if step == "off" or is_percent(key):
+        if step == "off" or not MRSequence.named(key).anatomic:
             continue
         healthy = placed.masks[key]
         if key == scans.labels_on:
@@ -194,7 +190,7 @@ def _check(subject: Subject, profile: np.ndarray, sequences: Sequence[str]) -> N
             "scans that cover it (check the affines)"
         )
     for channel, name in enumerate(sequences):
-        if not is_percent(name):
+        if MRSequence.named(name).anatomic:
             landmarks(healthy_values(subject, channel), source=name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from samr_jax.data.nifti import (
     read_volume,
     same_grid,
 )
-from samr_jax.labels import TISSUES, is_percent, remap
+from samr_jax.labels import TISSUES, remap
 from samr_jax.prepare.find.raw import (
     BRAIN_ROLE,
     LABELS_ROLE,
@@ -22,6 +22,7 @@ from samr_jax.prepare.find.raw import (
     companion,
 )
 from samr_jax.runtime.errors import InputError
+from samr_jax.sequences import MRSequence
 
 ANCHORS = ("T1w", "Gd-T1w")
 """Sequences that others are registered to, best first; else the first anatomic one."""
@@ -34,7 +35,7 @@ class Scans:
     Attributes:
       images: sequence -> scan.
       companions: sequence -> scan of the same geometry that is registered in its
-        place: the unsaturated image of an APTw map.
+        place: for instance the unsaturated image of an APTw map.
       labels: our codes, on the voxels of one of the scans.
       labels_on: the sequence on whose voxels they are.
       brain: the user's brain mask on the anchor's voxels, or None.
@@ -52,8 +53,8 @@ class Scans:
 
     @property
     def anatomic(self) -> list[str]:
-        """Sequences other than APTw."""
-        return [name for name in self.images if not is_percent(name)]
+        """The sequences that are no quantitative maps."""
+        return _anatomic(self.images)
 
 
 def read_scans(
@@ -94,8 +95,12 @@ def read_scans(
     )
 
 
+def _anatomic(names: Iterable[str]) -> list[str]:
+    return [name for name in names if MRSequence.named(name).anatomic]
+
+
 def _anchor(images: Mapping[str, Volume]) -> str:
-    anatomic = [name for name in images if not is_percent(name)]
+    anatomic = _anatomic(images)
     preferred = [name for name in ANCHORS if name in anatomic]
     return (preferred or anatomic or list(images))[0]
 
