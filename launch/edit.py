@@ -32,7 +32,7 @@ _OUTPUT = flags.DEFINE_string(
     "3 cavity, 4 tumor. Its recipe goes beside it as .json.",
     required=True,
 )
-_LABELS = flags.DEFINE_string("labels", "samr", "Label preset of the masks.")
+_LABELS = flags.DEFINE_string("labels", "samr", "Preset of the codes of all masks.")
 _BRAIN = flags.DEFINE_string(
     "brain", None, "NIfTI on the mask's grid, not 0 in the brain, such as a scan."
 )

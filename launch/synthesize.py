@@ -40,7 +40,9 @@ _ATLAS = flags.DEFINE_string(
     "Directory with <sequence>.nii.gz; by default the atlas of the training data.",
 )
 _LABELS = flags.DEFINE_string(
-    "labels", "samr", "Preset of the mask's codes, such as brats2021 or brats2024."
+    "labels",
+    "samr",
+    "Preset of the codes of --mask and of all donors, such as brats2021 or brats2024.",
 )
 _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
@@ -59,14 +61,9 @@ _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions fro
 
 def main() -> None:
     from samr_jax.data.edits import edit_volume
-    from samr_jax.data.nifti import read_labels
+    from samr_jax.data.nifti import in_our_codes, read_labels
     from samr_jax.inference.patient import synthesize_for_patient
-    from samr_jax.inference.volumes import (
-        in_our_codes,
-        read_atlas,
-        synthesize_volume,
-        write_volumes,
-    )
+    from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
 
@@ -83,7 +80,12 @@ def main() -> None:
         atlas = read_atlas(_ATLAS.value, model.dataset)
     edit = None
     if _EDIT.value:
-        edit = functools.partial(edit_volume, edit=_EDIT.value, donors=_DONORS.value)
+        edit = functools.partial(
+            edit_volume,
+            edit=_EDIT.value,
+            donors=_DONORS.value,
+            donor_labels=_LABELS.value,
+        )
     mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
     options = {"atlas": atlas, "edit": edit}
     if _REFERENCE.value:

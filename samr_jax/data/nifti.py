@@ -14,6 +14,7 @@ from typing import BinaryIO
 import nibabel as nib
 import numpy as np
 
+from samr_jax.labels import preset, remap
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 
@@ -94,6 +95,20 @@ def read_labels(path: str | Path) -> Volume:
             f"{path}: label value {data[~whole][0]:g}, expected whole numbers"
         )
     return Volume(data.astype(np.int16), affine, str(path))
+
+
+def in_our_codes(mask: Volume, labels: str) -> Volume:
+    """A label map of an annotation protocol, translated into our codes.
+
+    Args:
+      mask: label map as it was read.
+      labels: preset of its codes, see `samr_jax.labels.PRESETS`.
+
+    Raises:
+      InputError: the preset is unknown, or does not name a value of the mask.
+    """
+    codes = remap(mask.data, preset(labels), source=mask.source)
+    return dataclasses.replace(mask, data=codes)
 
 
 def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:

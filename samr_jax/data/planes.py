@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
@@ -105,21 +104,3 @@ def at_heights(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:
     above = np.minimum(below + 1, len(volume) - 1)
     share = (heights - below).reshape(-1, *[1] * (volume.ndim - 1))
     return ((1 - share) * volume[below] + share * volume[above]).astype(np.float32)
-
-
-def axial(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """``(X, Y, Z, ...)`` of any orientation to ``(slice, row, column, ...)``."""
-    turned = nib.orientations.apply_orientation(values, _turn(affine))
-    return np.swapaxes(turned, 0, 2)
-
-
-def axial_affine(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The affine from (column, row, slice) after `axial`."""
-    return affine @ nib.orientations.inv_ornt_aff(_turn(affine), shape)
-
-
-def _turn(affine: np.ndarray) -> np.ndarray:
-    """Axis flips and swaps that bring voxels to left, posterior, superior."""
-    return nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt("LPS")
-    )

@@ -18,24 +18,13 @@ from samr_jax.data.dataset import Dataset
 from samr_jax.data.edits import EditedVolume
 from samr_jax.data.lesion_slices import largest_first
 from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
-from samr_jax.data.planes import (
-    Planes,
-    axial,
-    axial_affine,
-    stack_neighbours_at,
-)
+from samr_jax.data.orientation import axial, axial_affine
+from samr_jax.data.planes import Planes, stack_neighbours_at
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import pack
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
 from samr_jax.inference.native_space import Scales
-from samr_jax.labels import (
-    BACKGROUND,
-    LESION_LABELS,
-    NORMAL,
-    mark_normal_brain,
-    preset,
-    remap,
-)
+from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL, mark_normal_brain
 from samr_jax.prepare.cohort.standardise import through
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
@@ -128,20 +117,6 @@ def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
     return AtlasSpace(grid, dataset.normalise(None, images), brain)
 
 
-def in_our_codes(mask: Volume, labels: str) -> Volume:
-    """A label map of an annotation protocol, translated into our codes.
-
-    Args:
-      mask: label map as it was read.
-      labels: preset of its codes, see `samr_jax.labels.PRESETS`.
-
-    Raises:
-      InputError: the preset is unknown, or does not name a value of the mask.
-    """
-    codes = remap(mask.data, preset(labels), source=mask.source)
-    return dataclasses.replace(mask, data=codes)
-
-
 def synthesize_volume(
     model: Model,
     mask: Volume,
@@ -153,9 +128,9 @@ def synthesize_volume(
 
     Args:
       model: a trained one.
-      mask: label map of our codes (see `in_our_codes`), whose affine leads to the RAS+
-        millimetres of the atlas's space. If no voxel is normal brain, the atlas says
-        where the brain is.
+      mask: label map of our codes (see `samr_jax.data.nifti.in_our_codes`), whose
+        affine leads to the RAS+ millimetres of the atlas's space. If no voxel is normal
+        brain, the atlas says where the brain is.
       atlas: by default the atlas of the model's training data.
       edit: changes the mask before it is used. The mask that `edit` receives has normal
         brain.

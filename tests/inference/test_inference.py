@@ -10,12 +10,11 @@ import pytest
 import samr_jax
 from samr_jax.data.atlas import brain_of
 from samr_jax.data.edits import edit_volume
-from samr_jax.data.nifti import Volume, read_labels, read_volume
+from samr_jax.data.nifti import Volume, in_our_codes, read_labels, read_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
 from samr_jax.inference.volumes import (
-    in_our_codes,
     read_atlas,
     synthesize_volume,
     write_volumes,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from nibabel.processing import resample_from_to
 
+from samr_jax.data import nifti
 from samr_jax.data.dataset import DESCRIPTION
 from samr_jax.data.nifti import Volume, write_volume
 from samr_jax.data.window import fit_window
-from samr_jax.inference import volumes
 from samr_jax.inference.native_space import find_native
 from samr_jax.inference.patient import parse_reference, synthesize_for_patient
 from samr_jax.inference.volumes import synthesize_volume, write_volumes
@@ -113,8 +113,8 @@ def test_a_mask_drawn_on_the_scan_is_translated_once(
         calls.append(labels)
         return remap(labels, *rest, **options)
 
-    monkeypatch.setattr(volumes, "remap", count)
-    drawn = volumes.in_our_codes(as_read, "brats2021")
+    monkeypatch.setattr(nifti, "remap", count)
+    drawn = nifti.in_our_codes(as_read, "brats2021")
     there = synthesize_for_patient(model, drawn, [str(scan)], prepared=prepared)
     assert len(calls) == 1
     lesion = mask.data > 1

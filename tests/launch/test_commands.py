@@ -1,5 +1,6 @@
 """The commands around a trained run, as a user types them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -59,6 +60,27 @@ def test_synthesize_with_an_edit(trained, mask, tmp_path):
     assert str(mask) not in (output / "edit.json").read_text()
     again = launch("synthesize", *arguments)
     assert again.returncode == 1 and "exists already" in again.stderr
+
+
+@pytest.mark.slow
+def test_donors_of_a_synthesis_have_the_masks_protocol(trained, mask, tmp_path):
+    """Necrosis of BraTS 2021 is value 1, which is normal brain among our codes."""
+    ours = nib.load(mask)
+    values = np.array([0, 0, 2, 1, 4], np.uint8)[ours.get_fdata().astype(int)]
+    brats = tmp_path / "brats.nii.gz"
+    nib.save(nib.Nifti1Image(values, ours.affine), brats)
+    done = launch(
+        "synthesize",
+        f"--workdir={trained}",
+        f"--mask={brats}",
+        "--labels=brats2021",
+        f"--edit=replace:donor={brats}",
+        f"--output={tmp_path / 'out'}",
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "edit.json").read_text())
+    before, after = record["about"]["millilitres"]["cavity"]
+    assert after == before > 0
 
 
 @pytest.mark.parametrize(

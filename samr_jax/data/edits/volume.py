@@ -16,16 +16,15 @@ from samr_jax.data.edits.recipe import Recipe, apply, parse
 from samr_jax.data.nifti import (
     Volume,
     check_same_grid,
+    in_our_codes,
     read_labels,
     read_volume,
     write_volume,
 )
-from samr_jax.labels import LABELS, NORMAL, mark_normal_brain, preset, remap
+from samr_jax.data.orientation import axial, axial_affine, from_axial
+from samr_jax.labels import LABELS, NORMAL, mark_normal_brain
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json, write_json
-
-_AXES = ("S", "P", "L")
-"""Arrays are edited as [slice up, row to posterior, column to the left]."""
 
 _RANDOM = re.compile(r"random(?:,seed=(\d+))?")
 
@@ -55,41 +54,36 @@ def edit_volume(
     mask: Volume,
     edit: str,
     *,
-    labels: str = "samr",
-    brain: np.ndarray | None = None,
     donors: Sequence[str] = (),
+    donor_labels: str = "samr",
 ) -> EditedVolume:
-    """Edits a mask volume.
+    """Edits a mask volume in axial slices, whatever its own orientation.
 
     Args:
-      mask: label map; its axes may point anywhere along the body's.
+      mask: label map of our codes, normal brain marked.
       edit: a recipe's text, the path of its JSON, or ``random`` with or without a seed
         (``random,seed=7``). Donors in a recipe are mask files.
-      labels: preset of the codes of `mask` and donors, see `samr_jax.labels.PRESETS`.
-      brain: boolean ``(X, Y, Z)``, needed where the preset has no normal brain.
       donors: mask files that a random edit may use.
+      donor_labels: preset of the codes of all donors, those in a recipe included; see
+        `samr_jax.labels.PRESETS`.
 
     Raises:
-      InputError: see `samr_jax.data.edits.apply`; or the brain is not known.
+      InputError: the mask has no normal brain, a donor cannot be read, or the edit is
+        refused by `samr_jax.data.edits.apply`.
     """
-    codes = remap(mask.data, preset(labels), source=mask.source)
-    if brain is not None:
-        codes = mark_normal_brain(codes, brain)
-    if not np.any(codes == NORMAL):
+    if not np.any(mask.data == NORMAL):
         raise InputError(
-            f"{mask.source}: no normal brain in label preset {labels!r}, expected a "
-            "brain mask beside it"
+            f"{mask.source}: no normal brain, expected a label preset that marks it or "
+            "a brain mask"
         )
-    orient = nib.orientations.apply_orientation
-    to_axes, from_axes = _orientations(mask.affine)
-    spacing = tuple(mask.spacing[np.argsort(to_axes[:, 0])].tolist())
+    original = axial(mask.data, mask.affine).astype(np.uint8)
+    spacing = _axial_spacing(mask)
     drawn = _RANDOM.fullmatch(edit)
     recipe = None if drawn else read_recipe(edit)
     material = {
-        name: orient(_on_grid(name, mask, labels), to_axes)
+        name: axial(_donor(name, mask, donor_labels), mask.affine)
         for name in (donors if recipe is None else recipe.donors)
     }
-    original = orient(codes, to_axes)
     if recipe is None:
         rng = np.random.default_rng(int(drawn[1] or 0))
         recipe, edited = random_edit(original, rng, spacing=spacing, donors=material)
@@ -99,8 +93,8 @@ def edit_volume(
         "text": str(recipe),
         "millilitres": _sizes(original, edited, spacing),
     }
-    back = np.ascontiguousarray(orient(edited, from_axes))
-    return EditedVolume(Volume(back, mask.affine, mask.source), recipe, about)
+    result = Volume(from_axial(edited, mask.affine), mask.affine, mask.source)
+    return EditedVolume(result, recipe, about)
 
 
 def edit_files(
@@ -117,17 +111,19 @@ def edit_files(
     Args:
       mask: file.
       edit: see `edit_volume`.
-      output: ``.nii`` or ``.nii.gz``.
-      labels: preset of the codes of `mask` and donors.
-      brain: file on the grid of `mask`, not 0 in the brain.
+      output: ``.nii`` or ``.nii.gz``; its codes are ours, whatever `labels` says.
+      labels: preset of the codes of `mask` and all donors.
+      brain: file on the grid of `mask`, not 0 in the brain. It is needed where the
+        preset does not mark normal brain.
       donors: mask files that a random edit may use.
     """
-    volume, around = read_labels(mask), None
+    volume = in_our_codes(read_labels(mask), labels)
     if brain is not None:
         scan = read_volume(brain)
         check_same_grid({"mask": volume, "brain": scan})
-        around = scan.data != 0
-    edited = edit_volume(volume, edit, labels=labels, brain=around, donors=donors)
+        marked = mark_normal_brain(volume.data, scan.data != 0)
+        volume = dataclasses.replace(volume, data=marked)
+    edited = edit_volume(volume, edit, donors=donors, donor_labels=labels)
     write_volume(output, edited.mask.data, volume.affine)
     stem = output.removesuffix(".gz").removesuffix(".nii")
     write_json(f"{stem}.json", edited.to_json())
@@ -145,21 +141,18 @@ def read_recipe(edit: str) -> Recipe:
         raise InputError(f"{prefix}{error}") from None
 
 
-def _on_grid(path: str, mask: Volume, labels: str) -> np.ndarray:
+def _donor(path: str, mask: Volume, labels: str) -> np.ndarray:
     """A donor's codes on the mask's grid, by nearest neighbour."""
-    donor = read_labels(path)
-    codes = remap(donor.data, preset(labels), source=path)
-    image = nib.Nifti1Image(codes, donor.affine)
+    donor = in_our_codes(read_labels(path), labels)
+    image = nib.Nifti1Image(donor.data, donor.affine)
     target = (mask.data.shape, mask.affine)
     return np.asarray(resample_from_to(image, target, order=0).dataobj, np.uint8)
 
 
-def _orientations(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """nibabel's transforms from the file's axes to `_AXES` and back."""
-    own = nib.orientations.io_orientation(affine)
-    ours = nib.orientations.axcodes2ornt(_AXES)
-    transform = nib.orientations.ornt_transform
-    return transform(own, ours), transform(ours, own)
+def _axial_spacing(mask: Volume) -> tuple[float, ...]:
+    """Millimetres between axial slices, rows and columns."""
+    affine = axial_affine(mask.affine, mask.data.shape)
+    return tuple(np.linalg.norm(affine[:3, :3], axis=0)[::-1].tolist())
 
 
 def _sizes(

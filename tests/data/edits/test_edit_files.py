@@ -10,7 +10,7 @@ import pytest
 
 from samr_jax.data import edits
 from samr_jax.data.nifti import read_labels, write_volume
-from samr_jax.labels import EDEMA, NORMAL, TUMOR
+from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
 from tests.data.edits.edit_cases import GRID, SPACING, of_slice, patients
 
@@ -114,12 +114,32 @@ def test_directions_are_left_posterior_and_superior(tmp_path):
 
 def test_masks_without_normal_brain_need_a_brain(patients, tmp_path):
     brats = np.array([0, 0, 2, 1, 4])[patients["C"]]
-    mask = read_labels(save(tmp_path / "seg.nii.gz", brats))
-    with pytest.raises(InputError, match="no normal brain in label preset"):
-        edits.edit_volume(mask, "mirror", labels="brats2021")
-    brain = np.transpose(patients["C"] > 0, (2, 1, 0))
-    edited = edits.edit_volume(mask, "mirror", labels="brats2021", brain=brain)
+    options = {"mask": save(tmp_path / "seg.nii.gz", brats), "labels": "brats2021"}
+    options |= {"edit": "mirror", "output": str(tmp_path / "edited.nii.gz")}
+    with pytest.raises(InputError, match=r"seg\.nii\.gz: no normal brain, expected"):
+        edits.edit_files(**options)
+    brain = save(tmp_path / "brain.nii.gz", patients["C"] > 0)
+    edited = edits.edit_files(**options, brain=brain)
     expected = edits.apply("mirror", patients["C"], spacing=SPACING)
+    np.testing.assert_array_equal(edited.mask.data, np.transpose(expected, (2, 1, 0)))
+
+
+def test_donors_have_the_preset_of_the_mask(patients, tmp_path):
+    """Necrosis of BraTS 2021 is value 1, which is normal brain among our codes."""
+    brats = np.array([0, 0, 2, 1, 4])
+    mask = save(tmp_path / "A.nii", brats[patients["A"]])
+    donor = save(tmp_path / "C.nii", brats[patients["C"]])
+    edited = edits.edit_files(
+        mask,
+        f"replace:donor={donor}",
+        str(tmp_path / "edited.nii"),
+        labels="brats2021",
+        brain=save(tmp_path / "brain.nii", patients["A"] > 0),
+    )
+    expected = edits.apply(
+        "replace:donor=C", patients["A"], spacing=SPACING, donors=patients
+    )
+    assert (expected == CAVITY).any()
     np.testing.assert_array_equal(edited.mask.data, np.transpose(expected, (2, 1, 0)))
 
 
