@@ -1,6 +1,6 @@
-"""The embedded dataset: the phantom, built once on this machine and kept.
+"""The embedded dataset: subjects of the phantom, simulated once on this machine.
 
-It is simulated. It lives in ``$SAMR_JAX_CACHE``, by default ``~/.cache/samr_jax``.
+It is kept in ``$SAMR_JAX_CACHE``, by default ``~/.cache/samr_jax``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 import samr_jax
 from samr_jax.data import phantom
-from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
+from samr_jax.data.dataset import DESCRIPTION, FORMAT, Dataset, open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
 from samr_jax.runtime.files import cache_directory, locked
@@ -32,13 +31,13 @@ def embedded_dataset(
     seed: int = 0,
     workers: int = -1,
 ) -> Dataset:
-    """Opens the phantom dataset of these settings, building it where it is missing.
+    """Opens the phantom dataset of these settings; the first call builds it.
 
     Args:
       size: rows and columns of a slice.
       subjects: how many; the paper has 100, split 72 / 10 / 18.
       slices: axial slices of each, 4.4 mm apart.
-      sequences: any of the five names.
+      sequences: any of the paper's five, in any order.
       seed: of the subjects and of the split.
       workers: parallel processes, -1 for one a core.
     """
@@ -55,7 +54,8 @@ def embedded_dataset(
     with locked(cache / f".{directory.name}.lock", wait=True):
         if (directory / DESCRIPTION).exists():
             return open_dataset(directory)
-        # Whoever holds the lock is alone: what lies here is of a killed process.
+        # Only the process that holds the lock writes here, so a partial directory was
+        # left by a process that was killed.
         for stale in cache.glob(f".{directory.name}.partial-*"):
             shutil.rmtree(stale)
         _log.info("building the embedded (simulated) dataset in %s", directory)
@@ -80,6 +80,7 @@ def embedded_dataset(
             provenance={
                 "source": "digital brain phantom (simulated)",
                 "samr_jax": samr_jax.__version__,
+                "simulation": phantom.VERSION,
                 **settings,
             },
             simulated=True,
@@ -93,10 +94,7 @@ def _name(index: int) -> str:
 
 
 def _key(settings: dict) -> str:
-    """Changes with the settings and with the source that makes a dataset."""
-    digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-    simulator = Path(phantom.__file__).parent
-    for folder in (simulator, simulator.parent):
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    """Changes with the settings, the simulation's version and the files' format."""
+    versions = {"simulation": phantom.VERSION, "format": FORMAT}
+    content = repr(sorted({**settings, **versions}.items()))
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

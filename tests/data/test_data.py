@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import multiprocessing
 
 import numpy as np
 import pytest
@@ -272,22 +271,3 @@ def test_decoding(dataset):
     np.testing.assert_array_equal(np.argmax(batch.mask, -1), stored["labels"])
     np.testing.assert_allclose(batch.images, unpack(stored["images"]), rtol=1e-6)
     assert batch.tissue.max() <= 1 and batch.atlas.min() >= -1
-
-
-def _build(_):
-    from samr_jax.data.embedded import embedded_dataset
-
-    return embedded_dataset(size=32, subjects=2, slices=1, workers=1).content_hash
-
-
-@pytest.mark.slow
-def test_embedded_dataset_is_built_once_by_many_processes(cache):
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        hashes = pool.map(_build, range(2))
-    assert len(set(hashes)) == 1
-    found = [path for path in cache.glob("phantom-32-2x1-*") if path.is_dir()]
-    assert len(found) == 1
-    dataset = open_dataset(found[0])
-    assert dataset.simulated and dataset.has_tissue
-    assert dataset.splits["train"] and dataset.splits["test"]

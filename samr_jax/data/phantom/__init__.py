@@ -14,4 +14,11 @@ Example:
 from samr_jax.data.phantom.geometry import grid
 from samr_jax.data.phantom.simulate import simulate_subject
 
-__all__ = ["grid", "simulate_subject"]
+__all__ = ["VERSION", "grid", "simulate_subject"]
+
+VERSION = 1
+"""Version of the simulation, raised when any array of an embedded dataset changes.
+
+Cached datasets of another version are left alone and a new one is built.
+``tests/data/test_embedded.py`` notices a change without a new version.
+"""
