@@ -1,9 +1,8 @@
-"""Initial values of a whole network in one draw.
+"""Draws the initial values of a whole network at once.
 
 ``Module.init`` compiles a random generator for every layer: a minute for CG-SAMR on two
-cores. Here all Gaussians come from one call and are cut up by the parameters' names.
-The rule is that of the layers: kernels N(0, 0.02) or as `Kernel.stddev` has it, norm
-scales N(1, 0.02), biases and running means 0, running variances 1.
+cores. Here all normal numbers come from one call, and each array gets its share of
+them. The distributions are those that the layers declare (`Layer.initial`).
 """
 
 from __future__ import annotations
@@ -16,54 +15,71 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from samr_jax.models.layers import STDDEV, Kernel
-
-_MEAN = {"kernel": 0.0, "scale": 1.0}
-_CONSTANT = {"bias": 0.0, "mean": 0.0, "var": 1.0}
+from samr_jax.models.layers.initial import Gaussian, Layer
 
 
 def draw_variables(module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any) -> Any:
-    """Same tree as ``module.init(key, *args, **kwargs)``, drawn at once, as numpy.
+    """Draws variables as numpy arrays, in the tree of ``module.init(key, ...)``.
+
+    Args:
+      module: network, all of whose parameters belong to layers of `Layer`.
+      key: random key.
+      *args: arguments of the network, of which only the shapes matter.
+      **kwargs: keyword arguments of the network.
 
     Raises:
-      ValueError: a leaf has a name that the rule above does not know.
+      ValueError: a parameter belongs to a module that is not a `Layer`.
     """
-    rngs = {"params": key, "dropout": key}
-    layers = {}
-
-    def note(call, args, kwargs, context):
-        layers[context.module.path] = context.module
-        return call(*args, **kwargs)
-
-    with nn.intercept_methods(note):
-        shapes = jax.eval_shape(lambda *args: module.init(rngs, *args, **kwargs), *args)
+    shapes, modules = _shapes_and_modules(module, key, *args, **kwargs)
     leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
-    names = [path[-1].key for path, _ in leaves]
-    unknown = set(names) - _MEAN.keys() - _CONSTANT.keys()
-    if unknown:
-        raise ValueError(f"no initial value known for {sorted(unknown)}")
+    initials = [_initial(modules, path, leaf.shape) for path, leaf in leaves]
     sizes = [
-        math.prod(leaf.shape) if name in _MEAN else 0
-        for name, (_, leaf) in zip(names, leaves, strict=True)
+        math.prod(leaf.shape) if initial.stddev else 0
+        for initial, (_, leaf) in zip(initials, leaves, strict=True)
     ]
     # On the host: slicing on the device would compile once for every offset.
     noise = np.asarray(_gaussian(key, sum(sizes)))
     starts = np.cumsum([0, *sizes])
     values = [
-        _MEAN[name]
-        + _stddev(layers, path, leaf) * noise[start : start + size].reshape(leaf.shape)
-        if name in _MEAN
-        else np.full(leaf.shape, _CONSTANT[name], leaf.dtype)
-        for name, start, size, (path, leaf) in zip(
-            names, starts, sizes, leaves, strict=False
+        initial.of_noise(noise[start : start + size].reshape(leaf.shape))
+        if initial.stddev
+        else np.full(leaf.shape, initial.mean, leaf.dtype)
+        for initial, start, size, (_, leaf) in zip(
+            initials, starts, sizes, leaves, strict=False
         )
     ]
     return jax.tree.unflatten(structure, values)
 
 
-def _stddev(layers: dict, path: tuple, leaf: jax.ShapeDtypeStruct) -> float:
-    layer = layers[tuple(part.key for part in path[1:-1])]
-    return layer.stddev(leaf.shape) if isinstance(layer, Kernel) else STDDEV
+def _shapes_and_modules(
+    module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any
+) -> tuple[Any, dict[tuple[str, ...], nn.Module]]:
+    """The shapes of ``module.init`` and every module by its path, computing nothing."""
+    rngs = {"params": key, "dropout": key}
+    modules = {}
+
+    def note(call, args, kwargs, context):
+        modules[context.module.path] = context.module
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        shapes = jax.eval_shape(lambda *args: module.init(rngs, *args, **kwargs), *args)
+    return shapes, modules
+
+
+def _initial(
+    modules: dict[tuple[str, ...], nn.Module], path: tuple, shape: tuple[int, ...]
+) -> Gaussian:
+    """The distribution that the layer of a leaf declares for this leaf."""
+    _collection, *owner, name = (part.key for part in path)
+    layer = modules[tuple(owner)]
+    if not isinstance(layer, Layer):
+        where = "/".join((*owner, name))
+        raise ValueError(
+            f"parameter {where} belongs to the module {type(layer).__name__}, expected "
+            "a Layer, which says how its parameters start"
+        )
+    return layer.initial(name, shape)
 
 
 @functools.partial(jax.jit, static_argnums=1)

@@ -8,6 +8,8 @@ from flax import linen as nn
 
 from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.initialise import draw_variables
+from samr_jax.models.layers import Conv
+from samr_jax.models.layers.initial import Gaussian
 from samr_jax.models.unet import UNet
 
 
@@ -37,10 +39,11 @@ def test_distribution():
         assert np.all(values[name] == value)
 
 
-def test_kernels_of_the_u_net_keep_the_size_of_what_they_are_given():
+def test_kernels_of_the_u_net_keep_the_variance_of_their_inputs():
     network, x = UNet(features=32, depth=2), jnp.zeros((1, 8, 8, 5))
     drawn = draw_variables(network, jax.random.key(1), x, train=True)["params"]
-    inputs = {"up_0": 64, "up_1": 128, "logits": 32}  # one tap of 2 x 2, 1 x 1
+    # An output of the 2 x 2 up-convolutions sums one tap, as one of 1 x 1 does.
+    inputs = {"up_0": 64, "up_1": 128, "logits": 32}
     for name, count in inputs.items():
         kernel = drawn[name]["kernel"]
         assert kernel.std() == pytest.approx((2 / count) ** 0.5, rel=0.1)
@@ -54,7 +57,7 @@ def test_kernels_of_the_u_net_keep_the_size_of_what_they_are_given():
         assert a == pytest.approx(float(b), rel=0.3, abs=0.01)
 
 
-def test_seeds():
+def test_the_key_decides_every_value():
     network, x = UNet(features=2, depth=1), jnp.zeros((1, 4, 4, 2))
     first, again, other = (
         jax.tree.leaves(draw_variables(network, jax.random.key(seed), x, train=True))
@@ -64,11 +67,25 @@ def test_seeds():
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_unknown_parameters_are_refused():
+def test_a_layer_may_change_how_its_kernel_starts():
+    class Wide(Conv):
+        def initial(self, name, shape):
+            if name == "kernel":
+                return Gaussian(3.0, 0.5)
+            return super().initial(name, shape)
+
+    drawn = draw_variables(Wide(64, 3), jax.random.key(0), jnp.zeros((1, 4, 4, 16)))
+    init = Wide(64, 3).init(jax.random.key(1), jnp.zeros((1, 4, 4, 16)))
+    for kernel in (drawn["params"]["kernel"], init["params"]["kernel"]):
+        assert kernel.mean() == pytest.approx(3, rel=0.01)
+        assert kernel.std() == pytest.approx(0.5, rel=0.02)
+
+
+def test_parameters_outside_our_layers_are_refused():
     class Odd(nn.Module):
         @nn.compact
         def __call__(self, x):
             return x * self.param("gain", nn.initializers.ones, ())
 
-    with pytest.raises(ValueError, match="gain"):
+    with pytest.raises(ValueError, match="parameter gain belongs to the module Odd"):
         draw_variables(Odd(), jax.random.key(0), jnp.zeros(1))
