@@ -1,14 +1,7 @@
-"""Small settings for the whole suite: compile fast rather than run fast."""
+"""Fixtures of the whole suite: a shared cache, a tiny dataset and a finished run."""
 
 import os
 from pathlib import Path
-
-# Before JAX is imported: tests run each program a few times, so compiling dominates.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest

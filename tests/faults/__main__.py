@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -12,11 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 logging.getLogger("absl").setLevel(logging.ERROR)
 
 
