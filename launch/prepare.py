@@ -64,8 +64,8 @@ flags.mark_flags_as_required(["input", "output"])
 
 def main() -> None:
     from samr_jax.prepare.grids import Target
+    from samr_jax.prepare.options import Steps
     from samr_jax.prepare.pipeline import prepare
-    from samr_jax.prepare.steps import Steps
 
     prepare(
         _INPUT.value,

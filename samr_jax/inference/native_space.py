@@ -14,16 +14,21 @@ from samr_jax.data.nifti import Volume, check_same_grid, read_volume
 from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window
-from samr_jax.prepare.cohort.standardise import landmarks
 from samr_jax.prepare.report.provenance import RECORDS
-from samr_jax.prepare.subject.strip import check_brain_volume, has_skull, place
+from samr_jax.prepare.subject.landmarks import landmarks
+from samr_jax.prepare.subject.strip import (
+    check_brain_volume,
+    has_skull,
+    register_to_template,
+)
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 from samr_jax.sequences import MRSequence
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Sequence -> increasing values in the dataset's unit, and the same in the patient's;
-see `samr_jax.prepare.cohort.standardise.through`. Quantitative maps need none."""
+see `samr_jax.prepare.subject.landmarks.piecewise_linear`. Quantitative maps need
+none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,10 +208,10 @@ def _ends(window) -> np.ndarray:
 def _locate(scan: Volume, *, aligned: bool) -> tuple[np.ndarray, np.ndarray]:
     """The way from the dataset's millimetres, and the brain on the scan's voxels."""
     if has_skull(scan):
-        found = place(scan, strip=True)
+        found = register_to_template(scan, strip=True)
         return found.rigid if aligned else np.eye(4), found.brain
     brain = scan.data != 0
     if not aligned:
         return np.eye(4), brain
     check_brain_volume(brain, scan.affine, source=scan.source)
-    return place(scan, strip=False).rigid, brain
+    return register_to_template(scan, strip=False).rigid, brain

@@ -25,7 +25,7 @@ from samr_jax.data.window import pack
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
 from samr_jax.inference.native_space import Scales
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL, mark_normal_brain
-from samr_jax.prepare.cohort.standardise import through
+from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
@@ -85,7 +85,7 @@ class SynthesizedVolume:
         image = self.images[..., self.sequences.index(sequence)]
         if sequence not in self.scales:
             return image
-        return through(image, *self.scales[sequence])
+        return piecewise_linear(image, *self.scales[sequence])
 
 
 def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:

@@ -11,19 +11,22 @@ from samr_jax.data.subject import Grid
 from samr_jax.runtime.errors import InputError
 
 MIN_SLICE_SHARE = 0.05
-"""A slice holds brain when it has this share of the subject's largest slice."""
+"""A slice counts as brain when its brain area is at least this share of the area in the
+subject's largest slice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The slices that are wanted.
+    """The slices that the user wants.
 
     Attributes:
-      size: rows and columns of a slice.
-      spacing: millimetres between them; None keeps the scans' own where they share a
-        grid that fits, else spreads the brain over the slice.
-      slice_spacing: millimetres between slices, which are averaged over as much.
-      slices: their number; None takes all that hold brain in most subjects.
+      size: number of rows and of columns of a slice.
+      spacing: millimetres between rows and between columns. None keeps the scans' own
+        spacing where all scans share a grid that fits into `size`; otherwise the brain
+        is spread over the slice.
+      slice_spacing: millimetres between slices. Each slice is the average over this
+        thickness.
+      slices: number of slices. None takes all slices that show brain in most subjects.
     """
 
     size: int = 256
@@ -39,12 +42,12 @@ class Target:
 
 
 def grid_over(shape: tuple[int, int, int], affine: np.ndarray, target: Target) -> Grid:
-    """The grid over the whole height of a volume that all subjects share.
+    """The dataset's grid over the whole height of the volume that all subjects share.
 
     Args:
-      shape: the volume's voxels ``(X, Y, Z)``.
-      affine: its voxel indices to RAS+ millimetres.
-      target: what is wanted.
+      shape: number of voxels ``(X, Y, Z)`` of that volume.
+      affine: 4 x 4, from its voxel indices to RAS+ millimetres.
+      target: the slices that the user wants.
     """
     size, spacing = target.size, target.spacing
     corners = _corners(shape, affine)
@@ -69,17 +72,18 @@ def grid_over(shape: tuple[int, int, int], affine: np.ndarray, target: Target) -
 def slices_with_brain(
     profiles: Sequence[np.ndarray], slices: int | None
 ) -> tuple[int, int]:
-    """Which slices of the grid to keep.
+    """Chooses the range of slices that the dataset keeps.
 
     Args:
-      profiles: per subject, brain voxels of each slice ``(Z,)``.
-      slices: how many; None takes all that hold brain in most subjects.
+      profiles: for each subject the number of brain voxels in each slice ``(Z,)``.
+      slices: how many slices to keep. None keeps all slices that show brain in most
+        subjects.
 
     Returns:
-      First slice, and the one after the last.
+      The first slice, and the slice after the last.
 
     Raises:
-      InputError: no slice holds brain in most subjects, or there are not so many.
+      InputError: no slice shows brain in most subjects, or the grid has fewer slices.
     """
     heights = np.stack(profiles).astype(float)
     held = heights >= MIN_SLICE_SHARE * heights.max(axis=1, keepdims=True)
@@ -98,7 +102,7 @@ def slices_with_brain(
 
 
 def check_slices(slices: int | None, height: int) -> None:
-    """Raises an `InputError` if more slices are wanted than the common grid has."""
+    """Raises an `InputError` if the user wants more slices than the common grid has."""
     if slices is not None and slices > height:
         raise InputError(
             f"slices {slices}, expected 1 to {height}, the height of the common grid"
@@ -113,7 +117,7 @@ def crop_slices(grid: Grid, start: int, stop: int) -> Grid:
 
 
 def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """Outer corners of a volume in millimetres, ``(8, 3)``."""
+    """The outer corners of a volume in RAS+ millimetres, ``(8, 3)``."""
     indices = np.array(list(np.ndindex(2, 2, 2))) * np.array(shape) - 0.5
     return indices @ affine[:3, :3].T + affine[:3, 3]
 
@@ -121,7 +125,7 @@ def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
 def isotropic_over(
     shape: tuple[int, int, int], affine: np.ndarray, spacing: float
 ) -> Grid:
-    """Grid of cubic voxels over a volume that all subjects share."""
+    """A grid of cubic voxels, `spacing` millimetres wide, that covers a volume."""
     corners = _corners(shape, affine)
     columns, rows, slices = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int)
     return Grid.centred(

@@ -1,155 +1,99 @@
-"""What to do with a folder of subjects, decided before any of them is read whole."""
+"""The options of a preparation: which steps are done, and on which grid."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-
-from samr_jax.data.nifti import read_geometry
-from samr_jax.labels import LABELS, TISSUES
-from samr_jax.prepare import grids
-from samr_jax.prepare.find.raw import (
-    BRAIN_ROLE,
-    LABELS_ROLE,
-    Found,
-    RawSubject,
-    companion,
-)
-from samr_jax.prepare.steps import Plan, Steps
-from samr_jax.prepare.subject.ants_bridge import has_ants
-from samr_jax.prepare.subject.reference_brain import (
-    WORKING_SPACING_MM,
-    grid_over_template,
-    working_grid,
-)
+from samr_jax.data.subject import Grid
 from samr_jax.runtime.errors import InputError
-from samr_jax.sequences import KNOWN, SEQUENCES, check_sequences
 
-ATLASES = ("auto", "template", "mean")
-
-Log = Callable[[str], None]
+CHOICES = ("auto", "on", "off")
 
 
-def choose_sequences(
-    found: Found, wanted: Sequence[str] | None, log: Log
-) -> tuple[str, ...]:
-    """The sequences to use: those asked for, or those that every subject has.
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The user's choice for each step: ``auto``, ``on`` or ``off``.
 
-    A sequence that some subjects have and others lack is said aloud with the first
-    missing file.
+    With ``auto`` the data decide, as said below.
+
+    Attributes:
+      register: rigid registration of a subject's sequences with one another. Auto
+        registers a sequence if its grid or the mutual information shows that it is not
+        aligned.
+      align: rigid alignment of every subject with the template, so that a slice shows
+        the same height in all subjects. Auto aligns unless the layout promises a
+        common space and the files share one grid.
+      strip: removal of the skull. Auto strips a scan if more of it is nonzero than the
+        largest brain.
+      bias: N4 bias correction. Auto corrects a scan if the field that N4 finds varies
+        by more than 3 %.
+      tissue: WM, GM and CSF maps. Auto makes them if ANTs is installed.
+      standardise: Nyúl's intensity standardisation. Auto standardises if the subjects'
+        scales differ and there are enough subjects to fit a scale.
     """
-    if wanted is not None:
-        return check_sequences(wanted, source="sequences")
-    others = {LABELS_ROLE, BRAIN_ROLE, *TISSUES, *map(companion, KNOWN)}
-    held = {role for raw in found.subjects for role in raw.files} - others
-    order = (*SEQUENCES, *sorted(held - set(SEQUENCES)))
-    chosen = []
-    for name in (name for name in order if name in held):
-        lacking = [raw for raw in found.subjects if name not in raw.files]
-        if not lacking:
-            chosen.append(name)
-            continue
-        log(
-            f"sequence {name} is left out: {len(lacking)} subject(s) lack it, the "
-            f"first is {lacking[0].name}, expected {lacking[0].expected[name]}"
-        )
-    if not chosen:
-        raise InputError(
-            "no sequence is there for every subject, expected --sequences to name the "
-            "ones to use"
-        )
-    return tuple(chosen)
+
+    register: str = "auto"
+    align: str = "auto"
+    strip: str = "auto"
+    bias: str = "auto"
+    tissue: str = "auto"
+    standardise: str = "auto"
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value not in CHOICES:
+                raise InputError(
+                    f"step {field.name}: {value!r}, expected {', '.join(CHOICES)}"
+                )
 
 
-def make_plan(
-    found: Found,
-    steps: Steps,
-    *,
-    sequences: tuple[str, ...],
-    mapping: Mapping[int, int],
-    target: grids.Target,
-    atlas: str,
-    log: Log,
-) -> Plan:
-    """Decides what the preparation of every subject has in common.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the preparation of every subject has in common.
 
-    Args:
-      found: the subjects.
-      steps: what the user wants.
-      sequences: which to read.
-      mapping: values of the annotation -> our codes.
-      target: the slices that are wanted.
-      atlas: ``template``, ``mean`` or ``auto``.
-      log: receives lines for the user.
+    Attributes:
+      sequences: the sequences to read, in the order of the channels.
+      mapping: value in the annotation -> our label code.
+      grid: the dataset's grid over the whole height of the common space.
+      working: an isotropic grid over the same space, on which tissue maps and the
+        template are computed; None if no step needs it.
+      steps: the user's choice for each step.
+      align: whether subjects are moved to the template's space.
+      template: whether the atlas is a multivariate template; otherwise it is the plain
+        mean of the training subjects.
     """
-    if atlas not in ATLASES:
-        raise InputError(f"atlas {atlas!r}, expected one of {', '.join(ATLASES)}")
-    steps = _without_ants(steps, found, log)
-    align, shape, affine = _common_space(found, steps, sequences, log)
-    if align:
-        grid, working = grid_over_template(target), working_grid()
-    else:
-        grid = grids.grid_over(shape, affine, target)
-        working = grids.isotropic_over(shape, affine, WORKING_SPACING_MM)
-    grids.check_slices(target.slices, grid.slices)
-    own_maps = all(set(TISSUES) <= set(raw.files) for raw in found.subjects)
-    template = atlas == "template" or (atlas == "auto" and align)
-    needed = template or (steps.tissue != "off" and not own_maps)
-    named = ", ".join(f"{value} {LABELS[code]}" for value, code in mapping.items())
-    log(f"labels: {named}")
-    working = working if needed else None
-    return Plan(sequences, mapping, grid, working, steps, align, template)
+
+    sequences: tuple[str, ...]
+    mapping: Mapping[int, int]
+    grid: Grid
+    working: Grid | None
+    steps: Steps
+    align: bool
+    template: bool
+
+    def describe(self) -> dict:
+        """Everything but the files that a prepared subject depends on, JSON-ready."""
+        return {
+            "sequences": list(self.sequences),
+            "labels": {str(k): int(v) for k, v in self.mapping.items()},
+            "grid": describe_grid(self.grid),
+            "working": self.working and describe_grid(self.working),
+            "steps": {
+                # The standard scale comes later and does not change what is cached.
+                name: choice
+                for name, choice in dataclasses.asdict(self.steps).items()
+                if name != "standardise"
+            },
+            "align": self.align,
+        }
 
 
-def _without_ants(steps: Steps, found: Found, log: Log) -> Steps:
-    """Leaves out what ``auto`` can do without where ANTs is not installed."""
-    if has_ants():
-        return steps
-    own_maps = any(set(TISSUES) <= set(raw.files) for raw in found.subjects)
-    spared = {
-        step: "off"
-        for step in ("bias", "tissue")
-        if getattr(steps, step) == "auto" and not (step == "tissue" and own_maps)
+def describe_grid(grid: Grid) -> dict:
+    """A grid as JSON."""
+    return {
+        "size": list(grid.size),
+        "slices": grid.slices,
+        "affine": [[round(float(v), 6) for v in row] for row in grid.affine],
     }
-    if spared:
-        log(
-            f"steps left out: {', '.join(spared)}; they need ANTsPy: "
-            "pip install 'samr-jax[prepare]'"
-        )
-    return dataclasses.replace(steps, **spared)
-
-
-def _common_space(
-    found: Found, steps: Steps, sequences: Sequence[str], log: Log
-) -> tuple[bool, tuple[int, ...], np.ndarray]:
-    """Whether subjects have to be aligned; else shape and affine of what they share."""
-    geometries = [_geometry(raw, sequences) for raw in found.subjects]
-    known = [geometry for geometry in geometries if geometry is not None]
-    if not known:
-        raise InputError(
-            f"no subject has a readable {sequences[0]}, the first is "
-            f"{found.subjects[0].name}: expected "
-            f"{found.subjects[0].expected.get(sequences[0], 'such a file')}"
-        )
-    (shape, affine), count = Counter(known).most_common(1)[0]
-    shared = found.common_space and count > len(known) / 2
-    align = steps.align == "on" or (steps.align == "auto" and not shared)
-    log(
-        "space: subjects are aligned with the MNI152 template"
-        if align
-        else f"space: {count} of {len(known)} subjects share one grid, which is kept"
-    )
-    return align, shape, np.array(affine).reshape(4, 4)
-
-
-def _geometry(raw: RawSubject, sequences: Sequence[str]) -> tuple | None:
-    """Shape and affine of a subject's first sequence; None if it cannot be read, which
-    is told when the subject's turn comes."""
-    try:
-        shape, affine = read_geometry(raw.file(sequences[0]))
-    except InputError:
-        return None
-    return shape, tuple(np.round(affine, 3).ravel().tolist())

@@ -14,16 +14,16 @@ from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.splits import PAPER_FRACTIONS
 from samr_jax.data.write import write_dataset
 from samr_jax.prepare.cohort.atlas import make_atlas
-from samr_jax.prepare.cohort.common_scale import Finish, fit_finish
+from samr_jax.prepare.cohort.common_scale import CommonScale, fit_common_scale
 from samr_jax.prepare.cohort.jobs import make_jobs
 from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
+from samr_jax.prepare.decide_options import choose_sequences, decide_options
 from samr_jax.prepare.find.annotation import label_mapping
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target, slices_with_brain
-from samr_jax.prepare.options import choose_sequences, make_plan
-from samr_jax.prepare.report.provenance import account, write_records
-from samr_jax.prepare.report.qc import write_page
-from samr_jax.prepare.steps import Plan, Steps
+from samr_jax.prepare.options import Options, Steps
+from samr_jax.prepare.report.provenance import provenance_of, write_records
+from samr_jax.prepare.report.quality_page import write_page
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory
 
@@ -82,7 +82,7 @@ def prepare(
 
     found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
     log(f"{input}: {len(found.subjects)} subjects of layout {found.layout}")
-    plan = make_plan(
+    options = decide_options(
         found,
         steps or Steps(),
         sequences=choose_sequences(found, sequences, log),
@@ -93,23 +93,23 @@ def prepare(
     )
     # Subject by subject: co-registration, skull stripping, bias field, resampling and
     # tissue maps.
-    jobs = make_jobs(found.subjects, plan, work, keep_names=keep_names)
+    jobs = make_jobs(found.subjects, options, work, keep_names=keep_names)
     cohort = prepare_cohort(jobs, fractions=split, seed=seed, log=log, **pool)
     # Standardisation and atlas, from the training subjects alone.
     span = slices_with_brain([item.profile for item in cohort.stored], target.slices)
-    finish = fit_finish(cohort.train, plan, span, log)
+    scale = fit_common_scale(cohort.train, options, span, log)
     average = None
-    if plan.template:
-        average = make_atlas(cohort.train, finish, plan, work, **pool)
+    if options.template:
+        average = make_atlas(cohort.train, scale, options, work, **pool)
 
     dataset = _publish(
         output,
         work,
         cohort,
-        finish,
-        plan,
+        scale,
+        options,
         average=average,
-        provenance=account(found, plan, finish, seed=seed, split=split),
+        provenance=provenance_of(found, options, scale, seed=seed, split=split),
         **pool,
     )
     cohort.tell_failures(log)
@@ -121,8 +121,8 @@ def _publish(
     output: Path,
     work: Path,
     cohort: Cohort,
-    finish: Finish,
-    plan: Plan,
+    scale: CommonScale,
+    options: Options,
     *,
     average: np.ndarray | None,
     provenance: Mapping,
@@ -136,17 +136,17 @@ def _publish(
     try:
         dataset = write_dataset(
             draft,
-            [functools.partial(finish.subject, item) for item in cohort.stored],
-            grid=finish.grid,
-            sequences=plan.sequences,
+            [functools.partial(scale.subject, item) for item in cohort.stored],
+            grid=scale.grid,
+            sequences=options.sequences,
             splits=cohort.splits,
-            common_units=finish.standard is not None,
+            common_units=scale.standard is not None,
             atlas=average,
             provenance=provenance,
             workers=workers,
         )
-        write_records(draft, cohort.stored, finish, **pool)
-        write_page(dataset, cohort.stored, finish, **pool)
+        write_records(draft, cohort.stored, scale, **pool)
+        write_page(dataset, cohort.stored, scale, **pool)
         if output.exists():
             output.rmdir()
         os.replace(draft, output)

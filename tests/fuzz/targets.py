@@ -93,11 +93,11 @@ class Manifest:
     def read(self) -> None:
         from samr_jax.data.splits import split_subjects
         from samr_jax.prepare.cohort.jobs import make_jobs
+        from samr_jax.prepare.decide_options import choose_sequences, decide_options
         from samr_jax.prepare.find.annotation import label_mapping
         from samr_jax.prepare.find.layouts import find_subjects
         from samr_jax.prepare.grids import Target
-        from samr_jax.prepare.options import choose_sequences, make_plan
-        from samr_jax.prepare.steps import Steps
+        from samr_jax.prepare.options import Steps
 
         shutil.rmtree(self._output)
         self._output.mkdir()
@@ -106,7 +106,7 @@ class Manifest:
         off = dict.fromkeys(
             ("register", "align", "strip", "bias", "tissue", "standardise"), "off"
         )
-        plan = make_plan(
+        plan = decide_options(
             found,
             Steps(**off),
             sequences=choose_sequences(found, None, said.append),

@@ -18,7 +18,7 @@ from samr_jax.inference.native_space import find_native
 from samr_jax.inference.patient import parse_reference, synthesize_for_patient
 from samr_jax.inference.volumes import synthesize_volume, write_volumes
 from samr_jax.labels import remap
-from samr_jax.prepare.cohort.standardise import PERCENTILES
+from samr_jax.prepare.subject.landmarks import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from tests.launch.test_commands import launch

@@ -1,4 +1,4 @@
-"""Heads with a known truth: MNI152 deformed, with skull, moved, biased and rescaled."""
+"""Simulated heads with a known truth: MNI152 deformed, in a skull, moved, biased."""
 
 import functools
 
@@ -9,7 +9,7 @@ from samr_jax.data.resample import resample_like
 from samr_jax.prepare.subject.reference_brain import reference_brain
 from samr_jax.prepare.subject.register import rotation
 
-# Signal of WM, GM, CSF, skull and scalp by sequence, arbitrary units.
+# Signal of WM, GM, CSF, skull and scalp in each sequence, in arbitrary units.
 SIGNALS = {
     "T1w": (900, 650, 250, 80, 800),
     "Gd-T1w": (850, 640, 250, 80, 1100),
@@ -21,8 +21,12 @@ CENTRE = np.array([0.0, -18.0, 8.0])
 
 @functools.cache
 def anatomy(seed):
-    """Tissue fractions ``(5, X, Y, Z)`` at 2 mm of a deformed brain in a cartoon head,
-    and their affine."""
+    """A deformed brain in a schematic head, at 2 mm.
+
+    Returns:
+      Fractions ``(5, X, Y, Z)`` of WM, GM, CSF, skull and scalp; the brain, boolean
+      ``(X, Y, Z)``; and their affine.
+    """
     template = reference_brain()
     rng = np.random.default_rng(seed)
     tissue = np.transpose(template.tissue, (3, 2, 1, 0))
@@ -43,7 +47,8 @@ def anatomy(seed):
 
 
 def motion(degrees, shift):
-    """Rigid motion about the middle of the head, by turns about x, y and z."""
+    """Rigid motion: rotations about x, y and z through the middle of the head, and a
+    shift in millimetres."""
     turn = np.eye(4)
     for axis, angle in enumerate(degrees):
         turn = turn @ rotation(axis, np.radians(angle))
@@ -52,7 +57,7 @@ def motion(degrees, shift):
 
 
 def bias(shape, affine, strength, seed):
-    """Smooth multiplicative field, about 1 +- strength."""
+    """Smooth multiplicative field; `strength` is the deviation of its logarithm."""
     rng = np.random.default_rng(seed)
     index = np.stack(np.indices(shape), axis=-1)
     world = (index @ affine[:3, :3].T + affine[:3, 3] - CENTRE) / 90
@@ -61,7 +66,7 @@ def bias(shape, affine, strength, seed):
 
 
 def voxels(spacing, box=(200.0, 232.0, 200.0)):
-    """Shape and affine of an acquisition about the middle of the head."""
+    """Shape and affine of an acquisition centred on the middle of the head."""
     shape = tuple(np.round(np.divide(box, spacing)).astype(int))
     affine = np.diag([*spacing, 1.0]).astype(float)
     affine[:3, 3] = CENTRE - np.array(spacing) * (np.array(shape) - 1) / 2
@@ -94,7 +99,7 @@ def scan(
 
 
 def carried(volume, shape, affine, *, move):
-    """A volume of the anatomy's own voxels on a scan's."""
+    """Resamples a volume from the voxels of the anatomy to those of a scan."""
     own = reference_brain().grid.affine
     return resample_like(volume, own, shape, affine, transform=np.linalg.inv(move))
 

@@ -1,11 +1,11 @@
-"""Small co-registered subjects on disk, with patients' names where scans have them."""
+"""Small co-registered subjects on disk, with patient names in files and headers."""
 
 import nibabel as nib
 import numpy as np
 
 from samr_jax.data.nifti import write_volume
 from samr_jax.prepare.grids import Target
-from samr_jax.prepare.steps import Steps
+from samr_jax.prepare.options import Steps
 
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 31], [0, 0, 1, 0], [0, 0, 0, 1]])
 SHAPE = (28, 32, 24)

@@ -1,4 +1,4 @@
-"""The preparation in several processes, on a Dask cluster, after a worker's loss."""
+"""Preparation in several processes and on a Dask cluster that loses a worker."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import pytest
 from samr_jax.prepare import pipeline
 from samr_jax.prepare.cohort.jobs import Job
 from samr_jax.prepare.cohort.parallel import run_all
-from samr_jax.prepare.steps import Steps
+from samr_jax.prepare.options import Steps
 from samr_jax.runtime.errors import InputError
 from tests.prepare.test_prepare import prepare_small, write_subject
 
@@ -22,7 +22,7 @@ STEPS = Steps(register="on", bias="off", tissue="off")
 
 @dataclasses.dataclass(frozen=True)
 class Mortal(Job):
-    """The first worker to take it dies of it."""
+    """A job that kills the first worker that takes it."""
 
     def run(self):
         grave = self.folder / "died"
@@ -39,7 +39,7 @@ def die():
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """Three subjects whose sequences are registered, so that ANTs takes part."""
+    """Three subjects whose sequences are registered with ANTs."""
     folder = tmp_path_factory.mktemp("raw")
     for index in range(3):
         write_subject(folder, index)
@@ -48,7 +48,7 @@ def raw(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def local(raw, tmp_path_factory):
-    """What one process makes of them."""
+    """The dataset that a single process makes of the three subjects."""
     return prepare_small(raw, tmp_path_factory.mktemp("local") / "out", steps=STEPS)
 
 
@@ -82,7 +82,7 @@ def test_cluster_gives_the_same_though_a_worker_is_killed(
 
 @pytest.mark.slow
 def test_errors_come_back_from_a_cluster():
-    """What a call raises, and a call that kills every worker that takes it."""
+    """An exception in a call, and a call that kills every worker that takes it."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:
@@ -95,7 +95,7 @@ def test_errors_come_back_from_a_cluster():
 
 
 def test_killed_process_is_told():
-    """As when memory runs out; the cache of the others is tested with the pipeline."""
+    """A process is killed, as when memory runs out."""
     calls = [functools.partial(pow, 2, 2), die]
     with pytest.raises(InputError, match="trial: a process was killed, most often for"):
         run_all(calls, label="trial", workers=2)

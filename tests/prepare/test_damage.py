@@ -1,4 +1,4 @@
-"""A damaged subject fails alone, in one line that says what is wrong with it."""
+"""A damaged subject fails alone, and one line says what is wrong with it."""
 
 import shutil
 
@@ -8,8 +8,8 @@ import pytest
 
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.cohort import jobs
+from samr_jax.prepare.decide_options import decide_options
 from samr_jax.prepare.find.layouts import find_subjects
-from samr_jax.prepare.options import make_plan
 from tests.prepare.small_subjects import (
     AFFINE,
     PLAIN,
@@ -77,10 +77,10 @@ def _one_value(path, image):
 
 
 @pytest.fixture(scope="module")
-def plan(sound):
-    """What the subjects have in common."""
+def options(sound):
+    """The options that the subjects share."""
     found = find_subjects(sound)
-    return make_plan(
+    return decide_options(
         found,
         PLAIN,
         sequences=SEQUENCES,
@@ -106,17 +106,17 @@ def plan(sound):
         ("t2", _one_value, "T2w: two of its intensity percentiles coincide"),
     ],
 )
-def test_damage_is_told_in_one_line(raw, plan, tmp_path, suffix, damage, reason):
+def test_damage_is_told_in_one_line(raw, options, tmp_path, suffix, damage, reason):
     path = scan_file(raw, 1, suffix)
     damage(path, nib.load(path))
     subjects = find_subjects(raw).subjects
-    job = jobs.make_jobs(subjects, plan, tmp_path / "work", keep_names=False)[1]
+    job = jobs.make_jobs(subjects, options, tmp_path / "work", keep_names=False)[1]
     told = job.run()
     assert told.startswith(f"smith1: {reason.format(path)}") and "\n" not in told
     assert not list(tmp_path.glob("work/subjects/*"))
 
 
-def test_subject_that_lies_elsewhere_fails_alone(raw, plan, tmp_path):
+def test_subject_that_lies_elsewhere_fails_alone(raw, options, tmp_path):
     affine = AFFINE.copy()
     affine[:3, 3] += 500
     for suffix in (*SUFFIXES, "seg"):
@@ -125,5 +125,5 @@ def test_subject_that_lies_elsewhere_fails_alone(raw, plan, tmp_path):
             nib.Nifti1Image(np.asarray(image.dataobj), affine), image.get_filename()
         )
     subjects = find_subjects(raw).subjects
-    job = jobs.make_jobs(subjects, plan, tmp_path / "work", keep_names=False)[1]
+    job = jobs.make_jobs(subjects, options, tmp_path / "work", keep_names=False)[1]
     assert "smith1: no slice of the dataset's grid shows brain" in job.run()

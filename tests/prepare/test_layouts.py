@@ -1,4 +1,4 @@
-"""Layouts: which files make which subject."""
+"""Layouts: which files belong to which subject."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Small co-registered subjects through the whole preparation."""
+"""The whole preparation of small co-registered subjects."""
 
 import contextlib
 import json
@@ -15,8 +15,8 @@ from samr_jax.inference.native_space import native_space
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.prepare.cohort import jobs
 from samr_jax.prepare.grids import Target
+from samr_jax.prepare.options import Steps
 from samr_jax.prepare.pipeline import prepare
-from samr_jax.prepare.steps import Steps
 from samr_jax.runtime.errors import InputError
 from tests.prepare.small_subjects import (
     AFFINE,
@@ -37,7 +37,7 @@ def prepare_small(raw, output, lines=None, **options):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Four sound subjects, their dataset and what was said."""
+    """The dataset of four undamaged subjects, its folder, and what was logged."""
     folder = tmp_path_factory.mktemp("whole")
     for index in range(4):
         write_subject(folder / "raw", index)
@@ -195,7 +195,7 @@ def test_wrong_choices_are_refused(raw, tmp_path):
     for words, option in wrong.items():
         with pytest.raises(InputError, match=words):
             prepare_small(raw, tmp_path / "out", **option)
-    # All that is told before the first subject is read.
+    # Every error came before the first subject was read.
     assert not (tmp_path / "out.work" / "subjects").exists()
 
 
@@ -207,7 +207,7 @@ def test_single_patient_cannot_be_split(raw, tmp_path):
 
 @contextlib.contextmanager
 def _largest_file(size):
-    """As on a full disk, writing fails after so many bytes of a file."""
+    """Makes writing fail after `size` bytes of a file, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -217,7 +217,7 @@ def _largest_file(size):
 
 
 def test_full_disk_leaves_nothing_half_written(whole, tmp_path):
-    """Full at the subjects, the records and the quality page: then there is space."""
+    """The disk is full at the subjects, the records and the quality page, then not."""
     raw, output = whole[1] / "raw", tmp_path / "out"
     for size, place in ((1_000, "subjects/.*npz"), (1e5, "dataset"), (1.4e5, "qc/")):
         words = f"out.work/.*{place}.*: cannot be written .*File too large"
@@ -239,7 +239,7 @@ def test_dataset_goes_back_to_the_native_grid(whole):
     back = native.carry_image(ramp.T, everywhere, dataset.grid.affine)
     index = np.stack(np.indices(SHAPE), -1)
     expected = (index @ AFFINE[:3, :3].T + AFFINE[:3, 3]) @ [1.0, 2.0, 3.0] + 500
-    # Beyond the last slices' centres the nearest value is continued.
+    # Beyond the centres of the outer slices the nearest value is continued.
     middle = np.s_[2:-2, :, 6:-6]
     np.testing.assert_allclose(back[middle], expected[middle], atol=1e-2)
     with pytest.raises(InputError, match="no scan T1w of subject 'nobody'"):

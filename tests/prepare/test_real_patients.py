@@ -1,7 +1,7 @@
-"""Real patients: which steps they do not need, and artificial damage undone.
+"""Real patients: steps that they do not need, and artificial damage that is undone.
 
-The folder SAMR_REAL_DATA has to hold ``brats2021``. The patients are taken at 2 mm,
-which suffices; their own 1 mm takes minutes:
+The folder SAMR_REAL_DATA has to hold ``brats2021``. The tests average the patients to
+2 mm; with their own 1 mm they take minutes:
 
     SAMR_REAL_DATA=DIR SAMR_REAL_SPACING=1 pytest -s tests/prepare/test_real_patients.py
 """
@@ -17,11 +17,11 @@ from scipy import ndimage
 from samr_jax.data.nifti import read_labels, read_volume, write_volume
 from samr_jax.data.resample import coarsened, resample_like
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
+from samr_jax.prepare.decide_options import decide_options
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target
-from samr_jax.prepare.options import make_plan
+from samr_jax.prepare.options import Steps
 from samr_jax.prepare.pipeline import prepare
-from samr_jax.prepare.steps import Steps
 from samr_jax.prepare.subject.prepare_subject import prepare_subject
 from samr_jax.prepare.subject.register import rotation
 from tests.prepare import skulls as heads
@@ -95,7 +95,7 @@ def _motion(affine, shape):
 
 def _prepared(folder, name):
     found = find_subjects(folder)
-    plan = make_plan(
+    options = decide_options(
         found,
         Steps(tissue="off"),
         sequences=("T1w", "T2w"),
@@ -105,12 +105,12 @@ def _prepared(folder, name):
         log=print,
     )
     raw = next(raw for raw in found.subjects if raw.name == name)
-    return prepare_subject(raw, plan, name="a", patient="a")
+    return prepare_subject(raw, options, name="a", patient="a")
 
 
 @pytest.fixture(scope="module")
 def damaged(patients, tmp_path_factory):
-    """The first patient with bias on T1w and T2w, and the T2w turned; and the turn."""
+    """The first patient with bias and a moved T2w: folder, name and motion."""
     source = sorted(patients.iterdir())[0]
     folder = tmp_path_factory.mktemp("damaged")
     for number, suffix in enumerate(("t1", "t2")):
@@ -132,10 +132,10 @@ def _from_t1_to_t2(record):
 
 
 def test_rotation_and_bias_put_back_are_undone(patients, damaged):
-    """Against the patient as it was.
+    """The result is compared with the patient before the damage.
 
-    The challenge's own alignment is no exact truth: registered again, its T2w moves by
-    0.8 to 1.2 mm.
+    The challenge's own alignment is not exact: when its T2w is registered again, it
+    moves by 0.8 to 1.2 mm.
     """
     pytest.importorskip("ants")
     folder, name, move = damaged
@@ -149,7 +149,7 @@ def test_rotation_and_bias_put_back_are_undone(patients, damaged):
     print("registration, mm", error)
     assert error < 2  # measured: 0.9 to 1.2 of the 9 mm that it was moved
 
-    # Not at the rim, where the turned T2w changes which voxels are brain.
+    # The rim is left out, because the moved T2w changes which voxels are brain there.
     both = (own.subject.labels > 0) & (found.subject.labels > 0)
     brain = ndimage.binary_erosion(both, iterations=2)
     before, after = (item.subject.images[..., 0][brain] for item in (own, found))

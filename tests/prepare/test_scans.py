@@ -1,4 +1,4 @@
-"""A subject's files, checked against one another."""
+"""Reading the files of a subject, and checking them against one another."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ SHAPE = (6, 7, 8)
 
 @pytest.fixture
 def subject(tmp_path):
-    """Files of two sequences on different grids, APTw with its reference, and maps."""
+    """Files of two sequences on different grids, APTw with its reference, and tissue
+    maps; and a function that writes one more file."""
 
     def write(role, data, affine=AFFINE):
         path = tmp_path / f"{role}.nii.gz"

@@ -1,23 +1,25 @@
-"""Nyúl standardisation: against the library, undone, and its effect."""
+"""Nyúl standardisation: compared with the library, inverted, and its effect."""
 
 import numpy as np
 import pytest
 from intensity_normalization import NyulNormalizer, create_image
 
 from samr_jax.prepare.cohort.standardise import (
-    PERCENTILES,
     SCALE,
     Standard,
     fit_standard,
-    landmarks,
     spread,
-    through,
+)
+from samr_jax.prepare.subject.landmarks import (
+    PERCENTILES,
+    landmarks,
+    piecewise_linear,
 )
 from samr_jax.runtime.errors import InputError
 
 
 def _scans(count=6):
-    """Three tissues, in a unit of its own for every scan."""
+    """Intensities of three tissues; every scan has a unit of its own."""
     rng = np.random.default_rng(0)
     scans = []
     for _ in range(count):
@@ -50,7 +52,7 @@ def test_the_way_back_is_the_inverse(standard):
     scan = _scans()[3]
     marks = landmarks(scan, source="scan")
     there = standard.apply("T1w", scan, marks)
-    back = through(there, np.array(standard.scales["T1w"]), marks)
+    back = piecewise_linear(there, np.array(standard.scales["T1w"]), marks)
     np.testing.assert_allclose(back[there > 0], scan[there > 0], rtol=1e-4)
 
 

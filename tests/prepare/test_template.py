@@ -1,4 +1,4 @@
-"""The multivariate template is sharper than the plain mean, and leaves lesions out."""
+"""The multivariate template is sharper than the plain mean and leaves lesions out."""
 
 import functools
 
@@ -40,7 +40,7 @@ def member(seed, lesion=False):
 
 
 def _contrast(image):
-    """Spread of intensities inside: blurring lowers it."""
+    """Standard deviation of the intensities inside, which blurring lowers."""
     return image[8:24, 10:30, 12:28].std()
 
 

@@ -1,10 +1,11 @@
-"""Raw heads with a known truth through the whole preparation.
+"""The whole preparation of raw heads with a known truth.
 
-Two patients in a BIDS folder, T1w, T2w and an APTw slab with its unsaturated image, in
-spaces of their own, with coil bias and another unit for each patient. The first has all
-steps to go through; the second comes without skull, with its T2w registered and with
-tissue maps of its user, and these steps have to be left out. Margins leave room to the
-values measured; the test prints them.
+There are two patients in a BIDS folder with T1w, T2w and an APTw slab with its
+unsaturated image. Every scan lies in a space of its own and has coil bias, and each
+patient has another unit. The first patient needs all steps. The second patient comes
+skull-stripped, with the T2w registered and with the user's own tissue maps, so that
+these steps have to be left out. The tests print what they measure; the limits leave a
+margin.
 """
 
 import json
@@ -18,8 +19,8 @@ from samr_jax.data.resample import resample
 from samr_jax.inference.native_space import find_native, native_space
 from samr_jax.labels import TISSUES, TUMOR
 from samr_jax.prepare.grids import Target
+from samr_jax.prepare.options import Steps
 from samr_jax.prepare.pipeline import prepare
-from samr_jax.prepare.steps import Steps
 from tests.prepare import skulls as heads
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ BIAS = 0.12
 
 
 def _motions(seed):
-    """Each sequence's scanner space: degrees about, and mm along, x, y and z."""
+    """Sequence -> rigid motion from the anatomy to the scanner's space."""
     first = heads.motion((6, -4, 9), (5, -8, 4 + seed))
     return {
         "T1w": first,
@@ -41,7 +42,7 @@ def _motions(seed):
 
 
 def _lesion(seed):
-    """A ball of tumor on the anatomy's voxels."""
+    """A tumor in the shape of a ball, on the anatomy's voxels."""
     shape = heads.anatomy(seed)[1].shape
     distance = np.linalg.norm(
         np.stack(np.indices(shape), -1) - (28, 52 + 4 * seed, 50), axis=-1
@@ -50,7 +51,7 @@ def _lesion(seed):
 
 
 def _percent(seed):
-    """A smooth signed map in percent on the anatomy's voxels."""
+    """A smooth map of signed percentages, on the anatomy's voxels."""
     x, y, _ = np.indices(heads.anatomy(seed)[1].shape)
     return (2 * np.sin(x / 20) + np.cos(y / 15)).astype(np.float32)
 
@@ -92,7 +93,7 @@ def raw(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cohort(raw, tmp_path_factory):
-    """The dataset, the records of its subjects, and what was said."""
+    """The dataset, the records of its subjects, and the lines that were logged."""
     lines = []
     dataset = prepare(
         raw,
@@ -112,7 +113,7 @@ def _matrix(record, sequence):
 
 
 def _distance(found, truth, place, *, seed):
-    """Mean millimetres between two motions of the brain, which `place` brings there."""
+    """Mean distance in millimetres between two motions of the brain after `place`."""
     _, brain, affine = heads.anatomy(seed)
     points = np.argwhere(brain)[::100] @ affine[:3, :3].T + affine[:3, 3]
     places = place @ np.c_[points, np.ones(len(points))].T
@@ -120,14 +121,14 @@ def _distance(found, truth, place, *, seed):
 
 
 def _truth(dataset, record, seed, volume):
-    """A volume of the anatomy where the preparation has put the T1w scan."""
+    """A volume of the anatomy on the dataset's grid, placed as the T1w scan was."""
     to_anatomy = np.linalg.inv(_motions(seed)["T1w"]) @ _matrix(record, "T1w")
     own = heads.reference_brain().grid.affine
     return resample(volume, own, dataset.grid, transform=to_anatomy)
 
 
 def _arrays(dataset, number):
-    """Labels, images and tissue ``(Z, H, W, ...)`` of a subject, and its slices."""
+    """Labels, images and tissue ``(Z, H, W, ...)`` of a subject, and slice indices."""
     name = f"sub-000{number + 1}_ses-01"
     split = next(key for key, names in dataset.splits.items() if name in names)
     slices = dataset.split(split)
@@ -176,7 +177,7 @@ def test_brain_and_lesion_are_where_they_were(cohort):
 
 
 def test_subjects_are_upright(cohort):
-    """Both heads, turned by up to 9 degrees, lie as the template does."""
+    """Both heads, which were rotated by up to 9 degrees, are upright again."""
     for seed, record in enumerate(cohort[1]):
         turn = np.linalg.inv(_motions(seed)["T1w"]) @ _matrix(record, "T1w")
         angle = np.degrees(np.arccos((np.trace(turn[:3, :3]) - 1) / 2))
@@ -261,7 +262,7 @@ def test_back_in_the_scanner_the_brain_lies_in_the_scan(cohort):
 
 
 def test_scan_without_a_record_is_placed_by_registration(cohort, raw):
-    """As the preparation placed it, and in nearly the units that it measured."""
+    """The result is nearly the preparation's own placement and unit."""
     dataset, _, _ = cohort
     scan = raw / "sub-1" / "anat" / "sub-1_T1w.nii.gz"
     found = find_native(scan, {"T1w": scan}, dataset)

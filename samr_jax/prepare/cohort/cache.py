@@ -1,4 +1,4 @@
-"""Prepared subjects on disk, so that a second run goes on where the first one ended."""
+"""Prepared subjects on disk, so that a second run goes on where the first run ended."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from samr_jax.prepare.subject.prepare_subject import Prepared
 from samr_jax.runtime.files import replacing
 
 VERSION = 2
-"""Raised when the same settings come to give another result."""
+"""To be raised whenever a change of the code changes a prepared subject."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A prepared subject in a file, with what is needed to plan the dataset from it.
+    """A prepared subject in a file, and the little that the whole cohort needs of it.
 
     Attributes:
-      name: the subject's name.
-      patient: who it is.
+      name: the subject's name in the dataset.
+      patient: the patient's name in the dataset.
       path: the file.
-      profile: brain voxels of each slice ``(Z,)``.
+      profile: number of brain voxels in each slice ``(Z,)``.
       record: what each step did.
     """
 
@@ -55,14 +55,17 @@ class Stored:
             return arrays["working"].astype(np.float32) * arrays["peaks"]
 
     def pictures(self) -> dict[str, np.ndarray]:
-        """The pictures of its stages."""
+        """The pictures of the subject after each step."""
         with np.load(self.path, allow_pickle=False) as arrays:
             names = [n for n in arrays.files if n.startswith("picture ")]
             return {name.removeprefix("picture "): arrays[name] for name in names}
 
 
 def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:
-    """Names what a result depends on: each input's size and time, and the settings."""
+    """A hash of everything that a result depends on.
+
+    It covers the path, size and time of each input file, and the settings.
+    """
     stamps = {
         role: (str(path), path.stat().st_size, path.stat().st_mtime_ns)
         for role, path in sorted(files.items())
@@ -73,7 +76,7 @@ def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:
 
 
 def store(prepared: Prepared, path: Path) -> Stored:
-    """Writes a subject to `path`, all of it or nothing."""
+    """Writes a subject to `path`; the file appears whole or not at all."""
     subject = prepared.subject
     arrays = {
         "labels": subject.labels,
@@ -86,7 +89,7 @@ def store(prepared: Prepared, path: Path) -> Stored:
         arrays["tissue"] = np.round(subject.tissue * 255).astype(np.uint8)
     if prepared.working is not None:
         peaks = np.maximum(np.abs(prepared.working).max(axis=(0, 1, 2)), 1e-6)
-        # Three digits are more than any scanner gives.
+        # Half precision has three digits, more than a scanner gives.
         arrays["working"] = (prepared.working / peaks).astype(np.float16)
         arrays["peaks"] = peaks.astype(np.float32)
     with replacing(path) as partial, partial.open("wb") as file:
@@ -101,7 +104,7 @@ def store(prepared: Prepared, path: Path) -> Stored:
 
 
 def find_stored(name: str, patient: str, path: Path) -> Stored | None:
-    """The subject that an earlier run left at `path`, if it is there and whole."""
+    """The subject that an earlier run wrote to `path`; None if absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             record = json.loads(str(arrays["record"]))

@@ -1,4 +1,4 @@
-"""What needs all subjects: the common slices and the standard intensity scale."""
+"""What all subjects have to share: their slices and their intensity scale."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from samr_jax.prepare.cohort.standardise import (
     MIN_SUBJECTS,
     Standard,
     fit_standard,
-    healthy_values,
-    landmarks,
     spread,
 )
 from samr_jax.prepare.grids import crop_slices
-from samr_jax.prepare.steps import Plan
+from samr_jax.prepare.options import Options
+from samr_jax.prepare.subject.landmarks import healthy_values, landmarks
 from samr_jax.sequences import MRSequence
 
 MAX_VALUES = 50_000
-"""Of a training scan, at even distances, to fit the scale: memory must not grow with
-the size of scans, and percentiles of so many are exact enough."""
+"""Number of intensities of each training scan that the scale is fitted to. They are
+taken at even distances, so that memory does not grow with the size of scans."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Finish:
-    """The last steps, the same for every subject.
+class CommonScale:
+    """The last steps of the preparation, which are the same for every subject.
 
     Attributes:
       sequences: the order of the channels.
-      grid: the dataset's, with the common slices only.
-      start: the first of them, counted on the plan's grid.
-      standard: the intensity scale, or None to keep each scan's own.
+      grid: the dataset's grid, cropped to the common slices.
+      start: index of the first common slice on the grid of the options.
+      standard: the intensity scale, or None if each scan keeps its own.
     """
 
     sequences: tuple[str, ...]
@@ -86,44 +85,50 @@ class Finish:
         return np.stack(channels, axis=-1)
 
 
-def fit_finish(
+def fit_common_scale(
     train: Sequence[Stored],
-    plan: Plan,
+    options: Options,
     span: tuple[int, int],
     log: Callable[[str], None],
-) -> Finish:
-    """Fits the last steps on the training subjects alone.
+) -> CommonScale:
+    """Fits the common scale on the training subjects alone.
 
     Args:
       train: the training subjects.
-      plan: common to all subjects.
-      span: first common slice, and the one after the last.
+      options: the options that all subjects share.
+      span: the first common slice, and the slice after the last.
       log: receives lines for the user.
     """
-    bare = Finish(plan.sequences, crop_slices(plan.grid, *span), span[0], None)
-    if not _wanted(train, plan, bare, log):
+    bare = CommonScale(
+        options.sequences, crop_slices(options.grid, *span), span[0], None
+    )
+    if not _wanted(train, options, bare, log):
         return bare
-    values: dict[str, list[np.ndarray]] = {name: [] for name in plan.sequences}
+    values: dict[str, list[np.ndarray]] = {name: [] for name in options.sequences}
     for subject in map(bare.cropped, train):
-        for channel, name in enumerate(plan.sequences):
+        for channel, name in enumerate(options.sequences):
             found = healthy_values(subject, channel)
             values[name].append(found[:: max(1, found.size // MAX_VALUES)])
-    standard = fit_standard(plan.sequences, values)
+    standard = fit_standard(options.sequences, values)
     log(f"standard scale: fitted on {len(train)} training subjects")
     return dataclasses.replace(bare, standard=standard)
 
 
 def own_scale(subject: Subject, channel: int, name: str) -> float:
-    """The upper end of a scan's own window, in its own unit."""
+    """The upper end of a scan's own intensity window, in the scan's unit."""
     brain = subject.labels != BACKGROUND
     return fit_window(name, subject.images[..., channel], brain).high
 
 
 def _wanted(
-    train: Sequence[Stored], plan: Plan, bare: Finish, log: Callable[[str], None]
+    train: Sequence[Stored],
+    options: Options,
+    bare: CommonScale,
+    log: Callable[[str], None],
 ) -> bool:
-    """Whether to standardise: as told, or where scales differ and can be learned."""
-    step = plan.steps.standardise
+    """Whether to standardise: the user's choice, or with ``auto`` whether the subjects'
+    scales differ and there are enough subjects to fit a scale."""
+    step = options.steps.standardise
     if step != "auto":
         return step == "on"
     if len(train) < MIN_SUBJECTS:
@@ -138,9 +143,11 @@ def _wanted(
             "(pip install 'samr-jax[prepare]'); each scan has a window of its own"
         )
         return False
-    medians = {s: [] for s in plan.sequences if MRSequence.named(s).anatomic}
+    medians = {
+        name: [] for name in options.sequences if MRSequence.named(name).anatomic
+    }
     for subject in map(bare.cropped, train):
-        for channel, name in enumerate(plan.sequences):
+        for channel, name in enumerate(options.sequences):
             if name in medians:
                 medians[name].append(np.median(healthy_values(subject, channel)))
     return max(map(spread, medians.values()), default=0.0) > MIN_SPREAD

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from samr_jax.prepare.cohort.cache import Stored, cache_key, find_stored, store
 from samr_jax.prepare.find.raw import RawSubject
-from samr_jax.prepare.steps import Plan
+from samr_jax.prepare.options import Options
 from samr_jax.prepare.subject.prepare_subject import prepare_subject
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_text
@@ -27,25 +27,25 @@ class Job:
       raw: its files.
       name: what it is called in the dataset.
       patient: who it is, in the dataset.
-      plan: common to all subjects.
+      options: common to all subjects.
       folder: where results wait.
     """
 
     raw: RawSubject
     name: str
     patient: str
-    plan: Plan
+    options: Options
     folder: Path
 
     def run(self) -> Stored | str:
         """The stored subject, or in one line why there is none."""
-        path = self.folder / f"{cache_key(self.raw.files, self.plan.describe())}.npz"
+        path = self.folder / f"{cache_key(self.raw.files, self.options.describe())}.npz"
         kept = find_stored(self.name, self.patient, path)
         if kept is not None:
             return kept
         try:
             prepared = prepare_subject(
-                self.raw, self.plan, name=self.name, patient=self.patient
+                self.raw, self.options, name=self.name, patient=self.patient
             )
         except InputError as error:
             return f"{self.raw.name}: {error}"
@@ -57,11 +57,11 @@ class Job:
 
 
 def make_jobs(
-    subjects: Sequence[RawSubject], plan: Plan, work: Path, *, keep_names: bool
+    subjects: Sequence[RawSubject], options: Options, work: Path, *, keep_names: bool
 ) -> list[Job]:
     """One job a subject, and in `work` the key to the pseudonyms."""
     names = aliases(subjects, keep_names=keep_names)
-    jobs = [Job(raw, *names[raw.name], plan, work / "subjects") for raw in subjects]
+    jobs = [Job(raw, *names[raw.name], options, work / "subjects") for raw in subjects]
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(("name", "source"))

@@ -1,4 +1,4 @@
-"""Subjects in parallel: the local cores, or a Dask cluster."""
+"""Runs subjects in parallel, on the local cores or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def run_all(
     """Runs picklable calls in parallel, with a progress bar.
 
     Args:
-      calls: independent of one another.
-      label: what the bar says.
-      workers: processes on this machine, -1 for one a core.
-      scheduler: address of a Dask scheduler whose workers see the same files; calls of
-        a worker that dies are run by another.
+      calls: the calls, independent of one another.
+      label: the text of the progress bar.
+      workers: number of processes on this machine; -1 takes one for each core.
+      scheduler: address of a Dask scheduler whose workers see the same files. If a
+        worker dies, another one runs its calls.
 
     Returns:
-      The results, in order.
+      The results, in the order of the calls.
 
     Raises:
-      InputError: there is no such scheduler, or processes were killed. What a call
-        raises comes through.
+      InputError: the scheduler does not answer, or a process was killed. Any exception
+        of a call is raised, too.
     """
     if workers == 0:
         raise InputError("workers 0, expected -1 for one a core, or their number")
@@ -53,8 +53,10 @@ def run_all(
 def _on_cluster(
     calls: Sequence[Callable[[], Any]], scheduler: str, bar: tqdm
 ) -> list[Any]:
-    """By Dask itself: joblib's backend for it waits for ever for a call that has killed
-    one worker after the other."""
+    """Runs the calls by Dask itself.
+
+    joblib's Dask backend waits for ever if a call kills every worker that takes it.
+    """
     try:
         from dask.distributed import Client, KilledWorker, as_completed
     except ImportError:
@@ -81,7 +83,7 @@ def _on_cluster(
 
 
 class _Counting(joblib.Parallel):
-    """Tells a bar of each call that is done; joblib has the hook but no option."""
+    """Moves a progress bar after each call: joblib has a hook but no option."""
 
     def __init__(self, bar: tqdm, **options):
         super().__init__(batch_size=1, **options)

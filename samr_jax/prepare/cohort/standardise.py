@@ -1,4 +1,4 @@
-"""Intensity standardisation by histogram landmarks (Nyúl 2000), and its inverse."""
+"""The standard intensity scale of a cohort (Nyúl 2000), fitted on training subjects."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.subject import Subject
-from samr_jax.labels import BACKGROUND, LESION_LABELS
-from samr_jax.runtime.errors import InputError
+from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.sequences import MRSequence
 
-PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
-"""Landmarks, of the healthy brain: lesions differ from patient to patient."""
-
 SCALE = (1.0, 100.0)
-"""Where the first and the last landmark go."""
+"""Standard values of the first and the last landmark."""
 
 MIN_SUBJECTS = 5
-"""A scale fitted to fewer training subjects is theirs and nobody else's."""
+"""A scale fitted to fewer training subjects would not suit other subjects."""
 
 MIN_SPREAD = 0.05
-"""Variation of the medians between subjects that calls for standardisation."""
+"""Standardisation pays off when the subjects' median intensities vary by more."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Standard:
-    """The standard scale of every sequence, fitted on training subjects.
+    """The standard scale of every sequence.
 
     Attributes:
-      scales: sequence -> where its landmarks go ``(11,)``; a quantitative map, which
-        keeps its unit, has none.
+      scales: sequence -> standard values of the landmarks ``(11,)``. A quantitative
+        map, which keeps its unit, has no entry.
     """
 
     scales: Mapping[str, tuple[float, ...]]
@@ -41,34 +36,14 @@ class Standard:
 
         Args:
           sequence: its name.
-          image: any shape, in the scan's own unit; 0, outside the brain, stays 0.
-          marks: the scan's landmarks, see `landmarks`.
+          image: any shape, in the scan's own unit; 0 means outside the brain and
+            stays 0.
+          marks: the scan's own landmarks, from
+            `samr_jax.prepare.subject.landmarks.landmarks`.
         """
         if sequence not in self.scales:
             return image
-        return through(image, marks, np.array(self.scales[sequence]))
-
-
-def healthy_values(subject: Subject, channel: int) -> np.ndarray:
-    """One sequence's intensities in the brain outside the lesion."""
-    lesion = np.isin(subject.labels, LESION_LABELS)
-    image = subject.images[..., channel]
-    return image[(subject.labels != BACKGROUND) & ~lesion & (image != 0)]
-
-
-def landmarks(values: np.ndarray, *, source: str) -> np.ndarray:
-    """The landmarks ``(11,)`` of a list of intensities.
-
-    Raises:
-      InputError: two of them coincide, so that no map through them can be undone.
-    """
-    marks = np.percentile(values, PERCENTILES) if values.size else np.zeros(2)
-    if not (np.diff(marks) > 0).all():
-        raise InputError(
-            f"{source}: two of its intensity percentiles coincide, expected a scan of "
-            "more than a few grey values"
-        )
-    return marks
+        return piecewise_linear(image, marks, np.array(self.scales[sequence]))
 
 
 def fit_standard(
@@ -77,14 +52,14 @@ def fit_standard(
     """Fits the standard scale.
 
     Args:
-      sequences: names; quantitative maps are left as they are.
+      sequences: names; quantitative maps get no scale.
       healthy: sequence -> the healthy brain's intensities of each training subject.
     """
     from intensity_normalization import NyulNormalizer, create_image
 
     low, high = SCALE
     scales = {}
-    for name in (s for s in sequences if MRSequence.named(s).anatomic):
+    for name in (name for name in sequences if MRSequence.named(name).anatomic):
         nyul = NyulNormalizer(output_min_value=low, output_max_value=high)
         nyul.fit_population([create_image(values + 0.0) for values in healthy[name]])
         scales[name] = tuple(float(v) for v in nyul.standard_scale)
@@ -92,21 +67,5 @@ def fit_standard(
 
 
 def spread(medians: Sequence[float]) -> float:
-    """Variation of subjects' median intensities: their deviation over their mean."""
+    """Coefficient of variation of the subjects' median intensities."""
     return float(np.std(medians) / max(abs(np.mean(medians)), 1e-6))
-
-
-def through(image: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """The piecewise linear map that takes `start` to `stop`, its end pieces continued.
-
-    Args:
-      image: any shape; 0, which is outside the brain, stays 0.
-      start, stop: increasing values; exchanged, they give the inverse.
-
-    Returns:
-      float32, never below 0.
-    """
-    slopes = np.diff(stop) / np.diff(start)
-    piece = np.clip(np.searchsorted(start, image) - 1, 0, len(slopes) - 1)
-    mapped = stop[piece] + slopes[piece] * (image - start[piece])
-    return np.where(image != 0, np.maximum(mapped, 0), 0).astype(np.float32)

@@ -21,7 +21,7 @@ from samr_jax.prepare.subject.ants_bridge import (
 ITERATIONS = 3
 
 SHAPE_STEP = 0.2
-"""How far, in each round, the template moves to the subjects' mean shape."""
+"""Share of the way to the subjects' mean shape that the template moves each round."""
 
 _METRIC = ("mattes", 1.0, 32)
 
@@ -32,7 +32,7 @@ class Member:
 
     Attributes:
       images: ``(Z, H, W, S)`` on one scale for all members, 0 outside the brain.
-      weight: ``(Z, H, W)``: 1, and 0 in the lesion, which is no part of the average.
+      weight: ``(Z, H, W)``: 1, but 0 in the lesion, which stays out of the average.
     """
 
     images: np.ndarray
@@ -54,17 +54,18 @@ def build_template(
 ) -> np.ndarray:
     """Averages subjects in their mean shape.
 
-    Each round registers every subject with the template, affinely by the first guide
-    and then deformably by all guides at once, averages all sequences through that one
-    transform, and moves the template against the mean deformation.
+    Each round registers every subject with the template, first affinely by the first
+    guide and then deformably by all guides together. The same transform carries all
+    sequences of the subject into the average. Then the template moves against the mean
+    deformation.
 
     Args:
       members: calls that load the training subjects.
-      guides: channels that drive the registration.
-      grid: where the images lie, isotropic.
-      iterations: rounds.
-      scratch: folder that all workers see, for deformations and intermediate images.
-      workers: processes, -1 for one a core.
+      guides: the channels that drive the registration.
+      grid: the isotropic grid of the images.
+      iterations: number of rounds.
+      scratch: a folder that all workers see, for deformations and intermediate images.
+      workers: number of processes; -1 takes one for each core.
       scheduler: address of a Dask scheduler, see `samr_jax.prepare.cohort.parallel`.
 
     Returns:
@@ -109,8 +110,10 @@ def _read_parts(path: str) -> Parts:
 
 
 def _average(parts: Iterable[Parts]) -> np.ndarray:
-    """Weighted mean, one subject in memory at a time; the plain mean where all weights
-    vanish."""
+    """Weighted mean of subjects that are read one by one.
+
+    Where all weights are 0 it is the plain mean.
+    """
     total = weights = plain = 0.0
     count = 0
     for images, weight in parts:
@@ -132,7 +135,8 @@ def _fit_member(
     """Registers a subject with the template.
 
     Returns:
-      Files of its images and weights in the template's shape, and of the deformation.
+      The file of the images and weights in the template's shape, and the file of the
+      deformation.
     """
     ants, member = load_ants(), load()
     fixed = [grid_to_ants(template[..., i], grid) for i in guides]

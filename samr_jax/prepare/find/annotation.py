@@ -1,4 +1,4 @@
-"""How the values of an annotation become our labels: presets and custom maps."""
+"""Which of our labels each value of an annotation means: presets and custom maps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from samr_jax.runtime.errors import InputError
 def label_mapping(
     labels: str | Mapping[int, int], *, auto: str | Mapping[int, int]
 ) -> Mapping[int, int]:
-    """The map from source values to our codes.
+    """The map from values of an annotation to our label codes.
 
     Args:
-      labels: ``auto``, a preset's name, a custom map such as
-        ``"1:cavity,2:edema,4:tumor"``, or the mapping itself. 0 may be left out.
-      auto: what ``auto`` stands for: a preset or a mapping.
+      labels: ``auto``, the name of a preset, a custom map such as
+        ``"1:cavity,2:edema,4:tumor"``, or the mapping itself. The value 0, background,
+        may be left out.
+      auto: the layout's own preset or mapping, which ``auto`` stands for.
     """
     if isinstance(labels, str) and labels == "auto":
         labels = auto

@@ -29,19 +29,20 @@ _NAMES: Mapping[int, tuple[str, ...]] = {
     CAVITY: ("cavity", "necro", "ncr", "netc", "rc", "resection"),
     TUMOR: ("tumor", "tumour", "enhancing", "et"),
 }
-"""Beginnings of the words by which ``dseg.tsv`` files call our labels."""
+"""Beginnings of the words that ``dseg.tsv`` files use for each of our labels."""
 
 
 def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
     """Finds the subjects and sessions of a BIDS dataset.
 
     A T1w file with a contrast agent (``ce-``) is the Gd-T1w. BIDS has no suffix for
-    APTw, so that `aptw_suffix` says it. The image that is registered in place of a map,
-    such as the unsaturated image of APTw, ends in the map's suffix and ``ref``.
-    The label map is the ``dseg`` under ``derivatives``, explained by a ``dseg.tsv``.
+    APTw, so the user names it by `aptw_suffix`. The image that is registered instead of
+    a map, such as the unsaturated image of APTw, has the map's suffix followed by
+    ``ref``. The label map is the ``dseg`` file under ``derivatives``, and a
+    ``dseg.tsv`` names its values.
 
     Raises:
-      InputError: two files claim the same place, or a table cannot be understood.
+      InputError: two files are the same scan of a subject, or a table cannot be read.
     """
     claims: dict[tuple[str, str], dict[str, Path]] = {}
     endings = {s.name: s.bids for s in KNOWN.values()} | {"APTw": aptw_suffix}
@@ -65,7 +66,7 @@ def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
 
 
 def _role(path: Path, root: Path, endings: Mapping[str, str]) -> str | None:
-    """What a file is for, from its entities, suffix and place."""
+    """The role of a file, from its entities, its suffix and its folder."""
     entities = dict(_ENTITY.findall(stem(path)))
     suffix = stem(path).rsplit("_", 1)[-1]
     if "derivatives" in path.relative_to(root).parts:
@@ -102,7 +103,7 @@ def _subject(
 
 
 def _label_table(root: Path) -> Mapping[int, int] | str:
-    """Values -> codes by the ``dseg.tsv`` files; the paper's own codes without one."""
+    """Value -> label code from the ``dseg.tsv`` files; the paper's codes if none."""
     mapping: dict[int, int] = {}
     for path in sorted(root.rglob("*dseg.tsv")):
         for value, code in _read_table(path).items():
@@ -133,7 +134,7 @@ def _index(path: Path, text: str | None) -> int:
 
 def _code(path: Path, name: str | None) -> int:
     words = re.findall(r"[a-z]+", (name or "").lower().replace("non-", "non"))
-    # "Non-enhancing tumor core" is the paper's cavity; so it goes first.
+    # "Non-enhancing tumor core" is the paper's cavity, although it also says tumor.
     if any(word.startswith(("nonenhancing", "necro")) for word in words):
         return CAVITY
     for code, known in _NAMES.items():

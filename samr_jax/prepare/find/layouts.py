@@ -21,12 +21,14 @@ def find_subjects(
 
     Args:
       root: the folder, or a manifest.
-      layout: a name of `LAYOUTS`. ``auto`` takes a manifest where there is one, BIDS
-        where there are ``sub-*/anat`` folders, else the scheme that most files follow.
-      aptw_suffix: what BIDS files of APTw end in.
+      layout: a name of `LAYOUTS`. ``auto`` takes the manifest if there is one, then
+        BIDS if there are ``sub-*/anat`` folders, then the naming scheme that most files
+        follow.
+      aptw_suffix: suffix of APTw files in BIDS.
 
     Raises:
-      InputError: there is no such folder or layout, or nothing in it is recognised.
+      InputError: the folder does not exist, the layout is unknown, or no subject is
+        found.
     """
     root = Path(root)
     if not root.exists():

@@ -12,7 +12,7 @@ from samr_jax.runtime.files import check_name
 MANIFEST = "manifest.csv"
 
 MAX_SIZE = 2**25
-"""Bytes; a larger file is no list of subjects."""
+"""Size in bytes beyond which a file cannot be a list of subjects."""
 
 _IDENTITY = ("subject", "patient")
 
@@ -20,11 +20,12 @@ _IDENTITY = ("subject", "patient")
 def find_manifest(path: Path) -> Found:
     """Reads a manifest.
 
-    Its columns are ``subject``, optionally ``patient`` (where one has several time
-    points), ``labels``, and the sequences' names; further ``brain`` (a mask),
-    ``APTw-reference``, ``WM``, ``GM`` and ``CSF`` (the user's maps). Cells are files,
-    relative to the manifest; an empty cell is a missing file. Values of the label maps
-    are the paper's own codes unless ``--labels`` says otherwise.
+    The columns are ``subject``, ``labels`` and the sequences' names. Optional columns
+    are ``patient`` (if patients have several time points), ``brain`` (a mask),
+    ``APTw-reference``, and ``WM``, ``GM`` and ``CSF`` (the user's tissue maps). A cell
+    holds a file name relative to the manifest; an empty cell means that the file is
+    missing. Values of the label maps are the paper's codes unless ``--labels`` says
+    otherwise.
 
     Raises:
       InputError: a column or cell is missing, or a subject occurs twice.
@@ -46,7 +47,7 @@ def find_manifest(path: Path) -> Found:
 
 
 def _read(path: Path) -> tuple[list[str], list[dict]]:
-    """The columns' names, and the lines by column."""
+    """The names of the columns, and each line as a dict by column."""
     try:
         if path.stat().st_size > MAX_SIZE:
             raise csv.Error(f"more than {MAX_SIZE} bytes")
@@ -75,7 +76,7 @@ def _subject(path: Path, line: int, row: dict, columns: list[str]) -> RawSubject
 
 
 def _file(path: Path, cell: str | None, where: str) -> Path | None:
-    """The file that a cell names, whether it is there or not."""
+    """The file that a cell names, whether or not it exists; None for an empty cell."""
     cell = (cell or "").strip()
     if not cell:
         return None

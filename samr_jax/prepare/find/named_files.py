@@ -1,4 +1,4 @@
-"""Layouts whose files are called ``ID<separator><suffix>.nii.gz``, as data."""
+"""Layouts whose files are called ``ID<separator><suffix>.nii.gz``, as a table."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from samr_jax.sequences import KNOWN
 
 @dataclasses.dataclass(frozen=True)
 class NamedFiles:
-    """One naming scheme. Files in it lie together and have no skull.
+    """One naming scheme. Its scans are co-registered and skull-stripped.
 
     Attributes:
-      suffixes: sequence or other role -> suffixes, the preferred one first.
-      separator: what stands between the identifier and the suffix.
+      suffixes: sequence or another role -> its suffixes, the preferred suffix first.
+      separator: the text between the identifier and the suffix.
       preset: label preset of the annotation (`samr_jax.labels.PRESETS`).
-      visit: regular expression of the end of an identifier that tells time points of
-        one patient apart; the rest is the patient.
-      bare: whether ``suffix.nii.gz`` in a folder called ID is also accepted.
+      visit: regular expression of the part at the end of an identifier that numbers the
+        time points of a patient. The identifier without it is the patient.
+      bare: whether ``suffix.nii.gz`` in a folder called ID is accepted, too.
       common_space: whether all subjects were aligned with one atlas.
     """
 
@@ -37,7 +37,7 @@ class NamedFiles:
         """All subjects under `root`.
 
         Raises:
-          InputError: two files claim the same place.
+          InputError: two files are the same scan of a subject.
         """
         claims: dict[str, dict[tuple[str, str], Path]] = {}
         for path in nifti_files(root):
@@ -59,7 +59,7 @@ class NamedFiles:
         """The file's (identifier, role, suffix), or None if it is of another layout."""
         text = stem(path)
         known = [(r, s) for r, suffixes in self.suffixes.items() for s in suffixes]
-        # The longest first: "automated_approx_segm" ends in "segm".
+        # The longest suffix first, since "automated_approx_segm" ends in "segm".
         for role, suffix in sorted(known, key=lambda pair: -len(pair[1])):
             ending = self.separator + suffix
             if self.bare and text == suffix:
@@ -110,7 +110,7 @@ NAMED_LAYOUTS: Mapping[str, NamedFiles] = {
             LABELS_ROLE: ("seg",),
         },
         separator="-",
-        # The post-treatment protocol of 2024 and 2025 adds a value to that of 2023.
+        # The post-treatment protocol of 2024 and 2025 adds one value to that of 2023.
         preset="brats2024",
         visit=r"-\d{3}$",
     ),

@@ -16,7 +16,7 @@ BRAIN_ROLE = "brain"
 
 
 def companion(sequence: str) -> str:
-    """Key of the image that is registered in place of a map: APTw's unsaturated S0."""
+    """Key of the image that is registered instead of a map: APTw's unsaturated S0."""
     return f"{sequence}-reference"
 
 
@@ -25,12 +25,12 @@ class RawSubject:
     """The files of one time point of one patient.
 
     Attributes:
-      name: identifier in the source, unique in it.
-      patient: who it is; several time points share one.
-      files: sequence name or another role -> file. The others are `LABELS_ROLE`,
-        `BRAIN_ROLE`, ``APTw-reference``, and WM, GM and CSF for the user's own maps.
-      expected: the same keys -> the file that the layout would have there.
-      registered: whether the layout promises that the files lie together.
+      name: the identifier in the source, unique there.
+      patient: the identifier of the patient, which all time points share.
+      files: role -> file. A role is the name of a sequence, `LABELS_ROLE`,
+        `BRAIN_ROLE`, ``APTw-reference``, or WM, GM or CSF for the user's own maps.
+      expected: role -> the file name by which the layout would call it.
+      registered: whether the layout promises that the scans are co-registered.
     """
 
     name: str
@@ -40,7 +40,7 @@ class RawSubject:
     registered: bool = False
 
     def file(self, role: str) -> Path:
-        """The file of `role`; its absence is an `InputError` that names it."""
+        """The file of `role`; an `InputError` names the file that is missing."""
         if role not in self.files:
             wanted = self.expected.get(role, "none: the layout has no such file")
             raise InputError(f"{role} is missing, expected {wanted}")
@@ -49,14 +49,14 @@ class RawSubject:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a folder holds.
+    """The subjects that a folder holds.
 
     Attributes:
-      layout: how its files are named.
+      layout: name of the layout.
       subjects: sorted by name.
-      labels: a preset's name, or values -> codes, of the annotation.
-      common_space: whether the layout promises that subjects lie alike, as the
-        challenges do, which align them with an atlas.
+      labels: label preset of the annotation, or value -> label code.
+      common_space: whether the layout promises that all subjects are aligned with one
+        atlas, as in the challenges.
     """
 
     layout: str
@@ -66,13 +66,13 @@ class Found:
 
 
 def nifti_files(root: Path, pattern: str = "*") -> list[Path]:
-    """NIfTI files under `root` that match, sorted; hidden ones are left out."""
+    """NIfTI files under `root` whose names match, sorted, without hidden files."""
     paths = (p for p in root.rglob(f"{pattern}.nii*") if _is_nifti(p))
     return sorted(p for p in paths if not p.name.startswith("."))
 
 
 def stem(path: Path) -> str:
-    """The file's name without ``.nii`` and what follows."""
+    """The file's name up to ``.nii``."""
     return path.name.split(".nii")[0]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from samr_jax import __version__
 from samr_jax.prepare.cohort.cache import Stored
-from samr_jax.prepare.cohort.common_scale import Finish
+from samr_jax.prepare.cohort.common_scale import CommonScale
 from samr_jax.prepare.cohort.parallel import run_all
-from samr_jax.prepare.cohort.standardise import PERCENTILES
 from samr_jax.prepare.find.raw import Found
-from samr_jax.prepare.steps import Plan
+from samr_jax.prepare.options import Options
+from samr_jax.prepare.subject.landmarks import PERCENTILES
 from samr_jax.runtime.files import write_json
 
 RECORDS = "subjects.json"
@@ -22,18 +22,18 @@ RECORDS = "subjects.json"
 _TOOLS = ("antspyx", "intensity-normalization", "nibabel", "nilearn", "numpy", "scipy")
 
 
-def account(
+def provenance_of(
     found: Found,
-    plan: Plan,
-    finish: Finish,
+    options: Options,
+    scale: CommonScale,
     *,
     seed: int,
     split: Sequence[float],
 ) -> dict:
-    """JSON-ready account of a dataset; it names no file and no patient."""
-    standard = finish.standard and {
+    """How a dataset was made, JSON-ready; it names no file and no patient."""
+    standard = scale.standard and {
         "percentiles": list(PERCENTILES),
-        "scales": {name: list(marks) for name, marks in finish.standard.scales.items()},
+        "scales": {name: list(marks) for name, marks in scale.standard.scales.items()},
     }
     return {
         "made_by": f"samr_jax {__version__}",
@@ -42,31 +42,31 @@ def account(
         "layout": found.layout,
         "seed": seed,
         "split": [float(share) for share in split],
-        "standardise": plan.steps.standardise,
+        "standardise": options.steps.standardise,
         "standard": standard,
-        "atlas": "template" if plan.template else "mean",
-        **plan.describe(),
+        "atlas": "template" if options.template else "mean",
+        **options.describe(),
     }
 
 
 def write_records(
-    directory: Path, stored: Sequence[Stored], finish: Finish, **pool
+    directory: Path, stored: Sequence[Stored], scale: CommonScale, **pool
 ) -> Path:
-    """Writes what was done to each subject, and how to undo it.
+    """Writes ``subjects.json``: what was done to each subject, and how to undo it.
 
-    Beside the steps' results, a record has for every scan its shape, its affine and the
-    4 x 4 matrix ``from_dataset`` from the dataset's millimetres to the scan's, the
-    intensity landmarks, and the hash of every input file.
+    A record holds the result of each step, the hash of every input file and the
+    intensity landmarks. For every scan it holds the shape, the affine, and the 4 x 4
+    matrix ``from_dataset`` from the dataset's millimetres to the scan's.
     """
-    calls = [functools.partial(_record, item, finish) for item in stored]
+    calls = [functools.partial(_record, item, scale) for item in stored]
     records = run_all(calls, label="records", **pool)
     path = directory / RECORDS
     write_json(path, {i.name: r for i, r in zip(stored, records, strict=True)})
     return path
 
 
-def _record(item: Stored, finish: Finish) -> dict:
-    marks = finish.marks(finish.cropped(item))
+def _record(item: Stored, scale: CommonScale) -> dict:
+    marks = scale.marks(scale.cropped(item))
     landmarks = {name: values.tolist() for name, values in marks.items()}
     return {**item.record, "landmarks": landmarks}
 

@@ -12,12 +12,16 @@ from samr_jax.data.resample import resample_like
 from samr_jax.labels import LESION_LABELS
 from samr_jax.prepare.subject.register import is_aligned, register_rigid
 from samr_jax.prepare.subject.scans import Scans
-from samr_jax.prepare.subject.strip import check_brain_volume, has_skull, place
+from samr_jax.prepare.subject.strip import (
+    check_brain_volume,
+    has_skull,
+    register_to_template,
+)
 from samr_jax.runtime.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
+class Alignment:
     """Geometry of one subject; matrices map RAS+ to RAS+ millimetres.
 
     Attributes:
@@ -35,7 +39,7 @@ class Placement:
     stripped: bool
 
 
-def place_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Placement:
+def align_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Alignment:
     """Registers the sequences, finds the brain, and the way to the template.
 
     Args:
@@ -51,7 +55,7 @@ def place_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Pl
     )
     space = np.eye(4)
     if stripped:
-        found = place(anchor, strip=True)
+        found = register_to_template(anchor, strip=True)
         brain = found.brain
         space = found.rigid if align else space
     else:
@@ -59,10 +63,10 @@ def place_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Pl
         if align:
             check_brain_volume(brain, anchor.affine, source=anchor.source)
             bare = dataclasses.replace(anchor, data=np.where(brain, anchor.data, 0))
-            space = place(bare, strip=False).rigid
+            space = register_to_template(bare, strip=False).rigid
     # A resected or necrotic part may be zero in all images and still belongs inside.
     brain = brain | _lesion_on_anchor(scans, motions)
-    return Placement(
+    return Alignment(
         space=space,
         to_scan={key: motion @ space for key, motion in motions.items()},
         masks={key: _mask_on(scans, key, brain, motions[key]) for key in motions},

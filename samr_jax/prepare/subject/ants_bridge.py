@@ -1,7 +1,7 @@
-"""ANTs: loaded when a step needs it, repeatable, and translated to our conventions.
+"""ANTs, loaded when a step needs it, made repeatable, and in our conventions.
 
-ITK measures in LPS millimetres, NIfTI and we in RAS; every matrix that leaves this file
-maps RAS+ millimetres to RAS+ millimetres.
+ITK measures in LPS millimetres; NIfTI and this project measure in RAS millimetres.
+Every matrix that this module returns maps RAS+ millimetres to RAS+ millimetres.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from samr_jax.data.subject import Grid
 from samr_jax.runtime.errors import InputError
 
 _SEED = 1
-"""Of ANTs' random sampling; 0 would mean the clock."""
+"""Seed of ANTs' random sampling; 0 would take the clock."""
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @functools.cache
 def load_ants() -> ModuleType:
-    """Imports ANTs once a process, in the one order that makes it repeatable.
+    """Imports ANTs once in each process, in the order that makes it repeatable.
 
-    One thread a process: subjects are what runs in parallel, and sums over threads
-    would depend on their number.
+    Each process uses one thread. Subjects run in parallel anyway, and sums over several
+    threads would depend on their number.
 
     Raises:
       InputError: ANTs is not installed.
@@ -42,13 +42,13 @@ def load_ants() -> ModuleType:
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     import ants
 
-    # After any other call this has no effect.
+    # This has no effect after any other call of ANTs.
     ants.config.set_ants_deterministic(True, _SEED)
     return ants
 
 
 def has_ants() -> bool:
-    """Whether ANTs is installed; it is not loaded to find out."""
+    """Whether ANTs is installed. It is not loaded to find out."""
     return importlib.util.find_spec("ants") is not None
 
 
@@ -75,7 +75,7 @@ def grid_from_ants(image) -> np.ndarray:
 
 
 def read_matrix(path: str) -> np.ndarray:
-    """The 4 x 4 matrix of a linear ANTs transform file, from fixed to moving points."""
+    """The 4 x 4 matrix of a linear ANTs transform file, from fixed to moving space."""
     transform = load_ants().read_transform(path)
     parameters = np.asarray(transform.parameters)
     linear, shift = parameters[:9].reshape(3, 3), parameters[9:]
@@ -97,8 +97,8 @@ def atropos(
 ) -> list:
     """Atropos on several ANTs images with prior maps; returns the posterior maps.
 
-    `ants.atropos` drops its ``r=0``, which makes it repeatable, when it is given more
-    than one image; this is the same call with it.
+    `ants.atropos` ignores ``r=0``, which makes Atropos repeatable, if it is given more
+    than one image. This is the same call with ``r=0``.
     """
     load_ants()
     from ants.internal import get_lib_fn, get_pointer_string, process_arguments

@@ -8,25 +8,27 @@ from samr_jax.data.resample import coarsened, resample_like
 from samr_jax.prepare.subject.ants_bridge import load_ants, to_ants
 
 FIELD_SPACING_MM = 4.0
-"""The field is smooth: it is estimated on voxels averaged to about this."""
+"""The field is smooth, so it is estimated on voxels averaged to about this size."""
 
 SPLINE_MM = 200.0
-"""Distance of the spline's knots: what varies faster is anatomy."""
+"""Distance between knots of the spline. Intensity that varies faster is anatomy."""
 
 
 def bias_field(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Estimates the multiplicative bias of a scan.
 
-    Thick slices stay as they are: on 256 x 256 x 15 voxels N4's own reduction leaves
-    four slices, and the field that it then finds makes the image worse.
+    Slices are not averaged with one another if they are thick: N4's own reduction would
+    leave four slices of 256 x 256 x 15 voxels, and the field found on these makes the
+    image worse.
 
     Args:
-      image: ``(X, Y, Z)``, positive inside the brain; an anatomic sequence.
-      brain: boolean, the same shape: the voxels that count, better without lesions.
-      affine: voxel indices to RAS+ millimetres.
+      image: ``(X, Y, Z)`` of an anatomic sequence, positive inside the brain.
+      brain: boolean ``(X, Y, Z)``: the voxels that count, best without lesions.
+      affine: 4 x 4, voxel indices to RAS+ millimetres.
 
     Returns:
-      ``(X, Y, Z)`` float32 with geometric mean 1 in the brain; divide the image by it.
+      ``(X, Y, Z)`` float32 with geometric mean 1 in the brain. The corrected image is
+      the image divided by it.
     """
     ants = load_ants()
     share, coarse = coarsened(brain, affine, FIELD_SPACING_MM)
@@ -38,7 +40,7 @@ def bias_field(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.n
         mask=to_ants(inside & (mean > 0), coarse),
         shrink_factor=1,
         spline_param=SPLINE_MM,
-        # A tighter tolerance follows the anatomy.
+        # With a smaller tolerance the field follows the anatomy.
         convergence={"iters": [50] * 3, "tol": 1e-3},
         return_bias_field=True,
     ).numpy()
@@ -50,7 +52,7 @@ def bias_field(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.n
 def _spread(
     log_field: np.ndarray, coarse: np.ndarray, shape: tuple, affine: np.ndarray
 ) -> np.ndarray:
-    """The field on the scan's own voxels; beyond the coarse ones it stays as it is."""
+    """The field on the scan's own voxels; it is constant beyond the coarse volume."""
     padded = np.pad(log_field, 2, mode="edge")
     moved = coarse.copy()
     moved[:3, 3] -= coarse[:3, :3] @ np.full(3, 2.0)
@@ -58,5 +60,5 @@ def _spread(
 
 
 def field_variation(field: np.ndarray, brain: np.ndarray) -> float:
-    """Standard deviation of the log field in the brain: 0.05 is five percent."""
+    """Standard deviation of the log field in the brain; 0.05 means 5 %."""
     return float(np.log(field[brain]).std())

@@ -9,20 +9,20 @@ from samr_jax.data.resample import resample
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
 from samr_jax.prepare.grids import crop_slices
-from samr_jax.prepare.subject.alignment import Placement
+from samr_jax.prepare.subject.alignment import Alignment
 from samr_jax.prepare.subject.scans import Scans
 
 STAGES = ("as it came", "registered", "stripped", "corrected")
 
 
 def stage_pictures(
-    scans: Scans, placed: Placement, subject: Subject, grid: Grid
+    scans: Scans, alignment: Alignment, subject: Subject, grid: Grid
 ) -> dict[str, np.ndarray]:
     """The slice with most lesion, after each step.
 
     Returns:
-      Stage -> ``(S, H, W)`` uint8, each on its own grey scale; ``slice`` -> the slice's
-      index; ``labels`` -> ``(H, W)``.
+      Stage -> ``(S, H, W)`` uint8, each view on a grey scale of its own; further
+      ``slice`` -> the index of the slice, and ``labels`` -> its labels ``(H, W)``.
     """
     chosen = show_slice(subject.labels)
     plane = crop_slices(grid, chosen, chosen + 1)
@@ -31,7 +31,7 @@ def stage_pictures(
     for channel, (key, volume) in enumerate(scans.images.items()):
         came, registered = (
             resample(volume.data, volume.affine, plane, transform=where)[0]
-            for where in (placed.space, placed.to_scan[key])
+            for where in (alignment.space, alignment.to_scan[key])
         )
         corrected = subject.images[chosen, ..., channel]
         views = (came, registered, registered * brain, corrected)
@@ -41,14 +41,17 @@ def stage_pictures(
 
 
 def show_slice(labels: np.ndarray) -> int:
-    """The slice of ``(Z, H, W)`` with most lesion, or most brain if there is none."""
+    """The slice with most lesion, or with most brain if there is no lesion."""
     lesion = np.isin(labels, LESION_LABELS).any()
     return largest_first(labels, LESION_LABELS if lesion else (NORMAL,))[0]
 
 
 def to_grey(view: np.ndarray) -> np.ndarray:
-    """Any intensities to uint8, from the smallest (at most 0) to the 99.5th percentile
-    of what is not 0."""
+    """Scales intensities to uint8.
+
+    Black is the 0.5th percentile of the nonzero values, or 0 if that is smaller; white
+    is the 99.5th percentile.
+    """
     values = view[view != 0]
     if values.size == 0:
         return np.zeros(view.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""One subject through all steps that need no other subject."""
+"""Prepares one subject: all steps that need no other subject."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import numpy as np
 from samr_jax.data.nifti import Volume
 from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid, Subject
-from samr_jax.labels import BACKGROUND, LESION_LABELS, mark_normal_brain
-from samr_jax.prepare.cohort.standardise import healthy_values, landmarks
+from samr_jax.labels import (
+    BACKGROUND,
+    LESION_LABELS,
+    mark_normal_brain,
+)
 from samr_jax.prepare.find.raw import RawSubject
-from samr_jax.prepare.steps import Plan
-from samr_jax.prepare.subject.alignment import Placement, place_subject
+from samr_jax.prepare.options import Options
+from samr_jax.prepare.subject.alignment import Alignment, align_subject
 from samr_jax.prepare.subject.bias import bias_field, field_variation
+from samr_jax.prepare.subject.landmarks import healthy_values, landmarks
 from samr_jax.prepare.subject.pictures import stage_pictures
 from samr_jax.prepare.subject.scans import Scans, read_scans
 from samr_jax.prepare.subject.tissue import normalised, tissue_maps
@@ -25,21 +29,23 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import MRSequence
 
 MIN_FIELD = 0.03
-"""N4 finds up to 0.025 where there is no bias; a coil's is 0.05 to 0.15."""
+"""Smallest variation of a bias field that is corrected. N4 finds up to 0.025 in scans
+without bias; the field of a coil varies by 0.05 to 0.15."""
 
 MIN_COVERAGE = 0.8
-"""Share of a slice's brain that every sequence must have seen."""
+"""Share of a slice's brain that every sequence must cover for the slice to count."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A subject on the dataset's grid, and how it came there.
+    """A subject on the dataset's grid, and a record of how it was prepared.
 
     Attributes:
-      subject: the arrays.
-      profile: brain voxels of each slice ``(Z,)``; 0 where a sequence does not reach.
-      working: ``(Z, H, W, S)`` images on the plan's working grid, or None.
-      record: JSON-ready: what each step did, and the transforms.
+      subject: images, labels and tissue maps.
+      profile: number of brain voxels in each slice ``(Z,)``; 0 in slices that a
+        sequence does not cover.
+      working: ``(Z, H, W, S)`` images on the working grid, or None.
+      record: what each step did, and the transforms, JSON-ready.
       pictures: stage -> ``(S, H, W)`` uint8 of one slice, for the quality page.
     """
 
@@ -51,39 +57,42 @@ class Prepared:
 
 
 def prepare_subject(
-    raw: RawSubject, plan: Plan, *, name: str, patient: str
+    raw: RawSubject, options: Options, *, name: str, patient: str
 ) -> Prepared:
     """Takes one subject from its files to the dataset's grid.
 
     Args:
-      raw: its files.
-      plan: what to do, common to all subjects.
-      name: what it is called from here on.
-      patient: who it is.
+      raw: the subject's files.
+      options: the options that all subjects share.
+      name: the subject's name in the dataset.
+      patient: the patient's name in the dataset.
+
+    Raises:
+      InputError: the subject cannot be used.
     """
-    steps = plan.steps
+    steps = options.steps
     one_grid = raw.registered and steps.register == "auto"
-    scans = read_scans(raw, plan.sequences, plan.mapping, one_grid=one_grid)
-    placed = place_subject(
-        scans, register=steps.register, strip=steps.strip, align=plan.align
+    scans = read_scans(raw, options.sequences, options.mapping, one_grid=one_grid)
+    alignment = align_subject(
+        scans, register=steps.register, strip=steps.strip, align=options.align
     )
-    corrected, variation = _correct(scans, placed, steps.bias)
-    images, labels, seen = _on_grid(corrected, placed, plan.grid)
-    working, tissue = _working(corrected, placed, plan, labels != BACKGROUND)
+    corrected, variation = _correct(scans, alignment, steps.bias)
+    images, labels, seen = _on_grid(corrected, alignment, options.grid)
+    working, tissue = _working(corrected, alignment, options, labels != BACKGROUND)
     subject = Subject(name, images, labels, tissue, patient)
     profile = _profile(labels, seen)
-    _check(subject, profile, plan.sequences)
+    _check(subject, profile, options.sequences)
     record = {
-        "registered": list(placed.registered),
-        "aligned": plan.align,
-        "stripped": placed.stripped,
+        "registered": list(alignment.registered),
+        "aligned": options.align,
+        "stripped": alignment.stripped,
         "bias": variation,
-        "brain_ml": round(_millilitres(labels, plan.grid), 1),
+        "brain_ml": round(_millilitres(labels, options.grid), 1),
         "scans": {
             key: {
                 "shape": list(volume.data.shape),
                 "affine": volume.affine.round(6).tolist(),
-                "from_dataset": placed.to_scan[key].round(6).tolist(),
+                "from_dataset": alignment.to_scan[key].round(6).tolist(),
             }
             for key, volume in scans.images.items()
         },
@@ -93,19 +102,23 @@ def prepare_subject(
             if path.is_file()
         },
     }
-    pictures = stage_pictures(scans, placed, subject, plan.grid)
+    pictures = stage_pictures(scans, alignment, subject, options.grid)
     return Prepared(subject, profile, working, record, pictures)
 
 
 def _correct(
-    scans: Scans, placed: Placement, step: str
+    scans: Scans, alignment: Alignment, step: str
 ) -> tuple[Scans, dict[str, float]]:
-    """Divides scans by their bias field; returns each field's variation, if applied."""
+    """Divides scans by their bias field.
+
+    Returns:
+      The scans, and the variation of each field that was applied.
+    """
     images, variation = dict(scans.images), {}
     for key, volume in scans.images.items():
         if step == "off" or not MRSequence.named(key).anatomic:
             continue
-        healthy = placed.masks[key]
+        healthy = alignment.masks[key]
         if key == scans.labels_on:
             healthy = healthy & ~np.isin(scans.labels, LESION_LABELS)
         field = bias_field(volume.data, healthy, volume.affine)
@@ -117,18 +130,18 @@ def _correct(
 
 
 def _on_grid(
-    scans: Scans, placed: Placement, grid: Grid
+    scans: Scans, alignment: Alignment, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images ``(Z, H, W, S)``, labels, and where every sequence was seen."""
+    """Images ``(Z, H, W, S)``, labels, and the voxels that every sequence covers."""
     home = scans.images[scans.labels_on]
-    marked = mark_normal_brain(scans.labels, placed.masks[scans.labels_on])
+    marked = mark_normal_brain(scans.labels, alignment.masks[scans.labels_on])
     labels = resample_labels(
-        marked, home.affine, grid, transform=placed.to_scan[scans.labels_on]
+        marked, home.affine, grid, transform=alignment.to_scan[scans.labels_on]
     )
     channels, shares, seen = [], {}, labels != BACKGROUND
     for key, volume in scans.images.items():
-        mask, where = placed.masks[key], placed.to_scan[key]
-        # Scans that lie together share their mask, and its resampling.
+        mask, where = alignment.masks[key], alignment.to_scan[key]
+        # Scans on the same voxels share their mask, which is resampled once.
         if id(mask) not in shares:
             shares[id(mask)] = resample(mask, volume.affine, grid, transform=where)
         share = shares[id(mask)]
@@ -143,26 +156,26 @@ def _on_grid(
 
 
 def _working(
-    scans: Scans, placed: Placement, plan: Plan, brain: np.ndarray
+    scans: Scans, alignment: Alignment, options: Options, brain: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Images on the working grid, and tissue maps ``(Z, H, W, 3)`` on the dataset's."""
+    """Images on the working grid, tissue maps ``(Z, H, W, 3)`` on the dataset's."""
     images = tissue = None
-    if plan.working is not None:
-        images, labels, _ = _on_grid(scans, placed, plan.working)
-    if plan.steps.tissue == "off":
+    if options.working is not None:
+        images, labels, _ = _on_grid(scans, alignment, options.working)
+    if options.steps.tissue == "off":
         return images, None
     if scans.tissue is not None:
-        where = scans.images[scans.anchor].affine, placed.space
-        tissue = _maps_on_grid(scans.tissue, *where, plan.grid)
+        where = scans.images[scans.anchor].affine, alignment.space
+        tissue = _maps_on_grid(scans.tissue, *where, options.grid)
     elif images is not None:
         wanted = dict.fromkeys((scans.anchor, "T2w"))
         chosen = [list(scans.images).index(k) for k in wanted if k in scans.images]
         lesion = np.isin(labels, LESION_LABELS)
         maps = tissue_maps(
-            images[..., chosen], labels != BACKGROUND, lesion, plan.working
+            images[..., chosen], labels != BACKGROUND, lesion, options.working
         )
         voxels = np.transpose(maps, (2, 1, 0, 3))
-        tissue = _maps_on_grid(voxels, plan.working.affine, np.eye(4), plan.grid)
+        tissue = _maps_on_grid(voxels, options.working.affine, np.eye(4), options.grid)
     return images, None if tissue is None else normalised(tissue, brain)
 
 
@@ -183,7 +196,7 @@ def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _check(subject: Subject, profile: np.ndarray, sequences: Sequence[str]) -> None:
-    """Refuses what no later step could use, so that it fails alone."""
+    """Refuses a subject that no later step could use, so that it fails alone."""
     if not profile.any():
         raise InputError(
             "no slice of the dataset's grid shows brain in every sequence, expected "

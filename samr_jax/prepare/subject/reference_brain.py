@@ -1,4 +1,4 @@
-"""The brain that others are compared with: MNI152, as nilearn ships it."""
+"""The reference brain: the MNI152 template, as the library nilearn ships it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from samr_jax.data.subject import Grid
 from samr_jax.prepare.grids import Target
 
 WORKING_SPACING_MM = 2.0
-"""Registration, tissue maps and the template are computed at this resolution: 1 mm
-takes eight times as long and gains nothing on slices 4.4 mm apart."""
+"""Voxel size for registration, tissue maps and the template. At 1 mm they take eight
+times as long, and slices 4.4 mm apart gain nothing."""
 
 BOX_MM = (176.0, 216.0, 184.0)
-"""Left to right, back to front and height of the box that holds every adult brain."""
+"""Width, depth and height of a box in MNI space that holds every adult brain."""
 
 CENTRE_MM = (0.0, -18.0, 8.0)
 """Middle of the MNI152 brain."""
@@ -27,10 +27,10 @@ class ReferenceBrain:
     """MNI152 on the working grid, arrays ``(Z, H, W)`` float32.
 
     Attributes:
-      grid: where they lie.
+      grid: the working grid.
       t1: the skull-stripped T1-weighted average.
-      brain: 1 inside the brain.
-      tissue: ``(Z, H, W, 3)`` probabilities of WM, GM and CSF that sum to `brain`.
+      brain: 1 inside the brain, 0 outside.
+      tissue: ``(Z, H, W, 3)`` probabilities of WM, GM and CSF, whose sum is `brain`.
     """
 
     grid: Grid
@@ -59,7 +59,7 @@ def grid_over_template(target: Target) -> Grid:
 @functools.cache
 def reference_brain() -> ReferenceBrain:
     """Loads the packaged maps; nothing is downloaded."""
-    from nilearn import datasets  # takes 3 s: only those who need it wait for it
+    from nilearn import datasets  # The import takes 3 s.
 
     grid = working_grid()
     t1, mask, white, grey = (
@@ -72,7 +72,7 @@ def reference_brain() -> ReferenceBrain:
         )
     )
     brain = (mask > 0.5).astype(np.float32)
-    # nilearn ships no CSF: it is what the brain holds beside the two others.
+    # nilearn ships no CSF map. CSF fills the brain where WM and GM do not.
     tissue = np.stack([white, grey, np.clip(1 - white - grey, 0, 1)], axis=-1)
     tissue *= (brain / np.maximum(tissue.sum(axis=-1), 1e-6))[..., None]
     return ReferenceBrain(grid, t1, brain, tissue)

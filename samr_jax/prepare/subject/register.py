@@ -1,4 +1,4 @@
-"""Rigid registration by mutual information, and whether it is needed at all."""
+"""Rigid registration by mutual information, and a test whether it is needed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from samr_jax.data.resample import coarsened, sample
 from samr_jax.prepare.subject.ants_bridge import load_ants, read_matrix, to_ants
 
 REGISTRATION_SPACING_MM = 2.0
-"""Scans are averaged to about this before they are registered."""
+"""Scans are averaged to voxels of about this size before they are registered."""
 
 _BINS = 32
 _PROBE_MM = 2.0
-"""Size of the trial movements; also of the rotations, in degrees."""
+"""Size of the trial shifts in millimetres, and of the trial rotations in degrees."""
 
 _GAIN = 1.02
-"""Noise: in challenge data, which are registered, the ratio reaches 1.00."""
+"""Gain in mutual information by a trial motion that shows misalignment. In challenge
+data, which are registered, the ratio reaches 1.00."""
 
 
 def register_rigid(fixed: Volume, moving: Volume) -> np.ndarray:
@@ -40,9 +41,9 @@ def register_rigid(fixed: Volume, moving: Volume) -> np.ndarray:
 def is_aligned(fixed: Volume, moving: Volume) -> bool:
     """Whether two scans show the head in the same place.
 
-    The mutual information as they lie must not be exceeded, by more than noise does it,
-    after a shift by 2 mm or a turn by 2 degrees in any direction; an offset of little
-    more than half as much is thereby seen.
+    They do if no shift by 2 mm and no rotation by 2 degrees, in any direction, raises
+    their mutual information by more than noise does. An offset of little more than 1 mm
+    is thereby noticed.
     """
     points, values = _points_in_head(fixed)
     centre = points.mean(axis=0)
@@ -56,7 +57,7 @@ def is_aligned(fixed: Volume, moving: Volume) -> bool:
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Mutual information, in nats, of two lists of intensities by their histogram."""
+    """Mutual information, in nats, of two lists of intensities from their histogram."""
     ranks = [_binned(values) for values in (first, second)]
     joint, _, _ = np.histogram2d(*ranks, bins=_BINS)
     joint /= joint.sum()
@@ -78,7 +79,7 @@ def _points_in_head(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trial_motions() -> list[np.ndarray]:
-    """Shifts and turns about and along the three axes, both ways."""
+    """Shifts along and rotations about the three axes, in both directions."""
     motions = []
     for axis in range(3):
         for sign in (-1, 1):
@@ -98,11 +99,11 @@ def rotation(axis: int, angle: float) -> np.ndarray:
 
 
 def nearest_rigid(affine: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The rigid motion closest to an affine one: same rotation, same fate of `centre`.
+    """The rigid motion with the rotation of an affine motion and its image of `centre`.
 
     Args:
       affine: 4 x 4.
-      centre: the point, in millimetres, that must go where the affine motion takes it.
+      centre: the point in millimetres that both motions take to the same place.
     """
     left, _, right = np.linalg.svd(affine[:3, :3])
     turn = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right

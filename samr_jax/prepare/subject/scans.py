@@ -25,19 +25,20 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import MRSequence
 
 ANCHORS = ("T1w", "Gd-T1w")
-"""Sequences that others are registered to, best first; else the first anatomic one."""
+"""Sequences that the others are registered to, the best first. Without any of these it
+is the subject's first anatomic sequence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scans:
-    """One subject as it came.
+    """One subject's data as they were read.
 
     Attributes:
       images: sequence -> scan.
-      companions: sequence -> scan of the same geometry that is registered in its
-        place: for instance the unsaturated image of an APTw map.
-      labels: our codes, on the voxels of one of the scans.
-      labels_on: the sequence on whose voxels they are.
+      companions: sequence -> scan on the same voxels that is registered instead, such
+        as the unsaturated image of an APTw map.
+      labels: our label codes, on the voxels of one of the scans.
+      labels_on: the sequence on whose voxels `labels` lies.
       brain: the user's brain mask on the anchor's voxels, or None.
       tissue: the user's maps ``(X, Y, Z, 3)`` on the anchor's voxels, or None.
       anchor: the sequence that all others are registered to.
@@ -67,10 +68,14 @@ def read_scans(
     """Reads a subject.
 
     Args:
-      raw: its files.
-      sequences: which to read.
-      mapping: values of the annotation -> our codes.
+      raw: the subject's files.
+      sequences: the sequences to read.
+      mapping: value in the annotation -> our label code.
       one_grid: whether all files have to be on the same voxels.
+
+    Raises:
+      InputError: a file is missing or unreadable, or files that belong together are on
+        different voxels.
     """
     images = {name: read_volume(raw.file(name)) for name in sequences}
     annotation = read_labels(raw.file(LABELS_ROLE))

@@ -47,7 +47,7 @@ def volume_ml(mask: np.ndarray, affine: np.ndarray) -> float:
     return np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000
 
 
-def place(head: Volume, *, strip: bool) -> Found:
+def register_to_template(head: Volume, *, strip: bool) -> Found:
     """Registers a head, or a stripped brain, with the template.
 
     The template is the fixed image and its mask restricts every stage, so that scalp

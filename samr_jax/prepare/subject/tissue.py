@@ -1,4 +1,4 @@
-"""WM, GM and CSF probabilities by a prior-driven segmentation (for SPM12's).
+"""WM, GM and CSF probabilities by a segmentation with priors, as SPM12's is.
 
 The template's tissue maps are carried to the subject and Atropos refines them by the
 subject's own intensities (Avants 2011).
@@ -20,11 +20,11 @@ from samr_jax.prepare.subject.ants_bridge import (
 from samr_jax.prepare.subject.reference_brain import reference_brain
 
 ITERATIONS = 5
-"""Atropos hardly moves after these."""
+"""Number of Atropos iterations, after which the maps hardly change."""
 
 PRIOR_WEIGHT = 0.5
 SMOOTHNESS = 0.1
-"""Of the Markov field over neighbouring voxels."""
+"""Weight of the Markov random field over neighbouring voxels."""
 
 
 def tissue_maps(
@@ -33,11 +33,12 @@ def tissue_maps(
     """Segments the healthy tissue of one subject.
 
     Args:
-      images: ``(Z, H, W, N)``: T1-weighted first, then others that help; 0 outside.
+      images: ``(Z, H, W, N)``: the T1-weighted image, then others that help; 0 outside
+        the brain.
       brain: boolean ``(Z, H, W)``.
-      lesion: boolean, the same shape: not segmented, but given the anatomy that the
-        template has there.
-      grid: where the arrays lie, isotropic and of about 2 mm.
+      lesion: boolean ``(Z, H, W)``: it is not segmented, but takes the template's
+        tissue at this place.
+      grid: the grid of the arrays, isotropic and of about 2 mm.
 
     Returns:
       ``(Z, H, W, 3)`` float32 of WM, GM, CSF: their sum is 1 in the brain, 0 outside.
@@ -81,9 +82,9 @@ def _carried_priors(t1: np.ndarray, healthy: np.ndarray, grid: Grid) -> np.ndarr
 
 
 def normalised(maps: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Makes maps ``(..., 3)`` shares that sum to 1 in the brain, and 0 outside.
+    """Scales maps ``(..., 3)`` so that their sum is 1 in the brain and 0 outside.
 
-    Where all are 0, at the brain's rim, it is CSF.
+    Where all three are 0, at the brain's rim, the tissue is CSF.
     """
     maps = np.clip(maps, 0, 1)
     total = maps.sum(axis=-1, keepdims=True)

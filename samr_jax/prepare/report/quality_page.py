@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from samr_jax.data.dataset import Dataset
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.cohort.cache import Stored
-from samr_jax.prepare.cohort.common_scale import Finish
+from samr_jax.prepare.cohort.common_scale import CommonScale
 from samr_jax.prepare.cohort.parallel import run_all
-from samr_jax.prepare.cohort.standardise import healthy_values
+from samr_jax.prepare.subject.landmarks import healthy_values
 from samr_jax.prepare.subject.pictures import STAGES, show_slice
 from samr_jax.runtime.files import replacing, write_text
 
@@ -33,30 +33,30 @@ _MAX_CURVES = 30
 
 
 def write_page(
-    dataset: Dataset, stored: Sequence[Stored], finish: Finish, **pool
+    dataset: Dataset, stored: Sequence[Stored], scale: CommonScale, **pool
 ) -> Path:
     """Writes ``qc/index.html`` and its pictures into the dataset's directory."""
     folder = dataset.directory / "qc"
-    calls = [functools.partial(_draw_subject, item, finish, dataset) for item in stored]
+    calls = [functools.partial(_draw_subject, item, scale, dataset) for item in stored]
     run_all(calls, label="quality page", **pool)
     _save(_atlas_figure(dataset), folder / "atlas.png")
-    _save(_histogram_figure(stored, finish, dataset), folder / "histograms.png")
+    _save(_histogram_figure(stored, scale, dataset), folder / "histograms.png")
     page = folder / "index.html"
     write_text(page, _page(dataset, stored))
     return page
 
 
-def _draw_subject(item: Stored, finish: Finish, dataset: Dataset) -> None:
-    figure = _subject_figure(item, finish, dataset)
+def _draw_subject(item: Stored, scale: CommonScale, dataset: Dataset) -> None:
+    figure = _subject_figure(item, scale, dataset)
     _save(figure, dataset.directory / "qc" / f"{item.name}.png")
 
 
-def _subject_figure(item: Stored, finish: Finish, dataset: Dataset) -> Figure:
+def _subject_figure(item: Stored, scale: CommonScale, dataset: Dataset) -> Figure:
     """Rows: the stages; columns: the sequences; the lesion's outline on the last.
 
     The stages have grey scales of their own, the last row has the dataset's.
     """
-    pictures, subject = item.pictures(), finish.subject(item)
+    pictures, subject = item.pictures(), scale.subject(item)
     shown = show_slice(subject.labels)
     labels = subject.labels[shown]
     final = dataset.normalise(item.name, subject.images[shown])
@@ -64,12 +64,12 @@ def _subject_figure(item: Stored, finish: Finish, dataset: Dataset) -> Figure:
     rows = {stage: pictures[stage] for stage in STAGES}
     rows["in the dataset"] = np.moveaxis(final, -1, 0)
     part = _extent(np.concatenate(list(rows.values())))
-    count = len(finish.sequences)
+    count = len(scale.sequences)
     figure = Figure(figsize=(2.4 * count, 2.7 * len(rows)), layout="tight")
     axes = figure.subplots(len(rows), count, squeeze=False)
     for line, (title, views) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(title, fontsize=8)
-        for axis, view, name in zip(line, views, finish.sequences, strict=True):
+        for axis, view, name in zip(line, views, scale.sequences, strict=True):
             _show(axis, view[part], name)
     for axis in axes[-1]:
         _outline(axis, labels[part])
@@ -112,15 +112,15 @@ def _atlas_figure(dataset: Dataset) -> Figure:
 
 
 def _histogram_figure(
-    stored: Sequence[Stored], finish: Finish, dataset: Dataset
+    stored: Sequence[Stored], scale: CommonScale, dataset: Dataset
 ) -> Figure:
     """Healthy brain of each subject: in its own units, and as networks see it."""
     chosen = stored[:: math.ceil(len(stored) / _MAX_CURVES)]
-    count = len(finish.sequences)
+    count = len(scale.sequences)
     figure = Figure(figsize=(3 * count, 5), layout="tight")
     axes = figure.subplots(2, count, squeeze=False)
     for item in chosen:
-        before, after = finish.cropped(item), finish.subject(item)
+        before, after = scale.cropped(item), scale.subject(item)
         seen = dataset.normalise(item.name, after.images)
         brain = after.images != 0
         after = dataclasses.replace(after, images=np.where(brain, seen, 0))
@@ -128,7 +128,7 @@ def _histogram_figure(
             for channel, axis in enumerate(line):
                 _curve(axis, healthy_values(subject, channel))
     for line, title in zip(axes, ("own units", "in the dataset"), strict=True):
-        for axis, name in zip(line, finish.sequences, strict=True):
+        for axis, name in zip(line, scale.sequences, strict=True):
             axis.set_title(f"{name}, {title}", fontsize=8)
             axis.set_yticks([])
     return figure
