@@ -54,7 +54,7 @@ PRESETS: Mapping[str, Mapping[int, int]] = MappingProxyType(
 Value 1 of the BraTS protocols (necrosis, non-enhancing core) is cavity by default,
 since the paper's cavity includes liquefactive necrosis. ``brats2024`` is the
 post-treatment protocol, whose value 4 is the resection cavity. All but ``samr`` leave
-healthy brain at 0; `mark_normal_brain` tells it from the outside.
+healthy brain at 0, like the outside; `mark_normal_brain` separates the two.
 """
 
 

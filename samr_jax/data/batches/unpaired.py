@@ -74,8 +74,10 @@ class UnpairedBatches:
     def rows(self, step: int) -> tuple[list[int], list[int]]:
         """Which slices make up the global batch, in domain 1 and in domain 2."""
         start = step * self._batch_size
-        places = range(start, start + self._batch_size)
-        first, second = ([order[place] for place in places] for order in self._orders)
+        positions = range(start, start + self._batch_size)
+        first, second = (
+            [order[position] for position in positions] for order in self._orders
+        )
         if self._all_rows is not None:
             others = np.setdiff1d(self._all_rows, first)
             rng = np.random.default_rng((self._seed, 2, step))
@@ -114,8 +116,8 @@ class _ShuffledRows:
         self._shuffled = shuffled
         self._length = len(rows)
 
-    def __getitem__(self, place: int) -> int:
-        epoch, index = divmod(place, self._length)
+    def __getitem__(self, position: int) -> int:
+        epoch, index = divmod(position, self._length)
         return self._shuffled(epoch)[index]
 
 

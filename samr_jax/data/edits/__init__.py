@@ -1,10 +1,10 @@
 """Lesion manipulation on label maps (Fig. 7 and Supplementary Fig. 1 of the paper).
 
-A recipe is a list of edits and a seed. It says everything: applied again to the same
-labels it gives the same labels, and it can be written as a line of text or as JSON.
+A recipe is a list of edits and a seed, written as a line of text or as JSON. Applied
+again to the same labels it gives the same result.
 
-Whatever the recipe, the background stays as it was, so that the result lies inside the
-brain; cavity and tumor lie within the lesion, whose remainder is edema.
+Every recipe keeps the background, so that the lesion stays inside the brain. Cavity and
+tumor lie within the lesion, and its remainder is edema.
 
 Example:
   >>> import numpy as np

@@ -1,8 +1,8 @@
-"""What holds for every edit: inside the brain, labels nested, nothing lost unsaid.
+"""Rules of every edit: stay in the brain, keep labels nested, report what is lost.
 
 The annotation protocol (section IV-A): first the lesion is drawn, then cavity and tumor
-within it, and the remainder is edema. In a label map of one code a voxel the lesion is
-the union of the three, and nesting is a matter of how labels are painted.
+within it, and the remainder is edema. A label map has one code per voxel, so the lesion
+is the union of the three labels, and cavity and tumor are painted over edema.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ PARTS = {
     "tumor": (TUMOR,),
     "lesion": LESION_LABELS,
 }
-"""What an edit can speak of: name -> label codes."""
+"""Parts of a lesion that an edit can name, with their label codes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """What an edit needs to know beside the labels.
+    """The surroundings of an edit: voxel sizes and donors.
 
     Attributes:
       spacing: millimetres between cells along each array axis.
@@ -48,7 +48,7 @@ class Scene:
     donors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def donor(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The donor's labels, which must be on a grid of that shape."""
+        """A donor's labels; an `InputError` if it is unknown or not of this `shape`."""
         if name not in self.donors:
             known = ", ".join(self.donors) or "none"
             raise InputError(f"donor {name!r} is not given, expected one of: {known}")
@@ -62,7 +62,12 @@ class Scene:
 
 
 def check_labels(labels: np.ndarray, *, source: str) -> np.ndarray:
-    """Returns ``[H, W]`` or ``[Z, H, W]`` of our codes as uint8."""
+    """Returns the label map as uint8.
+
+    Raises:
+      InputError: it is not ``[H, W]`` or ``[Z, H, W]``, or a value is none of our
+        codes.
+    """
     labels = np.asarray(labels)
     if labels.ndim not in (2, 3):
         raise InputError(
@@ -78,7 +83,7 @@ def check_labels(labels: np.ndarray, *, source: str) -> np.ndarray:
 
 
 def part_of(labels: np.ndarray, part: str, *, source: str = "labels") -> np.ndarray:
-    """Where the labels are `part`, boolean; an `InputError` if nowhere."""
+    """Boolean mask of a part of `PARTS`; an `InputError` if it is empty."""
     region = np.isin(labels, PARTS[part])
     if not region.any():
         raise InputError(f"{source}: no {part}, expected some to edit")
@@ -86,25 +91,28 @@ def part_of(labels: np.ndarray, part: str, *, source: str = "labels") -> np.ndar
 
 
 def lesion_of(labels: np.ndarray, *, source: str = "labels") -> np.ndarray:
-    """The lesion's codes, 0 elsewhere; an `InputError` if there is none."""
+    """Labels of the lesion, 0 elsewhere; an `InputError` if there is no lesion."""
     return np.where(part_of(labels, "lesion", source=source), labels, BACKGROUND)
 
 
 def healthy(labels: np.ndarray) -> np.ndarray:
-    """The same brain without its lesion."""
+    """The same brain with normal brain in place of the lesion."""
     return np.where(labels == BACKGROUND, BACKGROUND, NORMAL).astype(np.uint8)
 
 
 def clipped(
     region: np.ndarray, brain: np.ndarray, *, expected: int, name: str = "lesion"
 ) -> np.ndarray:
-    """The part of `region` in the brain.
+    """Cuts a region off at the brain's edge.
 
     Args:
-      region: boolean, or codes of a lesion that are 0 elsewhere.
-      brain: boolean.
-      expected: cells that would lie in the brain if none were lost.
-      name: of the region, for the error.
+      region: boolean mask, or labels of a lesion that are 0 elsewhere.
+      brain: boolean mask of the same shape.
+      expected: number of voxels of the whole region.
+      name: name of the region, for the error.
+
+    Returns:
+      `region` with 0 outside the brain.
 
     Raises:
       InputError: more than `MAX_LOST` of `expected` would be lost.
@@ -119,16 +127,27 @@ def clipped(
     return inside
 
 
-def place(labels: np.ndarray, lesion: np.ndarray, *, expected: int) -> np.ndarray:
-    """The brain of `labels` with `lesion` (codes, 0 elsewhere) in place of its own."""
+def paint_lesion(
+    labels: np.ndarray, lesion: np.ndarray, *, expected: int
+) -> np.ndarray:
+    """Paints a lesion into a brain, in place of the lesion that it has.
+
+    Args:
+      labels: the label map; its lesion becomes normal brain.
+      lesion: labels of the new lesion, 0 elsewhere.
+      expected: number of voxels of the whole new lesion, to see how much of it is lost.
+
+    Raises:
+      InputError: see `clipped`.
+    """
     lesion = clipped(lesion, labels != BACKGROUND, expected=expected)
     return np.where(lesion > 0, lesion, healthy(labels))
 
 
-def paint(
+def paint_parts(
     brain: np.ndarray, lesion: np.ndarray, cavity: np.ndarray, tumor: np.ndarray
 ) -> np.ndarray:
-    """Labels from boolean regions as the protocol nests them, inside the brain."""
+    """Labels of boolean masks: tumor over edema, cavity over both, all in the brain."""
     labels = np.where(lesion, EDEMA, NORMAL)
     labels[tumor] = TUMOR
     labels[cavity] = CAVITY

@@ -1,8 +1,8 @@
-"""Edits of place and shape: the lesion moves over the brain, which stays as it is.
+"""Edits of the lesion's position and shape; the brain stays as it is.
 
-Directions are those of the arrays: columns go to the patient's left, rows to
-posterior, slices to superior. Voxels are taken by nearest neighbour: rotation changes
-sizes by some per cent, and may lose a label of a few voxels.
+Arrays are axial slices: columns go to the patient's left, rows to posterior, slices to
+superior. Labels are resampled by nearest neighbour, so that a rotation changes sizes by
+some percent and may lose a label of a few voxels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from samr_jax.data.edits.constraints import Scene, check_range, lesion_of, place
+from samr_jax.data.edits.constraints import Scene, check_range, lesion_of, paint_lesion
 from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError
 
@@ -23,7 +23,7 @@ MAX_SHIFT_MM = 500.0
 class Move:
     """Moves the lesion by millimetres to the left, posterior and superior.
 
-    The way is rounded to whole voxels, so that the shape stays as it is.
+    The shift is rounded to whole voxels, so that the shape stays as it is.
     """
 
     dx: float = 0.0
@@ -40,7 +40,7 @@ class Move:
         lesion = lesion_of(labels)
         cells = shift_in_cells((self.dx, self.dy, self.dz), scene.spacing)
         count = np.count_nonzero(lesion)
-        return place(labels, shifted(lesion, cells), expected=count)
+        return paint_lesion(labels, shifted(lesion, cells), expected=count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Rotate:
         turned = ndimage.affine_transform(
             lesion, to_source, centre - to_source @ centre, order=0
         )
-        return place(labels, turned, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, turned, expected=np.count_nonzero(lesion))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +86,15 @@ class Mirror:
         lesion = lesion_of(labels)
         step = midline(labels != BACKGROUND) - (labels.shape[-1] - 1)
         flipped = shifted(lesion[..., ::-1], (*[0] * (labels.ndim - 1), step))
-        return place(labels, flipped, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, flipped, expected=np.count_nonzero(lesion))
 
 
 @dataclasses.dataclass(frozen=True)
 class Deform:
     """Warps the lesion in the axial plane by a smooth random displacement.
 
-    The displacement is the curl of a random field: like tissue it is incompressible,
-    so that sizes stay but for the second order.
+    The displacement is the curl of a random field and therefore incompressible, like
+    tissue: to first order, the lesion keeps its size.
 
     Attributes:
       mm: standard deviation of the displacement along each axis.
@@ -124,13 +124,13 @@ class Deform:
         source[-2] += self.mm / along_y * slope_x / unit
         source[-1] -= self.mm / along_x * slope_y / unit
         warped = ndimage.map_coordinates(lesion, source, order=0)
-        return place(labels, warped, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, warped, expected=np.count_nonzero(lesion))
 
 
 def shift_in_cells(
     millimetres: tuple[float, float, float], spacing: tuple[float, ...]
 ) -> tuple[int, ...]:
-    """Whole cells along each array axis nearest to a shift in x, y and z."""
+    """A shift in x, y and z, rounded to whole voxels along each array axis."""
     if len(spacing) == 2 and millimetres[2]:
         raise InputError(f"dz={millimetres[2]:g} on a slice, expected a volume")
     along = millimetres[::-1][-len(spacing) :]
@@ -138,7 +138,7 @@ def shift_in_cells(
 
 
 def shifted(values: np.ndarray, cells: tuple[int, ...]) -> np.ndarray:
-    """Values moved by whole cells along each axis; 0 comes in at the borders."""
+    """Values moved by whole voxels along each axis; 0 comes in at the borders."""
     return ndimage.shift(values, cells, order=0)
 
 
@@ -148,9 +148,10 @@ def centroid(region: np.ndarray) -> np.ndarray:
 
 
 def midline(brain: np.ndarray) -> int:
-    """Sum of any two mirrored columns: twice the brain's middle column.
+    """Twice the index of the brain's middle column, so that it is a whole number.
 
-    The median over all rows of all slices of first + last column of the brain.
+    Mirrored columns add up to it. It is the median, over all rows of all slices, of the
+    brain's first plus its last column.
     """
     rows = brain.reshape(-1, brain.shape[-1])
     rows = rows[rows.any(axis=1)]

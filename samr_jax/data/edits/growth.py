@@ -1,4 +1,8 @@
-"""Regions of a wanted size: level sets of a distance, chosen by counting cells."""
+"""Growing and shrinking a region to an exact size.
+
+A region grows by the voxels that are nearest to it and shrinks by the voxels that are
+nearest to its surroundings, as many as it takes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from scipy import ndimage
 from samr_jax.runtime.errors import InputError
 
 _NOTCH_REACH = 1.0
-"""Size of the notches that growth keeps, in radii of a ball of the region's size."""
+"""Largest notch in the outline that growth keeps, in radii of a ball of equal size."""
 
 _NOTCH_DELAY = 2.0
-"""Millimetres of growth that a millimetre of notch costs what lies beyond it. Chosen
-so that doubling a lesion leaves its outline, over the root of its area, as long."""
+"""Delay of growth behind a notch, in millimetres of growth per millimetre of its depth.
+
+The value keeps the shape of an outline: when a lesion's area doubles, the length of its
+outline over the square root of its area stays the same.
+"""
 
 
 def resized(
@@ -24,39 +31,43 @@ def resized(
     spacing: tuple[float, ...],
     cost: np.ndarray | float = 1.0,
 ) -> np.ndarray:
-    """Grows or peels `region` to exactly `count` cells, all of them `allowed`.
+    """Grows or shrinks a region to exactly `count` voxels.
 
-    Growing adds the cells that `spread_from` reaches first, and takes none away.
-    Peeling takes cells away in the order of their distance from `front`.
+    Growing adds the voxels that `spread_from` reaches first and removes none. Shrinking
+    removes the voxels that are nearest to `front`.
 
     Args:
-      region: boolean; what of it is not allowed is replaced by growth elsewhere.
-      count: cells wanted.
-      allowed: boolean.
-      front: boolean, the side from which a region shrinks.
-      spacing: millimetres between cells along each axis.
-      cost: factor on the distance by cell: where it is high, growth is slow.
+      region: boolean mask. Voxels of it that are not allowed are replaced by growth
+        elsewhere.
+      count: number of voxels that the result has.
+      allowed: boolean mask of the voxels that the result may have.
+      front: boolean mask of the surroundings from which the region shrinks.
+      spacing: millimetres between voxels along each axis.
+      cost: factor on the distance, per voxel. Growth is slow where it is high.
+
+    Returns:
+      Boolean mask.
 
     Raises:
-      InputError: fewer than `count` cells are allowed.
+      InputError: fewer than `count` voxels are allowed.
     """
     room = np.count_nonzero(allowed)
     if count > room:
         raise InputError(
-            f"a label of {count} cells would leave the brain, expected at most {room}"
+            f"a label of {count} voxels would leave the brain, expected at most {room}"
         )
     present = region & allowed
     if count < np.count_nonzero(present):
-        return _first(-distance_to(front, spacing), count, present, region)
-    return _first(spread_from(region, spacing) * cost, count, allowed, region)
+        return _first_cells(-distance_to(front, spacing), count, present, region)
+    return _first_cells(spread_from(region, spacing) * cost, count, allowed, region)
 
 
 def spread_from(region: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Millimetres of growth until each cell is reached, 0 in the region.
+    """Millimetres of growth until each voxel is reached, 0 in the region.
 
-    A plain distance rounds an outline off as it grows. Here what lies beyond a notch is
-    reached later, in proportion to the notch's depth, so that ragged outlines stay
-    ragged and smooth ones smooth.
+    By the plain distance an outline would become rounder as it grows. Here the voxels
+    beyond a notch are reached later, in proportion to the notch's depth, so that ragged
+    outlines stay ragged and smooth outlines stay smooth.
     """
     away = distance_to(region, spacing)
     radius = _NOTCH_REACH * _radius(region, spacing)
@@ -70,16 +81,19 @@ def spread_from(region: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 
 
 def distance_to(region: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Millimetres to the nearest cell of `region`; infinite if it has none."""
+    """Millimetres to the nearest voxel of `region`; infinite if it has none."""
     if not region.any():
         return np.full(region.shape, np.inf)
     return ndimage.distance_transform_edt(~region, sampling=spacing)
 
 
-def _first(
+def _first_cells(
     key: np.ndarray, count: int, candidates: np.ndarray, region: np.ndarray
 ) -> np.ndarray:
-    """The `count` candidates of lowest key; ties go to where `region` is dense."""
+    """The `count` candidates of lowest `key`.
+
+    Among equal keys the candidates with most of `region` around them come first.
+    """
     last = np.partition(key[candidates], count - 1)[count - 1]
     chosen = candidates & (key < last)
     tied = np.flatnonzero(candidates & (key == last))
@@ -90,7 +104,7 @@ def _first(
 
 
 def _radius(region: np.ndarray, spacing: tuple[float, ...]) -> float:
-    """Millimetres, of the ball (or disc) of the region's volume (or area)."""
+    """Radius in millimetres of a ball (disc) that is as large as the region."""
     size = np.count_nonzero(region) * np.prod(spacing)
     if region.ndim == 2:
         return np.sqrt(size / np.pi)

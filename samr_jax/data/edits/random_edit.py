@@ -1,7 +1,7 @@
 """Random edits of training masks, for the augmentation experiment (Table II).
 
-The paper's manipulations are a tumor grown by 100 % or shrunk to 50 %, another
-patient's lesion in place of the own, and a lesion reassembled from several patients'.
+The paper's manipulations are: the tumor grows by 100 % or shrinks to 50 %, another
+patient's lesion replaces the lesion, or parts of several lesions are combined.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ def random_edit(
 
     Args:
       labels: ``[H, W]`` or ``[Z, H, W]`` of our codes.
-      rng: all randomness.
+      rng: the only source of randomness.
       spacing: millimetres between cells along each array axis.
-      donors: labels of other patients on the same grid, by name; those without a
-        lesion are passed over.
+      donors: labels of other patients on the same grid, by name; donors
+        without a lesion are not used.
       jitter: see `draw_recipe`.
 
     Returns:
-      The recipe, and the labels that `apply` makes of it.
+      The recipe, and the edited labels.
 
     Raises:
-      InputError: there is no lesion, own or donor's, or no recipe could be applied.
+      InputError: neither the labels nor a donor have a lesion, or no recipe could be
+        applied in `MAX_TRIES` tries.
     """
     for _ in range(MAX_TRIES):
         recipe = draw_recipe(labels, rng, donors=donors, jitter=jitter)
@@ -63,11 +64,12 @@ def draw_recipe(
     donors: Mapping[str, np.ndarray] | None = None,
     jitter: bool = False,
 ) -> Recipe:
-    """Draws one of the paper's manipulations, evenly among those that have material.
+    """Draws one of the paper's manipulations, each with equal probability.
 
-    A healthy brain gets a donor's lesion. With `jitter` the lesion is then mirrored
-    (every other time), moved (up to 5 mm), rotated (15 degrees) and deformed (2 mm),
-    which the paper does not do.
+    Without donors that have a lesion only the size is changed. A healthy brain gets a
+    donor's lesion. With `jitter`, which the paper does not have, the lesion is also
+    mirrored (with probability 0.5), moved (up to 5 mm), rotated (up to 15 degrees) and
+    deformed (2 mm).
     """
     having = {
         part: [name for name, donor in (donors or {}).items() if _has(donor, part)]
@@ -103,7 +105,7 @@ def _draw_replace(
 def _draw_recombine(
     labels: np.ndarray, rng: np.random.Generator, having: Donors
 ) -> Recombine:
-    """One to three parts of donors, the rest the own."""
+    """Takes one to three parts from donors and keeps the others."""
     parts = [p for p in ("edema", "cavity", "tumor") if having[p]]
     count = int(rng.integers(1, len(parts) + 1))
     taken = sorted(rng.permutation(len(parts))[:count])

@@ -1,7 +1,7 @@
-"""Recipes: which edits with which parameters, written down and applied.
+"""Recipes: lists of edits with their parameters, as text or JSON, and applying them.
 
-As text: edits separated by commas, each with its parameters, and a seed. For example
-``scale:tumor=2.0,move:dx=5,dy=-3,rotate:degrees=20,seed=7``.
+The text of a recipe has edits separated by commas, each with its parameters, and a
+seed. For example ``scale:tumor=2.0,move:dx=5,dy=-3,rotate:degrees=20,seed=7``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from samr_jax.runtime.errors import InputError
 
 
 class Edit(Protocol):
-    """A dataclass whose fields are its parameters, checked when it is made."""
+    """A dataclass whose fields are the edit's parameters, checked at construction."""
 
     def apply(
         self, labels: np.ndarray, scene: Scene, rng: np.random.Generator
     ) -> np.ndarray:
-        """Edited labels; random numbers, if any, come from `rng` alone."""
+        """Returns edited labels; `rng` is the only source of randomness."""
 
 
 EDITS: Mapping[str, type[Edit]] = MappingProxyType(
@@ -47,7 +47,7 @@ EDITS: Mapping[str, type[Edit]] = MappingProxyType(
         )
     }
 )
-"""Every edit by the name that it has in a recipe."""
+"""Edits by their names in a recipe."""
 
 _DONOR_FIELDS = {
     "replace": ("donor",),
@@ -62,7 +62,7 @@ class Recipe:
 
     Attributes:
       edits: one or more.
-      seed: of the random numbers of edits that need some; not negative.
+      seed: seed of the edits that are random; not negative.
     """
 
     edits: tuple[Edit, ...]
@@ -96,7 +96,7 @@ class Recipe:
 
     @staticmethod
     def from_json(content: Any) -> Recipe:
-        """Reads `to_json`; an ``"about"`` beside it is for people and ignored."""
+        """Reads the result of `to_json`; a field ``"about"`` for people is ignored."""
         if not isinstance(content, dict) or not isinstance(content.get("edits"), list):
             raise InputError("edit: not a recipe, expected an object with 'edits'")
         if unknown := set(content) - {"seed", "edits", "about"}:
@@ -122,7 +122,7 @@ def parse(text: str) -> Recipe:
     seed, steps = 0, []
     for token in filter(None, (part.strip() for part in text.split(","))):
         name, _, parameter = token.partition(":")
-        if "=" in name:  # one more parameter of the edit before
+        if "=" in name:  # a further parameter of the previous edit
             parameter = token
         else:
             steps.append((name, {}))
@@ -152,18 +152,18 @@ def apply(
     """Applies a recipe; the same arguments give the same labels.
 
     Args:
-      recipe: or its text.
+      recipe: the recipe or its text.
       labels: ``[H, W]`` or ``[Z, H, W]`` of our codes, brain marked.
-      spacing: millimetres between cells along each array axis, in its order (that of
-        `samr_jax.data.subject.Grid` is the reverse).
+      spacing: millimetres between voxels along each array axis, in the order of the
+        axes (`samr_jax.data.subject.Grid.spacing` has the reverse order).
       donors: other patients' labels on the same grid, by the names in the recipe.
 
     Returns:
-      uint8 array of the same shape. The background is as before.
+      uint8 array of the same shape with the same background.
 
     Raises:
-      InputError: an edit has nothing to edit, would leave the brain by more than
-        `MAX_LOST` of the lesion, or does not find its donor.
+      InputError: an edit has nothing to edit, its donor is missing, or more than
+        `MAX_LOST` of the lesion would leave the brain.
     """
     recipe = parse(recipe) if isinstance(recipe, str) else recipe
     labels = check_labels(labels, source="labels")
@@ -188,7 +188,7 @@ def _name(edit: Edit) -> str:
 
 
 def _parameters(edit: Edit) -> str:
-    """``:name=value,...`` of the parameters that are not at their defaults."""
+    """Text ``:name=value,...`` of the parameters that differ from their defaults."""
     defaults = {f.name: f.default for f in dataclasses.fields(edit)}
     own = [f"{k}={v}" for k, v in _given(edit) if v != defaults[k]]
     return ":" + ",".join(own) if own else ""
@@ -200,7 +200,7 @@ def _given(edit: Edit) -> list[tuple[str, Any]]:
 
 
 def _make(name: Any, values: Mapping[str, Any]) -> Edit:
-    """The edit of that name; its parameters are checked."""
+    """Makes the edit `name`; an `InputError` if a parameter does not fit."""
     if not isinstance(name, str) or name not in EDITS:
         raise InputError(f"edit: {name!r} is unknown, expected {', '.join(EDITS)}")
     fields = inspect.signature(EDITS[name]).parameters
@@ -219,14 +219,14 @@ def _make(name: Any, values: Mapping[str, Any]) -> Edit:
 
 
 def _typed(name: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """Texts as numbers, where the edit's parameter is one."""
+    """Converts the texts of numeric parameters to numbers."""
     fields = dataclasses.fields(EDITS[name]) if name in EDITS else ()
     numbers = {field.name for field in fields if "float" in str(field.type)}
     return {k: _number(v) if k in numbers else v for k, v in values.items()}
 
 
 def _number(text: str) -> int | float | str:
-    """The number, or the text itself for the range check to refuse."""
+    """The number, or the text itself, which the range check will refuse."""
     for convert in (int, float):
         try:
             return convert(text)

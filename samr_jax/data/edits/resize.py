@@ -13,7 +13,7 @@ from samr_jax.data.edits.constraints import (
     Scene,
     check_range,
     healthy,
-    paint,
+    paint_parts,
     part_of,
 )
 from samr_jax.data.edits.growth import distance_to, resized
@@ -28,20 +28,21 @@ from samr_jax.labels import (
 from samr_jax.runtime.errors import InputError
 
 _NORMAL_BRAIN_COST = 3.0
-"""Growth prefers edema: a millimetre of normal brain counts as three."""
+"""Growth prefers edema: a millimetre of normal brain counts as three millimetres."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
     """Scales labels to factors of their size, such as 2 for +100 % (Fig. 7 c, d).
 
-    Sizes are areas of a slice, volumes of a volume, and are hit to the cell. `lesion`
-    stands for all labels that it has, unless one is named beside it. The others:
+    The size of a label is its number of voxels, which is met exactly. The factor of
+    `lesion` applies to every label of the lesion that has no factor of its own. Labels
+    affect each other:
 
     * A growing tumor takes edema first, then normal brain, never cavity. A shrinking
-      one recedes from the outside, keeps to its cavity and leaves edema.
+      tumor recedes from the outside, stays at its cavity and leaves edema behind.
     * Around a growing or shrinking cavity the tumor moves and keeps its size.
-    * Edema that is not named is the remainder of the lesion.
+    * Edema without a factor is the remainder of the lesion.
     """
 
     lesion: float | None = None
@@ -79,10 +80,10 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Remove:
-    """Removes a part, by default the lesion, which leaves normal brain.
+    """Removes a part of the lesion, by default all of it.
 
-    So does edema. A tumor leaves edema, being within the lesion, of which the remainder
-    is edema; a cavity leaves what lined it, tumor or edema.
+    Lesion and edema become normal brain. A tumor becomes edema, which is the remainder
+    of the lesion. A cavity becomes the label of its nearest wall, tumor or edema.
     """
 
     part: str = "lesion"
@@ -99,7 +100,9 @@ class Remove:
             return healthy(labels)
         left = NORMAL if self.part == "edema" else EDEMA
         if self.part == "cavity":
-            lined = _lined(region, labels == TUMOR, labels != BACKGROUND, scene.spacing)
+            lined = _lined_by_tumor(
+                region, labels == TUMOR, labels != BACKGROUND, scene.spacing
+            )
             left = np.where(lined, TUMOR, EDEMA)
         return np.where(region, left, labels).astype(np.uint8)
 
@@ -107,7 +110,7 @@ class Remove:
 def resize(
     labels: np.ndarray, targets: Mapping[int, int], *, spacing: tuple[float, ...]
 ) -> np.ndarray:
-    """Labels with exactly ``targets[code]`` cells of each named code; see `Scale`.
+    """Labels with exactly ``targets[code]`` voxels of each named code; see `Scale`.
 
     Raises:
       InputError: the brain is too small.
@@ -118,7 +121,7 @@ def resize(
     if CAVITY in targets:
         count, front = targets[CAVITY], brain & ~cavity
         new = resized(cavity, count, allowed=brain, front=front, **grid)
-        tumor = _around(tumor, cavity, new, brain=brain, grid=grid)
+        tumor = _tumor_around(tumor, cavity, new, brain=brain, grid=grid)
         cavity = new
     if TUMOR in targets:
         allowed, front = brain & ~cavity, brain & ~cavity & ~tumor
@@ -133,15 +136,15 @@ def resize(
             seed, targets[EDEMA], allowed=brain & ~core, front=front, **grid
         )
         lesion = edema | core
-    return paint(brain, lesion, cavity, tumor)
+    return paint_parts(brain, lesion, cavity, tumor)
 
 
 def growth_cost(lesion: np.ndarray) -> np.ndarray:
-    """Factor on the distance that a growing label goes, by cell."""
+    """Factor on the distance of growth, per voxel: growth prefers the lesion."""
     return np.where(lesion, 1.0, _NORMAL_BRAIN_COST)
 
 
-def _around(
+def _tumor_around(
     tumor: np.ndarray,
     old: np.ndarray,
     new: np.ndarray,
@@ -149,11 +152,11 @@ def _around(
     brain: np.ndarray,
     grid: Mapping[str, object],
 ) -> np.ndarray:
-    """The tumor, of the same size, when its cavity goes from `old` to `new`."""
+    """The tumor, of the same size, after its cavity has changed from `old` to `new`."""
     if not tumor.any():
         return tumor
-    # The tumor follows where it lined the cavity; elsewhere edema does.
-    lined = _lined(old, tumor, brain, grid["spacing"])
+    # Where the cavity recedes, the label of its wall follows: tumor or edema.
+    lined = _lined_by_tumor(old, tumor, brain, grid["spacing"])
     moved = (tumor & ~new) | (old & ~new & lined)
     return resized(
         moved if moved.any() else tumor,
@@ -164,9 +167,9 @@ def _around(
     )
 
 
-def _lined(
+def _lined_by_tumor(
     cavity: np.ndarray, tumor: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]
 ) -> np.ndarray:
-    """Where tumor is nearer than any other wall of the cavity."""
+    """Boolean mask of the voxels whose nearest wall of the cavity is tumor."""
     others = brain & ~cavity & ~tumor
     return distance_to(tumor, spacing) < distance_to(others, spacing)

@@ -1,7 +1,6 @@
 """Edits with other patients' lesions: replace, insert, recombine (Fig. 7 e).
 
-Donors are label maps on the same grid, so that a lesion comes to the place in the atlas
-where its patient had it.
+Donors are label maps on the same grid, so a lesion keeps its position in the atlas.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from samr_jax.data.edits.constraints import (
     check_range,
     clipped,
     lesion_of,
-    paint,
+    paint_lesion,
+    paint_parts,
     part_of,
-    place,
 )
 from samr_jax.data.edits.geometry import (
     MAX_SHIFT_MM,
@@ -51,11 +50,11 @@ class _Transplant:
         lesion = lesion_of(donor, source=f"donor {self.donor}")
         cells = shift_in_cells((self.dx, self.dy, self.dz), scene.spacing)
         count = np.count_nonzero(lesion)
-        return place(labels, shifted(lesion, cells), expected=count)
+        return paint_lesion(labels, shifted(lesion, cells), expected=count)
 
 
 class Replace(_Transplant):
-    """Replaces the lesion by a donor's, where the donor has it or moved from there."""
+    """Replaces the lesion by a donor's lesion, at the donor's position plus a shift."""
 
     def apply(
         self, labels: np.ndarray, scene: Scene, rng: np.random.Generator
@@ -65,7 +64,7 @@ class Replace(_Transplant):
 
 
 class Insert(_Transplant):
-    """Inserts a donor's lesion into a healthy brain."""
+    """Inserts a donor's lesion into a healthy brain, at its position plus a shift."""
 
     def apply(
         self, labels: np.ndarray, scene: Scene, rng: np.random.Generator
@@ -79,15 +78,16 @@ class Insert(_Transplant):
 class Recombine:
     """Reassembles the lesion from parts of several patients (Fig. 7 e).
 
-    As in the annotation, the lesion is drawn first, in the outline of that of edema's
-    donor; cavity and tumor of theirs are laid into it, and the remainder is edema. Each
-    is shifted by whole cells so that its patient's lesion is centred where the own one
-    is. The tumor gives way to the cavity and keeps its size around it.
+    As in the annotation protocol, the lesion's outline comes first, from the donor of
+    `edema`. Cavity and tumor of their donors are painted into it, and the remainder is
+    edema. Each part is shifted by whole voxels, so that its donor's lesion has the same
+    centre as the edited patient's lesion. The tumor makes room for the cavity and keeps
+    its size.
 
     Attributes:
-      edema: donor of the lesion's outline; None is the own.
-      cavity: donor of the cavity; None is the own, of which there may be none.
-      tumor: donor of the tumor, likewise.
+      edema: donor of the lesion's outline; None keeps the patient's own.
+      cavity: donor of the cavity; None keeps the patient's own, if there is one.
+      tumor: donor of the tumor; None keeps the patient's own, if there is one.
     """
 
     edema: str | None = None
@@ -119,12 +119,12 @@ class Recombine:
                 spacing=scene.spacing,
                 cost=growth_cost(lesion),
             )
-        return paint(brain, lesion | cavity | tumor, cavity, tumor)
+        return paint_parts(brain, lesion | cavity | tumor, cavity, tumor)
 
     def _part(
         self, part: str, labels: np.ndarray, scene: Scene, centre: np.ndarray
     ) -> np.ndarray:
-        """Where the part's donor has it, shifted to `centre` and clipped; boolean."""
+        """Boolean mask of a part of its donor, shifted to `centre` and clipped."""
         name = getattr(self, part)
         codes = PARTS["lesion" if part == "edema" else part]
         if name is None:
@@ -142,6 +142,6 @@ class Recombine:
 
 
 def check_name(field: str, name: object) -> None:
-    """Raises an `InputError` unless a recipe can name a donor so."""
+    """Raises an `InputError` unless `name` can stand in the text of a recipe."""
     if not isinstance(name, str) or not name or set(name) & set(",="):
         raise InputError(f"{field}={name!r}, expected a name without ',' and '='")

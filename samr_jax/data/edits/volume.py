@@ -31,14 +31,13 @@ _RANDOM = re.compile(r"random(?:,seed=(\d+))?")
 
 @dataclasses.dataclass(frozen=True)
 class EditedVolume:
-    """What became of a mask.
+    """An edited mask and the recipe that was applied.
 
     Attributes:
       mask: the edited labels ``(X, Y, Z)`` uint8 of our codes (preset "samr"), on the
         grid of the original.
-      recipe: what was done; a drawn one where the edit was "random".
-      about: for a record beside the file: the original, and millilitres of each label
-        before and after.
+      recipe: the edits; where "random" was asked for, the recipe that was drawn.
+      about: the recipe's text, and millilitres of each label before and after.
     """
 
     mask: Volume
@@ -46,7 +45,7 @@ class EditedVolume:
     about: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe and what it was applied to; `read_recipe` reads it again."""
+        """The recipe with `about`, as JSON that `read_recipe` reads again."""
         return {**self.recipe.to_json(), "about": self.about}
 
 
@@ -131,7 +130,7 @@ def edit_files(
 
 
 def read_recipe(edit: str) -> Recipe:
-    """A recipe from its text, or from the file if the text ends in ``.json``."""
+    """Reads a recipe from its text, or from a file if `edit` ends in ``.json``."""
     if not edit.endswith(".json"):
         return parse(edit)
     try:

@@ -36,7 +36,7 @@ from tests.data.edits.edit_cases import round_head
         ("remove,rotate:degrees=5", r"rotate \(edit 2\): labels: no lesion"),
         (
             "scale:lesion=50",
-            "a label of .* cells would leave the brain, expected at most",
+            "a label of .* voxels would leave the brain, expected at most",
         ),
         ("move:dx=30", "of the lesion would leave the brain, expected at most 20 %"),
         ("move:dx=400", "100 % of the lesion would leave the brain"),
