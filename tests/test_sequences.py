@@ -6,7 +6,6 @@ import functools
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from samr_jax.prepare.steps import Steps
 
 from samr_jax.data.atlas import brain_of
 from samr_jax.data.nifti import write_volume
@@ -16,6 +15,7 @@ from samr_jax.data.write import write_dataset
 from samr_jax.evaluation.drawing.figures import dataset_sheet
 from samr_jax.evaluation.drawing.tiles import image_tile
 from samr_jax.labels import NORMAL
+from samr_jax.prepare.options import Steps
 from samr_jax.prepare.pipeline import prepare
 from samr_jax.prepare.subject import prepare_subject
 from samr_jax.runtime.errors import InputError
