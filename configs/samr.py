@@ -2,17 +2,12 @@
 
 python launch/main.py --config=configs/samr.py         # the paper, GPU or TPU
 python launch/main.py --config=configs/samr.py:demo    # minutes, two CPU cores
+
+Networks, losses and numbers are in samr_jax/methods/samr.py.
 """
 
-from samr_jax.config import default
-from samr_jax.variants import check_variant, paired_demo
+from functools import partial
 
+from samr_jax.config import method_config
 
-def get_config(variant: str = "paper"):
-    """``paper``: as CG-SAMR, section IV-B. ``demo``: as its demo."""
-    check_variant(variant)
-    config = default()
-    config.name = config.method = "samr"
-    if variant == "demo":
-        paired_demo(config)
-    return config
+get_config = partial(method_config, "samr")

@@ -2,21 +2,12 @@
 
 python launch/main.py --config=configs/unpaired.py         # the paper, GPU or TPU
 python launch/main.py --config=configs/unpaired.py:demo    # minutes, two CPU cores
+
+Networks, losses and numbers are in samr_jax/methods/ucg_samr.py.
 """
 
-from samr_jax.config import default
-from samr_jax.variants import check_variant, unpaired_demo
+from functools import partial
 
+from samr_jax.config import method_config
 
-def get_config(variant: str = "paper"):
-    """``paper``: section IV-B, batch 1. ``demo``: see `unpaired_demo`."""
-    check_variant(variant)
-    config = default()
-    config.name = "unpaired"
-    config.method = "ucg_samr"
-    config.batch_size = 1
-    config.epochs = 800
-    config.constant_epochs = 400
-    if variant == "demo":
-        unpaired_demo(config)
-    return config
+get_config = partial(method_config, "ucg_samr", name="unpaired")

@@ -30,8 +30,7 @@ def main() -> None:
     from samr_jax.benchmark.measure import benchmark, count_work
     from samr_jax.config import default
 
-    config = default()
-    config.method = {"paired": "cg_samr", "unpaired": "ucg_samr"}[_KIND.value]
+    config = default({"paired": "cg_samr", "unpaired": "ucg_samr"}[_KIND.value])
     config.batch_size = _BATCH.value
     config.model.ngf = _NGF.value
     config.data.sequences = config.data.sequences[: _SEQUENCES.value]

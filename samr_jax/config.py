@@ -1,115 +1,110 @@
-"""The default configuration: every number of the paper, one place for each.
+"""The config of a training: data, optimisation and control, and the method's settings.
 
-Config files in ``configs/`` list only what differs. A field that is not here is a
-typing error and stops the run with one line.
+Fields that every method has are declared here; a method declares its own networks and
+losses (`samr_jax.methods`). A config has just the fields that have an effect on its
+method: an override of any other field stops the run with one line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import ml_collections
+from flax.traverse_util import unflatten_dict
 
-from samr_jax.labels import LABELS
+from samr_jax.methods.base import Context, Method
+from samr_jax.methods.build import create_method, method_module
+from samr_jax.methods.settings import (
+    Count,
+    PositiveFloat,
+    PositiveInt,
+    Weight,
+    leaves_of,
+    settings_from,
+)
 from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import SEQUENCES
 
 
-def default() -> ml_collections.ConfigDict:
-    """CG-SAMR as in the paper (sections III-D and IV-B)."""
-    config = ml_collections.ConfigDict()
-    config.name = "paired"
-    config.method = "cg_samr"
-    config.seed = 0
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The training data.
 
-    config.batch_size = 8
-    config.accumulation = 1  # parts of a batch, one after the other, to save memory;
-    # batch norm then sees a part at a time
-    config.steps = 0  # optimizer steps; 0: as many as the epochs say
-    config.epochs = 500
-    config.constant_epochs = 250  # then linear to 0
-    config.learning_rate = 2e-4
-    config.disc_rate = 1.0  # D's learning rate, as a multiple of G's (Heusel 2017)
-    config.segmenter_rate = 1.0  # U's, likewise
-    config.clip_norm = 0.0  # the most of a side's gradient norm; 0: any
-    config.adam_b1 = 0.5
-    config.adam_b2 = 0.999
-    config.ema_decay = 0.0  # of the generator's weights; 0: none
-    config.dtype = "float32"  # or "bfloat16": of activations, never of parameters
+    Attributes:
+      dir: a prepared dataset; empty for the embedded phantom.
+      size: rows and columns of the phantom's slices.
+      subjects: number of phantoms.
+      slices: axial slices of each phantom.
+      sequences: sequences of the phantom; a prepared dataset has its own.
+      seed: of the phantoms and their split.
+      mirrored: whether to train on the mirror image of every slice too.
+      same_subjects: in unpaired training, whether both domains come from the same
+        subjects; the mask and the images of one slice never meet in a batch.
+    """
 
-    config.data = data = ml_collections.ConfigDict()
-    data.dir = ""  # a prepared dataset; "": the embedded phantom
-    data.size = 256  # of the phantom's slices
-    data.subjects = 100
-    data.slices = 15
-    data.sequences = SEQUENCES  # of the phantom; a prepared dataset knows its own
-    data.seed = 0
-    data.mirrored = False  # train on every slice's mirror image, too
+    dir: str = ""
+    size: PositiveInt = 256
+    subjects: PositiveInt = 100
+    slices: PositiveInt = 15
+    sequences: tuple[str, ...] = SEQUENCES
+    seed: int = 0
+    mirrored: bool = False
+    same_subjects: bool = False
 
-    config.model = model = ml_collections.ConfigDict()
-    model.ngf = 16
-    model.downsamplings = 4
-    model.blocks = 6
-    model.heads = "per_branch"  # "shared": as in the released code
-    model.norm = "batch"  # of G; "affine_instance": the same in training and after it,
-    # for batches that do not show what is rare
-    model.rematerialise = False
-    model.ndf = 64
-    model.disc_layers = 3
-    model.unet = "ronneberger"  # "pix2pix": as in the released code
-    model.unet_channels = 64
-    model.unet_depth = 4
 
-    config.loss = loss = ml_collections.ConfigDict()
-    loss.gan = "bce"  # "lsgan": as in the released code
-    loss.feature_matching = 5.0  # lambda_1 of equation (6)
-    loss.feature_distance = "l2"  # or "l1"
-    loss.shape_consistency = 1.0  # lambda_2
-    loss.shape_cross_entropy = 0.0  # beside the Dice loss of equation (4)
-    loss.shape_label_weights = (1.0,) * len(LABELS)  # in that, of synthesized images
-    loss.segmenter_learns_from_fake = True  # or U from real images alone
-    loss.confidence = 1.0  # lambda_3
-    loss.lambda_cm = 0.1  # of equation (1), until ...
-    loss.confidence_threshold = 0.7  # ... an epoch's mean confidence exceeds this,
-    loss.lambda_cm_late = 0.03  # ... then this, for good
-    loss.l1 = 0.0  # on the final images; none in the paper
-    loss.l1_label_weights = (1.0,) * len(LABELS)  # of each label's pixels in it
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """Fields of every config, with CG-SAMR's numbers (section IV-B).
 
-    config.unpaired = unpaired = ml_collections.ConfigDict()
-    unpaired.same_subjects = False  # in both domains; never one slice in both
-    unpaired.recon_1 = 1.0  # weights of equation (7), domain 1, ...
-    unpaired.recon_2 = 1.0  # ... domain 2 ...
-    unpaired.recon_cm = 1.0  # ... and its confidence map loss
-    unpaired.gan_1 = 1.0  # of equation (8)
-    unpaired.gan_2 = 1.0
-    unpaired.cyc_1 = 1.0  # of equation (9)
-    unpaired.cyc_2 = 1.0
-    unpaired.cyc_cm = 1.0
-    unpaired.kl = 0.1  # of the codes' prior: UNIT
-    unpaired.distance_1 = "l1"  # of domain 1; or "cross_entropy" of the labels
-    unpaired.instance_noise = 0.0  # standard deviation, in what D1 and D2 see
-    unpaired.image_pool = 0  # earlier fakes that D1 and D2 are shown; 0: none
+    Attributes:
+      name: of the config; the default work directory is ``runs/<name>``.
+      method: name of a module in `samr_jax.methods`.
+      seed: of initial weights, batches, dropout and noise.
+      batch_size: slices of a step, over all devices.
+      accumulation: parts of a batch that are computed one after the other to save
+        memory; batch norm then sees one part at a time.
+      steps: optimizer steps; 0 for as many as the epochs have.
+      epochs: passes over the training data.
+      constant_epochs: epochs before the learning rate falls linearly to 0; half of
+        ``epochs`` unless it is set.
+      learning_rate: Adam's, of the generator.
+      clip_norm: maximum gradient norm per optimizer; 0 disables clipping.
+      adam_b1: decay of Adam's first moment.
+      adam_b2: decay of Adam's second moment.
+      ema_decay: decay of the generator's averaged weights; 0 for none.
+      dtype: of activations; parameters are always float32.
+      log_steps: steps between lines of ``metrics.jsonl``.
+      sample_epochs: epochs between pictures.
+      eval_epochs: epochs between validations.
+      checkpoint_epochs: epochs between checkpoints.
+      keep_checkpoints: how many of the latest checkpoints are kept.
+      eval_batch_size: slices of a batch at evaluation.
+      data: the training data.
+    """
 
-    config.segmentation = segmentation = ml_collections.ConfigDict()
-    segmentation.cross_entropy = 1.0  # weights in the U-Net's and SynSeg-Net's loss
-    segmentation.dice = 1.0  # equation (4)
-    segmentation.label_weights = (1.0,) * len(LABELS)  # in any cross-entropy of U
-
-    config.ablation = ablation = ml_collections.ConfigDict()  # Table V
-    ablation.stretch_out = True
-    ablation.labelwise = True
-    ablation.atlas = True
-    ablation.shape_consistency = True
-    ablation.confidence = True
-
-    config.log_steps = 100
-    config.sample_epochs = 10.0
-    config.eval_epochs = 25.0
-    config.checkpoint_epochs = 5.0
-    config.keep_checkpoints = 2
-    config.eval_batch_size = 16
-    return config
+    name: str
+    method: str
+    seed: int = 0
+    batch_size: PositiveInt = 8
+    accumulation: PositiveInt = 1
+    steps: Count = 0
+    epochs: PositiveInt = 500
+    constant_epochs: Count = 250
+    learning_rate: PositiveFloat = 2e-4
+    clip_norm: Weight = 0.0
+    adam_b1: float = 0.5
+    adam_b2: float = 0.999
+    ema_decay: float = 0.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    log_steps: PositiveInt = 100
+    sample_epochs: PositiveFloat = 10.0
+    eval_epochs: PositiveFloat = 25.0
+    checkpoint_epochs: PositiveFloat = 5.0
+    keep_checkpoints: PositiveInt = 2
+    eval_batch_size: PositiveInt = 16
+    data: Data = Data()
 
 
 CONTROL_FIELDS = (
@@ -124,36 +119,69 @@ CONTROL_FIELDS = (
 """Fields that may change between the runs of one work directory: none of them alters
 what is computed (a dataset is known by its content hash, not by where it lies)."""
 
-_CHOICES = {
-    "dtype": ("float32", "bfloat16"),
-    "model.heads": ("per_branch", "shared"),
-    "model.norm": ("batch", "affine_instance"),
-    "model.unet": ("ronneberger", "pix2pix"),
-    "loss.gan": ("bce", "lsgan"),
-    "loss.feature_distance": ("l2", "l1"),
-    "unpaired.distance_1": ("l1", "cross_entropy"),
-}
-_ABLATED = ("cg_samr", "samr")
-_POSITIVE = (
-    "batch_size",
-    "accumulation",
-    "epochs",
-    "learning_rate",
-    "disc_rate",
-    "segmenter_rate",
-    "data.size",
-    "data.subjects",
-    "data.slices",
-    "model.ngf",
-    "model.ndf",
-    "model.unet_channels",
-    "log_steps",
-    "sample_epochs",
-    "eval_epochs",
-    "checkpoint_epochs",
-    "keep_checkpoints",
-    "eval_batch_size",
-)
+
+def default(method: str = "cg_samr") -> ml_collections.ConfigDict:
+    """The config of a method with its authors' numbers."""
+    return method_config(method)
+
+
+def method_config(
+    method: str, variant: str = "paper", *, name: str = ""
+) -> ml_collections.ConfigDict:
+    """The config of a method.
+
+    Args:
+      method: name of a module in `samr_jax.methods`.
+      variant: one of the module's ``VARIANTS``; ``paper`` has its authors' numbers.
+      name: of the config, by default the method's.
+
+    Raises:
+      ValueError: the method has no such variant.
+    """
+    module = method_module(method)
+    if variant not in module.VARIANTS:
+        known = ", ".join(module.VARIANTS)
+        raise ValueError(f"variant {variant!r}, expected one of {known}")
+    name = name or method
+    if variant != "paper":
+        name += f"-{variant}"
+    leaves = leaves_of(Common(name, method)) | leaves_of(module.Settings())
+    config = ml_collections.ConfigDict(unflatten_dict(leaves, sep="."))
+    config.constant_epochs = config.get_ref("epochs") // 2
+    for field, value in module.VARIANTS[variant].items():
+        set_field(config, field, value)
+    return config
+
+
+def set_field(config: ml_collections.ConfigDict, field: str, value: Any) -> None:
+    """Sets a field by its dotted name.
+
+    Raises:
+      InputError: the config has no such field, or the value is of another type.
+    """
+    *sections, leaf = field.split(".")
+    section = config
+    try:
+        for name in sections:
+            section = section[name]
+        if leaf not in section:
+            raise KeyError(field)
+        section[leaf] = tuple(value) if isinstance(value, list) else value
+    except (KeyError, AttributeError) as error:
+        raise InputError(unknown_field(config, field)) from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"config.{field} is {value!r}: {error}") from error
+
+
+def unknown_field(config: ml_collections.ConfigDict, field: str) -> str:
+    """One line that says which fields there are in place of an unknown one."""
+    section, _, _ = field.rpartition(".")
+    leaves = flatten(config)
+    near = [name for name in leaves if name.rpartition(".")[0] == section]
+    return (
+        f"config has no field {field}, expected one of those of method "
+        f"{config.method!r}: {', '.join(near or leaves)}"
+    )
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
@@ -162,46 +190,36 @@ def validate(config: ml_collections.ConfigDict) -> None:
     Raises:
       InputError: names the field, its value and what was expected.
     """
-    flat = flatten(config)
-    for field, choices in _CHOICES.items():
-        if field in flat and flat[field] not in choices:
-            raise InputError(
-                f"config.{field} is {flat[field]!r}, expected one of {choices}"
-            )
-    for field in _POSITIVE:
-        if field in flat and not flat[field] > 0:
-            raise InputError(
-                f"config.{field} is {flat[field]}, expected a positive number"
-            )
-    for field in ("steps", "clip_norm"):
-        if not flat[field] >= 0:
-            raise InputError(f"config.{field} is {flat[field]}, expected 0 or more")
+    leaves = flatten(config)
+    settings_from(Common, leaves)
+    settings_of(config)
     if not 0 <= config.constant_epochs <= config.epochs:
         raise InputError(
             f"config.constant_epochs is {config.constant_epochs}, expected 0 to "
             f"config.epochs = {config.epochs}"
         )
-    off = [name for name, on in config.ablation.items() if not on]
-    if off and config.method not in _ABLATED:
+
+
+def settings_of(config: ml_collections.ConfigDict) -> Any:
+    """The ``Settings`` of the config's method.
+
+    Raises:
+      InputError: a value is not valid.
+    """
+    module = method_module(config.method)
+    leaves = flatten(config)
+    missing = sorted(leaves_of(module.Settings()).keys() - leaves.keys())
+    if missing:
         raise InputError(
-            f"config.ablation.{off[0]} is False, expected True: {config.method!r} has "
-            "no such part"
+            f"config has no field {missing[0]}, expected the fields of method "
+            f"{config.method!r}"
         )
-    if config.model.norm != "batch" and config.method not in _ABLATED:
-        raise InputError(
-            f"config.model.norm is {config.model.norm!r}, expected 'batch': "
-            f"{config.method!r} has no such choice"
-        )
-    for field in (
-        "loss.l1_label_weights",
-        "loss.shape_label_weights",
-        "segmentation.label_weights",
-    ):
-        if field in flat and len(flat[field]) != len(LABELS):
-            raise InputError(
-                f"config.{field} has {len(flat[field])} numbers, expected "
-                f"{len(LABELS)}, one for each label"
-            )
+    return settings_from(module.Settings, leaves)
+
+
+def method_of(config: ml_collections.ConfigDict, context: Context) -> Method:
+    """The method that a config describes, built for `context`."""
+    return create_method(config.method, settings_of(config), context)
 
 
 def check_size(size: tuple[int, int], downsamplings: int, *, source: str) -> None:
@@ -220,25 +238,18 @@ def unflatten(leaves: Mapping[str, Any]) -> ml_collections.ConfigDict:
     Fields that are not among them have their default.
 
     Raises:
-      InputError: a value is not valid.
-      KeyError: there is no such field.
+      InputError: a value is not valid, or the method has no such field.
+      KeyError: the leaves name no method.
     """
-    config = default()
-    with config.unlocked():
-        for field, value in leaves.items():
-            *parents, leaf = field.split(".")
-            section = config
-            for name in parents:
-                section = section[name]
-            if leaf not in section:
-                raise KeyError(field)
-            section[leaf] = tuple(value) if isinstance(value, list) else value
+    config = method_config(leaves["method"])
+    for field, value in leaves.items():
+        set_field(config, field, value)
     validate(config)
     return config
 
 
-def flatten(config: ml_collections.ConfigDict, prefix: str = "") -> dict:
-    """The leaves of a config as ``{'data.size': 256, ...}``."""
+def flatten(config: ml_collections.ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a config as ``{'data.size': 256, ...}``, with tuples as lists."""
     leaves = {}
     for key, value in config.items():
         if isinstance(value, ml_collections.ConfigDict):

@@ -35,12 +35,10 @@ def main() -> int:
 
 def _train(folder: Path, arguments) -> dict[int, dict[str, int]]:
     """Step -> what the process holds, every hundred steps."""
-    from samr_jax.config import default
+    from samr_jax.config import method_config
     from samr_jax.training import loop as train
-    from samr_jax.variants import paired_demo
 
-    config = default()
-    paired_demo(config)
+    config = method_config("cg_samr", "demo")
     config.name = "long-run"
     config.model.ngf = arguments.ngf
     config.data.subjects = arguments.subjects

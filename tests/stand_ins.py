@@ -33,7 +33,7 @@ class Painter:
     """Synthesizes: T1w shows the label, such that a `Segmenter` finds it."""
 
     def __init__(self, dataset):
-        self.dataset, self.step, self.carry, self.config = dataset, 3, {}, {}
+        self.dataset, self.step, self.method_state, self.config = dataset, 3, {}, {}
         self.method = types.SimpleNamespace(
             name="Painter",
             prior="none",

@@ -67,13 +67,14 @@ def test_sizes():
         check_size((64, 100), 4, source="x")
 
 
-def test_only_cg_samr_has_a_choice_of_norm():
+def test_the_rate_is_constant_for_half_of_any_number_of_epochs():
     config = default()
-    config.model.norm = "affine_instance"
+    config.epochs = 100
+    assert config.constant_epochs == 50
     validate(config)
-    config.method = "pix2pix"
-    with pytest.raises(InputError, match="'affine_instance', expected 'batch'"):
-        validate(config)
+    config.constant_epochs = 70
+    config.epochs = 80
+    assert config.constant_epochs == 70
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):

@@ -62,8 +62,20 @@ def tiny_dataset(
     )
 
 
-def tiny_config(dataset: Dataset):
-    config = shrink(default())
+NETWORKS = {
+    "ngf": 2,
+    "downsamplings": 2,
+    "blocks": 2,
+    "ndf": 2,
+    "disc_layers": 1,
+    "unet_channels": 2,
+    "unet_depth": 2,
+}
+"""The size of any method's networks, by the fields of its section ``model``."""
+
+
+def tiny_config(dataset: Dataset, method: str = "cg_samr"):
+    config = shrink(default(method))
     config.data.dir = str(dataset.directory)
     return config
 
@@ -74,13 +86,7 @@ def shrink(config):
     config.batch_size = 4
     config.epochs = 2
     config.constant_epochs = 1
-    config.model.ngf = 2
-    config.model.downsamplings = 2
-    config.model.blocks = 2
-    config.model.ndf = 2
-    config.model.disc_layers = 1
-    config.model.unet_channels = 2
-    config.model.unet_depth = 2
+    config.model.update({k: v for k, v in NETWORKS.items() if k in config.model})
     config.log_steps = 1
     config.sample_epochs = 1.0
     config.eval_epochs = 1.0

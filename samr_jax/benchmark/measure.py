@@ -13,20 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
 
 from samr_jax.benchmark.machine import machine_rates, median_seconds, peak_gib
+from samr_jax.config import method_of
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.embedded import embedded_dataset
 from samr_jax.data.window import STORED_SCALE
 from samr_jax.evaluation.scoring import predictions
 from samr_jax.labels import ATLAS_NEIGHBOURS, LABELS, TISSUES
-from samr_jax.methods.base import Method
+from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import decode
-from samr_jax.runs.model import Model, method_of
+from samr_jax.runs.model import Model
 from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state, make_optimizer
 from samr_jax.training.step import make_train_step
@@ -113,9 +115,10 @@ def _prepared(
     The optimizer's schedule has one step an epoch, which does not matter for its time.
     """
     sequences = len(config.data.sequences)
-    method = method_of(
-        config, sequences=sequences, size=(size, size), axis_name=axis_name
+    context = Context(
+        sequences, (size, size), dtype=jnp.dtype(config.dtype), axis_name=axis_name
     )
+    method = method_of(config, context)
     batch = random_batch(method.fields, config.batch_size, size, sequences)
     optimizer = make_optimizer(config, steps=config.epochs)
     state = create_state(
@@ -244,7 +247,7 @@ def _time_data(
     read = sum(1 for _ in batches)
     rates = {"loader_batches_per_s": read / (time.perf_counter() - begin)}
     if method.can_synthesize:
-        model = Model(method, state.gen.variables, dataset, 0, state.carry)
+        model = Model(method, state.gen.variables, dataset, 0, state.method_state)
         for _ in range(2):  # compiles, then is timed
             begin = time.perf_counter()
             done = predictions(model, slices, batch_size=config.batch_size)

@@ -80,8 +80,8 @@ def evaluate(
         parts = further_parts(
             dataset, split, segmenter=segmenter, batch_size=batch_size
         )
-        if "lambda_cm" in model.carry:
-            lambda_cm = float(model.carry["lambda_cm"])
+        lambda_cm = model.method.error_scale(model.method_state)
+        if lambda_cm is not None:
             parts.append(Calibration(dataset.sequences, lambda_cm))
         result |= score(model, slices, batch_size=batch_size, parts=parts)
         result["intervals"] = average_intervals(result, seed=0)

@@ -8,26 +8,53 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from samr_jax.methods.batch import Batch
 
 Terms = Mapping[str, jax.Array]
 """Named scalars of a loss, for the log."""
 
-Carry = Any
-"""Training state of the method's own, beside parameters: a pytree of arrays."""
+MethodState = Any
+"""Training state of the method besides its parameters: a pytree of arrays."""
 
 
-def _no_carry() -> Carry:
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a method is built for, besides its own settings.
+
+    Attributes:
+      sequences: number of MR sequences ``S``.
+      size: rows and columns ``(H, W)`` of a slice.
+      epoch_steps: steps of an epoch, over which running means are taken.
+      dtype: of activations; parameters are always float32.
+      axis_name: mapped axis of the devices, over which batch norm and the sums of the
+        Dice loss are synchronised; None for a single device.
+    """
+
+    sequences: int
+    size: tuple[int, int]
+    epoch_steps: int = 1
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+
+def _no_state() -> MethodState:
     return {}
 
 
-def _show_outputs(outputs: Any, carry: Carry, *, axis_name: str | None) -> Any:
+def _as_given(outputs: Any, state: MethodState, *, axis_name: str | None) -> Any:
     return outputs
 
 
-def _keep_carry(carry: Carry, outputs: Any, *, axis_name: str | None) -> Carry:
-    return carry
+def _unchanged(
+    state: MethodState, outputs: Any, *, axis_name: str | None
+) -> MethodState:
+    return state
+
+
+def _no_scale(state: MethodState) -> float | None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,21 +62,32 @@ class Method:
     """A way to train, as seen by the one training step (`samr_jax.training.step`).
 
     Attributes:
-      name: as in the tables.
+      name: the method's name in the tables.
       prior: the anatomy prior that the method is given; printed beside its results.
-      fields: what it needs of an instance.
-      unpaired_fields: those of `fields` that come from another instance than the rest
-        do when it is trained; none in paired training.
+      fields: the fields of an instance that the method needs.
+      unpaired_fields: the fields that come from another instance than the remaining
+        fields during training; empty in paired training.
       gen: the minimising side, ``gen(batch, train=) -> outputs``, a pytree of float
         arrays. It answers ``synthesize(batch)`` (a `Synthesis`), ``segment(batch)``
         (label probabilities) or both.
-      gen_loss: ``(outputs, features, batch, carry) -> (scalar, terms)``.
-      disc: the other side, ``disc(batch, outputs, train=) -> features``; or None.
-      show: ``(outputs, carry, axis_name=) -> outputs`` as `disc` gets them, with what
-        the carry remembers of earlier steps.
+      gen_loss: ``(outputs, features, batch, method_state) -> (scalar, terms)``.
+      generator: names of the submodules of `gen` that synthesis needs, which are what
+        a package of weights holds.
+      gen_lr_scales: pairs of a submodule's name in `gen` and its learning rate, as a
+        multiple of the config's.
+      disc: the discriminator side, ``disc(batch, outputs, train=) -> features``; None
+        for methods without one.
       disc_loss: ``features -> (scalar, terms)``.
-      init_carry, update_carry: see `Carry`; the update gets the step's outputs.
-      can_synthesize, can_segment: what `gen` answers.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the config's.
+      with_pool: ``(outputs, method_state, axis_name=) -> outputs`` as `disc` sees them,
+        with synthesized instances of earlier steps where the method keeps some.
+      init_method_state: ``() -> method_state``, the state before the first step.
+      update_method_state: ``(method_state, outputs, axis_name=) -> method_state``, with
+        the outputs of the step.
+      error_scale: ``method_state -> λ``, with which λ/c predicts the local absolute
+        error from the confidence c; None for methods without confidence maps.
+      can_synthesize: whether `gen` answers ``synthesize``.
+      can_segment: whether `gen` answers ``segment``.
       downsamplings: how often the networks halve a slice.
     """
 
@@ -57,18 +95,17 @@ class Method:
     prior: str
     fields: tuple[str, ...]
     gen: nn.Module
-    gen_loss: Callable[[Any, Any, Batch, Carry], tuple[jax.Array, Terms]]
+    gen_loss: Callable[[Any, Any, Batch, MethodState], tuple[jax.Array, Terms]]
+    generator: tuple[str, ...] = ()
+    gen_lr_scales: tuple[tuple[str, float], ...] = ()
     disc: nn.Module | None = None
-    show: Callable[..., Any] = _show_outputs
     disc_loss: Callable[[Any], tuple[jax.Array, Terms]] | None = None
+    disc_lr_scale: float = 1.0
+    with_pool: Callable[..., Any] = _as_given
     unpaired_fields: tuple[str, ...] = ()
-    init_carry: Callable[[], Carry] = _no_carry
-    update_carry: Callable[..., Carry] = _keep_carry
+    init_method_state: Callable[[], MethodState] = _no_state
+    update_method_state: Callable[..., MethodState] = _unchanged
+    error_scale: Callable[[MethodState], float | None] = _no_scale
     can_synthesize: bool = True
     can_segment: bool = False
     downsamplings: int = 0
-
-
-def selected(settings: type, section: Mapping[str, Any]) -> Any:
-    """The dataclass `settings`, of a config section's fields of the same names."""
-    return settings(**{f.name: section[f.name] for f in dataclasses.fields(settings)})

@@ -1,4 +1,4 @@
-"""CG-SAMR, its predecessor SAMR and its ablations: training on paired data.
+"""CG-SAMR and its ablations: training on paired data.
 
 Section III-A to III-D of the paper; the final objective is equation (6).
 """
@@ -7,22 +7,37 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
-from samr_jax.labels import LABELS
-from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods import conditional_gan
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
+from samr_jax.methods.conditional_gan import PRIORS
+from samr_jax.methods.confidence import (
+    ConfidenceLoss,
+    init_confidence,
+    switch_lambda_cm,
+)
 from samr_jax.methods.segmentation import (
     create_segmenter,
     segmentation_loss,
     segmenter_depth,
 )
+from samr_jax.methods.settings import (
+    EQUAL_WEIGHTS,
+    Count,
+    LabelWeights,
+    PositiveFloat,
+    PositiveInt,
+    Weight,
+)
+from samr_jax.methods.variants import PAIRED_DEMO, PRETRAINED
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     WholeImageDiscriminator,
@@ -30,14 +45,181 @@ from samr_jax.models.discriminators import (
 from samr_jax.models.generator import Generator, Synthesis
 
 
+@dataclasses.dataclass(frozen=True)
+class SamrModel:
+    """Networks that SAMR and CG-SAMR have.
+
+    Attributes:
+      ngf: channels of the encoders' first convolution.
+      downsamplings: how often the generator halves a slice.
+      blocks: residual blocks of the generator.
+      norm: the generator's norm. ``affine_instance`` computes the same in training and
+        after it, for batches that do not show what is rare.
+      rematerialise: recomputes activations in the backward pass, to save memory.
+      ndf: channels of the discriminators' first convolution.
+      disc_layers: strided convolutions of each discriminator.
+      unet: U's kind, ``ronneberger``, or ``pix2pix`` as in the released code.
+      unet_channels: channels of U's first level.
+      unet_depth: U's down-samplings.
+    """
+
+    ngf: PositiveInt = 16
+    downsamplings: Count = 4
+    blocks: Count = 6
+    norm: Literal["batch", "affine_instance"] = "batch"
+    rematerialise: bool = False
+    ndf: PositiveInt = 64
+    disc_layers: PositiveInt = 3
+    unet: Literal["ronneberger", "pix2pix"] = "ronneberger"
+    unet_channels: PositiveInt = 64
+    unet_depth: Count = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(SamrModel):
+    """Networks of CG-SAMR.
+
+    Attributes:
+      heads: one SM and one CM ``per_branch``, or ``shared`` by all branches as in the
+        released code.
+    """
+
+    heads: Literal["per_branch", "shared"] = "per_branch"
+
+
+@dataclasses.dataclass(frozen=True)
+class SamrLoss(conditional_gan.Loss):
+    """Terms of equation (6) that SAMR and CG-SAMR have.
+
+    Attributes:
+      shape_consistency: λ_2.
+      shape_cross_entropy: weight of a cross-entropy added to the Dice loss of equation
+        (4), within the lesion shape consistency loss; the paper has none.
+      shape_label_weights: weights of the labels in the cross-entropy of synthesized
+        images.
+      segmenter_label_weights: weights of the labels in the cross-entropy of real
+        images.
+      segmenter_learns_from_fake: whether U learns from synthesized images too. If not,
+        it learns from real images alone and judges synthesized ones by them.
+    """
+
+    shape_consistency: Weight = 1.0
+    shape_cross_entropy: Weight = 0.0
+    shape_label_weights: LabelWeights = EQUAL_WEIGHTS
+    segmenter_label_weights: LabelWeights = EQUAL_WEIGHTS
+    segmenter_learns_from_fake: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(SamrLoss, ConfidenceLoss):
+    """Terms of equation (6).
+
+    Attributes:
+      confidence: λ_3.
+    """
+
+    confidence: Weight = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SamrAblation:
+    """Parts of SAMR that can be left out (Table V).
+
+    Attributes:
+      stretch_out: one up-sampling branch for each sequence, or one for all.
+      labelwise: discriminators for each region, or one for the whole image.
+      atlas: whether G and D are given the atlas.
+      shape_consistency: whether there is a lesion shape consistency loss.
+    """
+
+    stretch_out: bool = True
+    labelwise: bool = True
+    atlas: bool = True
+    shape_consistency: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Ablation(SamrAblation):
+    """Parts of CG-SAMR that can be left out (Table V).
+
+    Attributes:
+      confidence: whether there are SM, CM and the confidence map loss.
+    """
+
+    confidence: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of CG-SAMR; the paper's numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      ablation: parts that can be left out.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of G's.
+      segmenter_lr_scale: U's learning rate, as a multiple of G's.
+    """
+
+    model: Model = Model()
+    loss: Loss = Loss()
+    ablation: Ablation = Ablation()
+    disc_lr_scale: PositiveFloat = 1.0
+    segmenter_lr_scale: PositiveFloat = 1.0
+
+
+SMALL_NETWORKS = {
+    "model.ngf": 12,
+    "model.downsamplings": 2,
+    "model.blocks": 4,
+    "model.ndf": 8,
+    "model.disc_layers": 2,
+    "model.unet_channels": 8,
+    "model.unet_depth": 3,
+}
+
+VARIANTS = {
+    "paper": {},
+    "demo": PAIRED_DEMO | SMALL_NETWORKS | {"loss.l1": 50.0},
+    "pretrained": PRETRAINED
+    | {
+        "model.downsamplings": 1,
+        "model.norm": "affine_instance",
+        "model.ndf": 8,
+        "model.unet_channels": 8,
+        "loss.l1": 1000.0,
+        "loss.l1_label_weights": (1.0, 1.0, 8.0, 15.0, 15.0),
+        "loss.confidence": 200.0,
+        "loss.shape_consistency": 150.0,
+        "loss.shape_cross_entropy": 1.0,
+        "loss.segmenter_learns_from_fake": False,
+        "loss.segmenter_label_weights": (1.0, 1.0, 3.0, 10.0, 10.0),
+        "segmenter_lr_scale": 10.0,
+    },
+}
+"""The paper's training, the demo, and the packaged weights' training.
+
+``demo`` differs from the paper, apart from its size, in a pixel loss and a higher
+learning rate: it has minutes to learn what a brain looks like, not days.
+
+``pretrained`` has networks that learn within hours on two CPU cores: with 1
+down-sampling the thin borders of lesions are learned within hundreds of steps, with 4
+they are not. The pixel loss outweighs the other terms, so that the images are closer to
+the truth than an atlas with painted lesions; without weights for the labels it hardly
+sees lesions, which are 3 % of the pixels. Two slices say too little of cavities for
+running statistics, hence the norm. U learns from real images alone, faster than G and
+more from rare labels, so that synthesized lesions have to look like real ones to be
+found.
+"""
+
+
 class GeneratorSide(nn.Module):
-    """G and U: what the final objective is minimised over.
+    """G and U: the networks over which the final objective is minimised.
 
     Attributes:
       generator: G, mask and atlas to images.
-      segmenter: U of the lesion shape consistency loss, or None without it.
-      learns_from_fake: whether U learns from synthesized images, too. Else it demands
-        of them what real ones show.
+      segmenter: U of the lesion shape consistency loss; None without that loss.
+      learns_from_fake: whether U learns from synthesized images too.
     """
 
     generator: nn.Module
@@ -56,8 +238,8 @@ class GeneratorSide(nn.Module):
         self, real: jax.Array, fake: jax.Array, *, train: bool
     ) -> Sequence[jax.Array]:
         if self.learns_from_fake:
-            # One call: U's kernels, most of them larger than what they see, are read
-            # and transformed once.
+            # One call: U's kernels, most of them larger than their inputs, are read and
+            # transformed once.
             both = jnp.concatenate([real, fake])
             return jnp.split(self.segmenter(both, train=train, groups=2), 2)
 
@@ -72,11 +254,11 @@ class GeneratorSide(nn.Module):
 
 
 class DiscriminatorSide(nn.Module):
-    """D, judging real and synthesized images with the mask and atlas they came from.
+    """D, judging real and synthesized images together with mask and atlas.
 
     Attributes:
       discriminator: the six label-wise networks, or the whole-image ablation.
-      use_atlas: whether the atlas is part of what is judged.
+      use_atlas: whether D is given the atlas.
     """
 
     discriminator: nn.Module
@@ -94,89 +276,77 @@ class DiscriminatorSide(nn.Module):
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class LossSettings:
-    """Weights and variants of equation (6); see `samr_jax.config` for the defaults."""
+def create(settings: Settings, context: Context) -> Method:
+    """Builds CG-SAMR."""
+    confident = settings.ablation.confidence
+    method = create_samr(
+        "CG-SAMR",
+        settings,
+        context,
+        confidence=confident,
+        heads=settings.model.heads,
+    )
+    if not confident:
+        return method
+    return dataclasses.replace(
+        method,
+        init_method_state=functools.partial(init_confidence, settings.loss),
+        update_method_state=functools.partial(
+            update_method_state,
+            loss=settings.loss,
+            epoch_steps=context.epoch_steps,
+        ),
+        error_scale=lambda_cm_of,
+    )
 
-    gan: str
-    feature_matching: float
-    feature_distance: str
-    shape_consistency: float
-    shape_cross_entropy: float
-    shape_label_weights: tuple[float, ...]
-    segmenter_learns_from_fake: bool
-    confidence: float
-    lambda_cm: float
-    confidence_threshold: float
-    lambda_cm_late: float
-    l1: float
-    l1_label_weights: tuple[float, ...]
 
-
-def create(
-    *,
-    sequences: int,
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    segmentation: Mapping[str, Any],
-    ablation: Mapping[str, bool],
-    epoch_steps: int,
-    dtype: Any = jnp.float32,
-    axis_name: str | None = None,
-    samr: bool = False,
+def create_samr(
+    name: str, settings: Any, context: Context, **generator_options: Any
 ) -> Method:
-    """Builds the method.
+    """Builds SAMR, or CG-SAMR without the state of its confidence map loss.
 
     Args:
-      sequences: number of MR sequences ``S``.
-      model, loss, segmentation, ablation: config sections; see `samr_jax.config`.
-      epoch_steps: steps of an epoch, over which mean confidence is taken.
-      dtype: of activations.
-      axis_name: device axis of synchronised batch norm and of the Dice sums.
-      samr: the predecessor: no SM and CM, one more residual block in each branch.
+      name: the method's name in the tables.
+      settings: `Settings`, or SAMR's.
+      context: what the method is built for.
+      **generator_options: fields of `Generator` in which the two differ.
     """
-    settings = LossSettings(**loss)
-    common = {"dtype": dtype, "norm_axis": axis_name}
-    confident = ablation["confidence"] and not samr
+    model, loss, ablation = settings.model, settings.loss, settings.ablation
+    common = {"dtype": context.dtype, "norm_axis": context.axis_name}
     generator = Generator(
-        sequences=sequences,
-        ngf=model["ngf"],
-        downsamplings=model["downsamplings"],
-        blocks=model["blocks"],
-        heads=model["heads"],
-        confidence=confident,
-        branch_blocks=1 if samr else 0,
-        stretch_out=ablation["stretch_out"],
-        use_atlas=ablation["atlas"],
-        norm=model["norm"],
-        rematerialise=model["rematerialise"],
+        sequences=context.sequences,
+        ngf=model.ngf,
+        downsamplings=model.downsamplings,
+        blocks=model.blocks,
+        stretch_out=ablation.stretch_out,
+        use_atlas=ablation.atlas,
+        norm=model.norm,
+        rematerialise=model.rematerialise,
+        **generator_options,
         **common,
     )
-    halvings, segmenter = model["downsamplings"], None
-    if ablation["shape_consistency"]:
-        segmenter = create_segmenter(model, **common)
+    halvings, segmenter, lr_scales = model.downsamplings, None, ()
+    if ablation.shape_consistency:
+        segmenter = create_segmenter(model, context)
         halvings = max(halvings, segmenter_depth(model))
+        lr_scales = (("segmenter", settings.segmenter_lr_scale),)
     networks = (
-        LabelwiseDiscriminators if ablation["labelwise"] else WholeImageDiscriminator
+        LabelwiseDiscriminators if ablation.labelwise else WholeImageDiscriminator
     )
-    discriminator = networks(ndf=model["ndf"], layers=model["disc_layers"], **common)
+    discriminator = networks(ndf=model.ndf, layers=model.disc_layers, **common)
     return Method(
-        name="SAMR" if samr else "CG-SAMR",
-        prior="atlas" if ablation["atlas"] else "none",
+        name=name,
+        prior=PRIORS["atlas"] if ablation.atlas else "none",
         fields=("labels", "images", "atlas"),
-        gen=GeneratorSide(generator, segmenter, settings.segmenter_learns_from_fake),
+        gen=GeneratorSide(generator, segmenter, loss.segmenter_learns_from_fake),
         gen_loss=functools.partial(
-            generator_loss,
-            settings=settings,
-            label_weights=segmentation["label_weights"],
-            axis_name=axis_name,
+            generator_loss, loss=loss, axis_name=context.axis_name
         ),
-        disc=DiscriminatorSide(discriminator, ablation["atlas"]),
-        disc_loss=functools.partial(discriminator_loss, settings=settings),
-        init_carry=functools.partial(init_carry, settings),
-        update_carry=functools.partial(
-            update_carry, settings=settings, epoch_steps=epoch_steps
-        ),
+        generator=("generator",),
+        gen_lr_scales=lr_scales,
+        disc=DiscriminatorSide(discriminator, ablation.atlas),
+        disc_loss=functools.partial(conditional_gan.discriminator_loss, loss=loss),
+        disc_lr_scale=settings.disc_lr_scale,
         downsamplings=halvings,
     )
 
@@ -185,101 +355,75 @@ def generator_loss(
     outputs: dict,
     features: dict,
     batch: Batch,
-    carry: Carry,
+    method_state: MethodState,
     *,
-    settings: LossSettings,
-    label_weights: Sequence[float] = (1.0,) * len(LABELS),
+    loss: Any,
     axis_name: str | None = None,
 ) -> tuple[jax.Array, Terms]:
-    """The minimised side of equation (6), and its terms unweighted."""
+    """The minimised side of equation (6), and its terms unweighted.
+
+    Args:
+      outputs: of `GeneratorSide`.
+      features: of `DiscriminatorSide`.
+      batch: masks, real images and atlas.
+      method_state: holds ``lambda_cm`` where there are confidence maps.
+      loss: `Loss`, or SAMR's.
+      axis_name: the device axis over which the sums of the Dice loss run.
+    """
     synthesis = outputs["synthesis"]
-    real, fake = features["real"], features["fake"]
-    terms = {
-        "adversarial": losses.adversarial_loss(fake, real=True, kind=settings.gan),
-        "feature_matching": losses.feature_matching_loss(
-            real, fake, distance=settings.feature_distance
-        ),
+    total, terms = conditional_gan.realism_terms(features, loss=loss)
+    label_weights = {
+        "real": loss.segmenter_label_weights,
+        "fake": loss.shape_label_weights,
     }
-    total = terms["adversarial"]
-    if settings.feature_matching:
-        total += settings.feature_matching * terms["feature_matching"]
-    label_weights = {"real": label_weights, "fake": settings.shape_label_weights}
     for side, weights in label_weights.items():
         if f"logits_of_{side}" in outputs:
             shape_consistency, parts = segmentation_loss(
                 outputs[f"logits_of_{side}"],
                 None,
                 batch,
-                carry,
-                cross_entropy=settings.shape_cross_entropy,
+                method_state,
+                cross_entropy=loss.shape_cross_entropy,
                 dice=1.0,
                 label_weights=weights,
                 axis_name=axis_name,
             )
             terms |= {f"{name}_of_{side}": part for name, part in parts.items()}
-            total += settings.shape_consistency * shape_consistency
+            total += loss.shape_consistency * shape_consistency
     if synthesis.confidence is not None:
         terms["confidence"] = losses.confidence_map_loss(
             synthesis.intermediate,
             synthesis.confidence,
             losses.half_scale(batch.images),
-            lambda_cm=carry["lambda_cm"],
+            lambda_cm=method_state["lambda_cm"],
         )
-        total += settings.confidence * terms["confidence"]
+        total += loss.confidence * terms["confidence"]
         terms["mean_confidence"] = jnp.mean(synthesis.confidence)
-        terms["lambda_cm"] = carry["lambda_cm"]
-    pixel_weights = batch.mask @ jnp.asarray(settings.l1_label_weights)
-    terms["l1"] = losses.l1_loss(
-        synthesis.images, batch.images, pixel_weights[..., None]
-    )
-    if settings.l1:
-        total += settings.l1 * terms["l1"]
-    return total, terms
+        terms["lambda_cm"] = method_state["lambda_cm"]
+    pixels, pixel_terms = conditional_gan.pixel_term(synthesis, batch, loss=loss)
+    if loss.l1:
+        total += pixels
+    return total, terms | pixel_terms
 
 
-def discriminator_loss(
-    features: dict, *, settings: LossSettings
-) -> tuple[jax.Array, Terms]:
-    """The maximised side of equation (2), as a loss, and how D does on each."""
-    terms = {
-        side: losses.adversarial_loss(
-            features[side], real=side == "real", kind=settings.gan
-        )
-        for side in ("real", "fake")
-    }
-    return 0.5 * (terms["real"] + terms["fake"]), terms
+def lambda_cm_of(method_state: MethodState) -> float:
+    """The λ with which λ / c predicts the local absolute error."""
+    return float(method_state["lambda_cm"])
 
 
-def init_carry(settings: LossSettings) -> Carry:
-    """λ_cm of equation (1) and the running mean that switches it."""
-    return {
-        "lambda_cm": jnp.asarray(settings.lambda_cm, jnp.float32),
-        "confidence_sum": jnp.zeros((), jnp.float32),
-        "confidence_steps": jnp.zeros((), jnp.int32),
-    }
-
-
-def update_carry(
-    carry: Carry,
+def update_method_state(
+    method_state: MethodState,
     outputs: dict,
     *,
-    settings: LossSettings,
+    loss: ConfidenceLoss,
     epoch_steps: int,
     axis_name: str | None = None,
-) -> Carry:
-    """The one-way switch of λ_cm, at the end of each epoch (section IV-B)."""
-    confidence = outputs["synthesis"].confidence
-    if confidence is None:
-        return carry
-    mean = jnp.mean(confidence)
-    if axis_name is not None:
-        mean = jax.lax.pmean(mean, axis_name)
-    total = carry["confidence_sum"] + mean
-    steps = carry["confidence_steps"] + 1
-    ended = steps >= epoch_steps
-    switch = ended & (total / steps > settings.confidence_threshold)
-    return {
-        "lambda_cm": jnp.where(switch, settings.lambda_cm_late, carry["lambda_cm"]),
-        "confidence_sum": jnp.where(ended, 0.0, total),
-        "confidence_steps": jnp.where(ended, 0, steps),
-    }
+) -> MethodState:
+    """`switch_lambda_cm` by the confidence maps of the step."""
+    return switch_lambda_cm(
+        method_state,
+        outputs["synthesis"].confidence,
+        loss=loss,
+        epoch_steps=epoch_steps,
+        axis_name=axis_name,
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,14 +16,17 @@ import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.labels import LABELS
-from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods import two_domains
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
+from samr_jax.methods.settings import Count, PositiveFloat, PositiveInt, Weight
 from samr_jax.methods.two_domains import (
     DiscriminatorSide,
     anatomy_loss,
     domain_1,
     two_domain_method,
 )
+from samr_jax.methods.variants import UNPAIRED_DEMO
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.pix2pixhd import GlobalGenerator
@@ -34,13 +36,52 @@ NORM = "instance"
 
 
 @dataclasses.dataclass(frozen=True)
-class Weights:
-    """Of the terms of `generator_loss`."""
+class Model:
+    """Networks.
 
-    gan_1: float
-    gan_2: float
-    cyc_1: float
-    cyc_2: float
+    Attributes:
+      ngf: channels of each generator's first convolution.
+      downsamplings: how often a generator halves a slice.
+      blocks: residual blocks of each generator.
+      ndf: channels of each discriminator's first convolution.
+      disc_layers: strided convolutions of each discriminator.
+    """
+
+    ngf: PositiveInt = 64
+    downsamplings: Count = 2
+    blocks: Count = 9
+    ndf: PositiveInt = 64
+    disc_layers: PositiveInt = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(two_domains.Loss):
+    """Weights of the terms of `generator_loss`.
+
+    Attributes:
+      cyc_1: cycle consistency of domain 1.
+      cyc_2: cycle consistency of domain 2.
+    """
+
+    gan: two_domains.Gan = "lsgan"
+    image_pool: Count = 50
+    cyc_1: Weight = 10.0
+    cyc_2: Weight = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of CycleGAN; its authors' numbers."""
+
+    model: Model = Model()
+    loss: Loss = Loss()
+    disc_lr_scale: PositiveFloat = 1.0
+
+
+VARIANTS = {
+    "paper": {"batch_size": 1, "epochs": 200},
+    "demo": UNPAIRED_DEMO | {"model.ngf": 16},
+}
 
 
 class GeneratorSide(nn.Module):
@@ -64,39 +105,20 @@ class GeneratorSide(nn.Module):
         return Synthesis(self.to_images(domain_1(batch), train=False))
 
     def segment(self, batch: Batch) -> jax.Array:
-        """Label probabilities: what F says of the first five channels."""
+        """Label probabilities: the first five channels of F's answer."""
         return self.to_anatomy(batch.images, train=False)[..., : len(LABELS)]
 
 
-def create(
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
-    dtype: Any = jnp.float32,
-) -> Method:
-    """Builds the method.
-
-    Args:
-      sequences: number of MR sequences ``S``.
-      size: ``(H, W)``, of the image pools.
-      model, loss, unpaired: sections of the config; see `samr_jax.config`. Of `loss`
-        only the kind of GAN is used.
-      dtype: of activations.
-    """
+def create(settings: Settings, context: Context) -> Method:
+    """Builds CycleGAN."""
     return two_domain_method(
         "CycleGAN",
-        GeneratorSide(**translators(model, sequences, dtype)),
-        discriminators(model, unpaired, dtype),
+        GeneratorSide(**translators(settings.model, context)),
+        discriminators(settings, context),
         generator_loss=generator_loss,
-        weights=selected(Weights, unpaired),
-        sequences=sequences,
-        size=size,
-        model=model,
-        loss=loss,
-        unpaired=unpaired,
+        generator=("to_images",),
+        settings=settings,
+        context=context,
     )
 
 
@@ -104,66 +126,59 @@ def generator_loss(
     outputs: dict,
     features: dict,
     batch: Batch,
-    carry: Carry,
+    method_state: MethodState,
     *,
-    weights: Weights,
-    gan: str,
-    distance: str = "l1",
+    loss: Loss,
 ) -> tuple[jax.Array, Terms]:
     """Realism in both domains and both cycles; the terms come unweighted."""
-    rebuilt = functools.partial(anatomy_loss, distance=distance)
-    realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
+    rebuilt = functools.partial(anatomy_loss, distance=loss.distance_1)
+    realism = functools.partial(losses.adversarial_loss, real=True, kind=loss.gan)
     terms = {
         "gan_1": realism(features["fake_1"]),
         "gan_2": realism(features["fake_2"]),
         "cyc_1": rebuilt(domain_1(batch), outputs["cyc_1"]),
         "cyc_2": losses.l1_loss(batch.images, outputs["cyc_2"].images),
     }
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    total = sum(getattr(loss, name) * value for name, value in terms.items())
     return total, terms
 
 
 def resnet(
-    outputs: int, activation: Any, model: Mapping[str, Any], dtype: Any
+    outputs: int, activation: Any, model: Model, context: Context
 ) -> GlobalGenerator:
     """A residual network at one scale, as all generators of CycleGAN are."""
     return GlobalGenerator(
         outputs,
-        model["ngf"],
-        model["downsamplings"],
-        model["blocks"],
+        model.ngf,
+        model.downsamplings,
+        model.blocks,
         activation,
         norm=NORM,
-        dtype=dtype,
+        dtype=context.dtype,
     )
 
 
-def translators(
-    model: Mapping[str, Any], sequences: int, dtype: Any
-) -> dict[str, nn.Module]:
+def translators(model: Model, context: Context) -> dict[str, nn.Module]:
     """The networks of `GeneratorSide`."""
     return {
-        "to_images": resnet(sequences, jnp.tanh, model, dtype),
-        "to_anatomy": resnet(DOMAIN_1, anatomy, model, dtype),
+        "to_images": resnet(context.sequences, jnp.tanh, model, context),
+        "to_anatomy": resnet(DOMAIN_1, anatomy, model, context),
     }
 
 
 def discriminators(
-    model: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
-    dtype: Any,
-    *,
-    norm: str = NORM,
+    settings: Any, context: Context, *, norm: str = NORM
 ) -> DiscriminatorSide:
-    """PatchGANs of pix2pix's kind, at one scale."""
+    """PatchGANs of Pix2Pix's kind, at one scale."""
     discriminator = functools.partial(
         MultiScaleDiscriminator,
         scales=1,
-        ndf=model["ndf"],
-        layers=model["disc_layers"],
+        ndf=settings.model.ndf,
+        layers=settings.model.disc_layers,
         padding=1,
         norm=norm,
-        dtype=dtype,
+        dtype=context.dtype,
     )
-    noise = unpaired["instance_noise"]
-    return DiscriminatorSide(discriminator(), discriminator(), noise)
+    return DiscriminatorSide(
+        discriminator(), discriminator(), settings.loss.instance_noise
+    )

@@ -1,150 +1,103 @@
-"""Pix2Pix, and Shin et al., who gave it the subject's own anatomy.
-
-The losses are CG-SAMR's with other weights: equation (6) without U and without a
-confidence map is the conditional GAN, with pix2pix's L1 or pix2pixHD's feature
-matching.
+"""Pix2Pix on lesion mask and atlas.
 
 Pix2Pix trains with batches of one, and keeps batch statistics and dropout on at test.
 Normalising each instance by its own statistics says the same for batches of any size:
-nothing that is synthesized depends on what else is in its batch.
+no synthesized image depends on the other instances of its batch.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
-from samr_jax import losses
-from samr_jax.methods import cg_samr
-from samr_jax.methods.base import Method
-from samr_jax.methods.batch import Batch
-from samr_jax.models.decoder import Synthesis
+from samr_jax.methods.base import Context, Method
+from samr_jax.methods.conditional_gan import Loss, conditional_gan
+from samr_jax.methods.settings import PositiveFloat, PositiveInt
+from samr_jax.methods.variants import PAIRED_DEMO
 from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.unet import Pix2PixUNet
 
 NORM = "affine_instance"
 MIN_DEPTH = 2
 
-PRIORS = {"atlas": "atlas", "tissue": "tissue probability maps of the subject"}
-"""Field of the instances that tells the anatomy -> its name in tables."""
 
-
-class GeneratorSide(nn.Module):
-    """G: the lesion mask and a prior, ``(N, H, W, C)``, to images in [-1, 1].
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Networks.
 
     Attributes:
-      network: of one input.
-      prior: field of the batch that is concatenated to the mask.
+      ngf: channels of the U-Net's first convolution.
+      downsamplings: how often the U-Net halves a slice, 8 in the U-Net-256; slices that
+        cannot be halved so often are halved as often as they can be.
+      ndf: channels of the discriminator's first convolution.
+      disc_layers: strided convolutions of the discriminator.
     """
 
-    network: nn.Module
-    prior: str
-
-    def __call__(self, batch: Batch, *, train: bool) -> dict[str, Synthesis]:
-        images = self.network(condition(batch, self.prior), train=train)
-        return {"synthesis": Synthesis(images)}
-
-    def synthesize(self, batch: Batch) -> Synthesis:
-        return self(batch, train=False)["synthesis"]
+    ngf: PositiveInt = 64
+    downsamplings: PositiveInt = 8
+    ndf: PositiveInt = 64
+    disc_layers: PositiveInt = 3
 
 
-class DiscriminatorSide(nn.Module):
-    """D, judging real and synthesized images beside what they were made from."""
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of Pix2Pix; its authors' numbers."""
 
-    discriminator: nn.Module
-    prior: str
-
-    def __call__(
-        self, batch: Batch, outputs: dict, *, train: bool
-    ) -> dict[str, losses.Features]:
-        given = condition(batch, self.prior)
-
-        def judge(images: jax.Array) -> losses.Features:
-            return self.discriminator(jnp.concatenate([given, images], -1), train=train)
-
-        return {
-            "real": judge(batch.images),
-            "fake": judge(outputs["synthesis"].images),
-        }
+    model: Model = Model()
+    loss: Loss = Loss(feature_matching=0.0, l1=100.0)
+    disc_lr_scale: PositiveFloat = 1.0
 
 
-def condition(batch: Batch, prior: str) -> jax.Array:
-    """``(N, H, W, C)``: one-hot labels, then the prior."""
-    return jnp.concatenate([batch.mask, getattr(batch, prior)], axis=-1)
+VARIANTS = {
+    "paper": {"batch_size": 1, "epochs": 200},
+    "demo": PAIRED_DEMO | {"model.ngf": 16, "model.ndf": 8, "model.disc_layers": 2},
+}
 
 
-def create(
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    dtype: Any = jnp.float32,
-    shin: bool = False,
+def create(settings: Settings, context: Context) -> Method:
+    """Builds Pix2Pix."""
+    return create_unet_gan("Pix2Pix", "atlas", settings, context)
+
+
+def create_unet_gan(
+    name: str, prior: str, settings: Settings, context: Context
 ) -> Method:
-    """Builds the method.
+    """A U-Net and a PatchGAN that are given the mask and a prior.
 
     Args:
-      sequences: number of MR sequences ``S``.
-      size: ``(H, W)``. The U-Net halves it as often as it can be halved, but no more
-        than ``model["downsamplings"]`` times, which is 8 in the U-Net-256.
-      model, loss: sections of the config; see `samr_jax.config`.
-      dtype: of activations.
-      shin: Shin et al.: WM, GM and CSF of the subject in place of the atlas.
+      name: the method's name in the tables.
+      prior: field of the batch that tells the anatomy.
+      settings: networks and losses.
+      context: what the method is built for.
     """
-    depth = max(MIN_DEPTH, min(model["downsamplings"], *map(halvings, size)))
+    model = settings.model
+    depth = max(MIN_DEPTH, min(model.downsamplings, *map(halvings, context.size)))
     generator = Pix2PixUNet(
-        sequences,
-        model["ngf"],
+        context.sequences,
+        model.ngf,
         depth,
         dropout=0.5,
         activation=jnp.tanh,
         norm=NORM,
-        dtype=dtype,
+        dtype=context.dtype,
     )
     discriminator = MultiScaleDiscriminator(
         scales=1,
-        ndf=model["ndf"],
-        layers=model["disc_layers"],
+        ndf=model.ndf,
+        layers=model.disc_layers,
         padding=1,
         norm=NORM,
-        dtype=dtype,
+        dtype=context.dtype,
     )
     return conditional_gan(
-        "Shin et al." if shin else "Pix2Pix",
-        "tissue" if shin else "atlas",
+        name,
+        prior,
         generator,
         discriminator,
-        loss=loss,
+        loss=settings.loss,
+        disc_lr_scale=settings.disc_lr_scale,
         downsamplings=depth,
-    )
-
-
-def conditional_gan(
-    name: str,
-    prior: str,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    *,
-    loss: Mapping[str, Any],
-    downsamplings: int,
-) -> Method:
-    """A method of these two networks, trained by equation (6)."""
-    settings = cg_samr.LossSettings(**loss)
-    return Method(
-        name=name,
-        prior=PRIORS[prior],
-        fields=("labels", "images", prior),
-        gen=GeneratorSide(generator, prior),
-        gen_loss=functools.partial(cg_samr.generator_loss, settings=settings),
-        disc=DiscriminatorSide(discriminator, prior),
-        disc_loss=functools.partial(cg_samr.discriminator_loss, settings=settings),
-        downsamplings=downsamplings,
     )
 
 

@@ -1,25 +1,54 @@
 """SynSeg-Net: CycleGAN with a segmenter that learns from synthesized images.
 
 The synthesized images come from label maps, so that their segmentation is known. One
-optimizer trains both generators and the segmenter; its loss reaches the generator, too.
+optimizer trains both generators and the segmenter; the segmenter's loss reaches the
+generator too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from samr_jax.labels import LABELS
 from samr_jax.methods import cyclegan
-from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.segmentation import segmentation_loss
+from samr_jax.methods.settings import LabelWeights, PositiveFloat, Weight
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(cyclegan.Loss):
+    """CycleGAN's terms and those of the segmenter.
+
+    Attributes:
+      cross_entropy: weight of the segmenter's cross-entropy.
+      dice: weight of the segmenter's Dice loss.
+      segmenter_label_weights: weights of the labels in the cross-entropy; lesions are
+        a few percent of a slice.
+    """
+
+    cross_entropy: Weight = 1.0
+    dice: Weight = 0.0
+    segmenter_label_weights: LabelWeights = (1.0, 1.0, 5.0, 5.0, 5.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of SynSeg-Net; its authors' numbers."""
+
+    model: cyclegan.Model = cyclegan.Model()
+    loss: Loss = Loss()
+    disc_lr_scale: PositiveFloat = 1.0
+    segmenter_lr_scale: PositiveFloat = 1.0
+
+
+VARIANTS = cyclegan.VARIANTS
 
 
 class GeneratorSide(cyclegan.GeneratorSide):
@@ -28,7 +57,7 @@ class GeneratorSide(cyclegan.GeneratorSide):
     segmenter: nn.Module
 
     def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
-        """As CycleGAN's, with ``logits``, the labels in the synthesized images."""
+        """CycleGAN's outputs and ``logits``, the labels in the synthesized images."""
         outputs = super().__call__(batch, train=train)
         logits = self.segmenter(outputs["cross_2"].images, train=train)
         return outputs | {"logits": logits}
@@ -37,43 +66,19 @@ class GeneratorSide(cyclegan.GeneratorSide):
         return nn.softmax(self.segmenter(batch.images, train=False))
 
 
-def create(
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
-    segmentation: Mapping[str, Any],
-    dtype: Any = jnp.float32,
-    axis_name: str | None = None,
-) -> Method:
-    """Builds the method; see `samr_jax.methods.cyclegan.create`.
-
-    `segmentation` is the section of the config that `segmentation_loss` is made of.
-    """
-    base = cyclegan.create(
-        sequences=sequences,
-        size=size,
-        model=model,
-        loss=loss,
-        unpaired=unpaired,
-        dtype=dtype,
-    )
+def create(settings: Settings, context: Context) -> Method:
+    """Builds SynSeg-Net."""
+    segmenter = cyclegan.resnet(len(LABELS), _logits, settings.model, context)
     return dataclasses.replace(
-        base,
+        cyclegan.create(settings, context),
         name="SynSeg-Net",
         gen=GeneratorSide(
-            **cyclegan.translators(model, sequences, dtype),
-            segmenter=cyclegan.resnet(len(LABELS), _logits, model, dtype),
+            **cyclegan.translators(settings.model, context), segmenter=segmenter
         ),
         gen_loss=functools.partial(
-            generator_loss,
-            translation=base.gen_loss,
-            segmentation=functools.partial(
-                segmentation_loss, **segmentation, axis_name=axis_name
-            ),
+            generator_loss, loss=settings.loss, axis_name=context.axis_name
         ),
+        gen_lr_scales=(("segmenter", settings.segmenter_lr_scale),),
     )
 
 
@@ -81,15 +86,26 @@ def generator_loss(
     outputs: dict,
     features: dict,
     batch: Batch,
-    carry: Carry,
+    method_state: MethodState,
     *,
-    translation: Any,
-    segmentation: Any,
+    loss: Loss,
+    axis_name: str | None = None,
 ) -> tuple[jax.Array, Terms]:
     """The sum of CycleGAN's loss and the segmenter's."""
-    total, terms = translation(outputs, features, batch, carry)
-    of_labels, label_terms = segmentation(outputs["logits"], None, batch, carry)
-    return total + of_labels, {**terms, **label_terms}
+    total, terms = cyclegan.generator_loss(
+        outputs, features, batch, method_state, loss=loss
+    )
+    segmentation, label_terms = segmentation_loss(
+        outputs["logits"],
+        None,
+        batch,
+        method_state,
+        cross_entropy=loss.cross_entropy,
+        dice=loss.dice,
+        label_weights=loss.segmenter_label_weights,
+        axis_name=axis_name,
+    )
+    return total + segmentation, {**terms, **label_terms}
 
 
 def _logits(x: jax.Array) -> jax.Array:

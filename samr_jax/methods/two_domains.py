@@ -7,10 +7,11 @@ side of such a method returns, among other things, ``cross_1``, domain 1 made of
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -18,10 +19,34 @@ import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.labels import LABELS
-from samr_jax.methods.base import Carry, Method, Terms
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.image_pool import create_pool, exchange
+from samr_jax.methods.settings import Count, Weight
 from samr_jax.models.translator import DOMAIN_1
+
+Gan = Literal["bce", "lsgan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """Terms that all methods for unpaired data have.
+
+    Attributes:
+      gan: ``bce``, equation (8), or ``lsgan``, least squares.
+      gan_1: weight of the realism of domain 1.
+      gan_2: weight of the realism of domain 2.
+      distance_1: distance of domain 1; see `anatomy_loss`.
+      instance_noise: standard deviation of the noise in what D1 and D2 see.
+      image_pool: earlier synthesized instances that D1 and D2 are shown; 0 for none.
+    """
+
+    gan: Gan = "bce"
+    gan_1: Weight = 1.0
+    gan_2: Weight = 1.0
+    distance_1: Literal["l1", "cross_entropy"] = "l1"
+    instance_noise: Weight = 0.0
+    image_pool: Count = 0
 
 
 def two_domain_method(
@@ -30,46 +55,38 @@ def two_domain_method(
     disc: nn.Module,
     *,
     generator_loss: Callable,
-    weights: Any,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
+    generator: tuple[str, ...],
+    settings: Any,
+    context: Context,
 ) -> Method:
-    """Puts a method for unpaired data together; all that it carries are its pools.
+    """Puts a method for unpaired data together; its only state are its image pools.
 
     Args:
-      name: as in the tables.
+      name: the method's name in the tables.
       gen: its generator side, which both synthesizes and segments.
       disc: D1 and D2.
-      generator_loss: as of a `Method`, with ``weights``, ``gan`` and ``distance`` (see
-        `anatomy_loss`).
-      weights: of its terms; ``gan_1`` and ``gan_2`` are those of D's, too.
-      sequences: number of MR sequences ``S``.
-      size: ``(H, W)``, of the image pools.
-      model, loss, unpaired: sections of the config; see `samr_jax.config`. Of `loss`
-        only the kind of GAN is used.
+      generator_loss: as of a `Method`, with the loss settings as ``loss``.
+      generator: names of the submodules of `gen` that synthesis needs.
+      settings: networks and losses; the losses are a `Loss` and more.
+      context: what the method is built for.
     """
-    game = {"weights": weights, "gan": loss["gan"]}
+    loss = settings.loss
     return Method(
         name=name,
         prior="tissue probability maps of the subject",
         fields=("labels", "tissue", "images"),
         unpaired_fields=("images",),
         gen=gen,
-        gen_loss=functools.partial(
-            generator_loss, **game, distance=unpaired["distance_1"]
-        ),
+        gen_loss=functools.partial(generator_loss, loss=loss),
+        generator=generator,
         disc=disc,
-        disc_loss=functools.partial(discriminator_loss, **game),
-        show=show,
-        init_carry=functools.partial(
-            init_pools, unpaired["image_pool"], size, sequences
-        ),
-        update_carry=update_pools,
+        disc_loss=functools.partial(discriminator_loss, loss=loss),
+        disc_lr_scale=settings.disc_lr_scale,
+        with_pool=with_pool,
+        init_method_state=functools.partial(init_pools, loss.image_pool, context),
+        update_method_state=update_pools,
         can_segment=True,
-        downsamplings=model["downsamplings"],
+        downsamplings=settings.model.downsamplings,
     )
 
 
@@ -153,60 +170,66 @@ class DiscriminatorSide(nn.Module):
         return x + self.noise * noise
 
 
-def discriminator_loss(
-    features: dict, *, weights: Any, gan: str
-) -> tuple[jax.Array, Terms]:
+def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]:
     """The maximised side of equation (8), as a loss, and how D1 and D2 do on each.
 
     Args:
       features: of real, synthesized and, where there are pools, pooled instances.
-      weights: its ``gan_1`` and ``gan_2`` are those of the two domains.
-      gan: see `losses.adversarial_loss`.
+      loss: kind of GAN, and the weights of the two domains.
     """
     terms = {
-        name: losses.adversarial_loss(layers, real=name.startswith("real"), kind=gan)
+        name: losses.adversarial_loss(
+            layers, real=name.startswith("real"), kind=loss.gan
+        )
         for name, layers in features.items()
     }
     fake = "pooled" if "pooled_1" in terms else "fake"
     total = 0.5 * (
-        weights.gan_1 * (terms["real_1"] + terms[f"{fake}_1"])
-        + weights.gan_2 * (terms["real_2"] + terms[f"{fake}_2"])
+        loss.gan_1 * (terms["real_1"] + terms[f"{fake}_1"])
+        + loss.gan_2 * (terms["real_2"] + terms[f"{fake}_2"])
     )
     return total, terms
 
 
-def init_pools(pool: int, size: tuple[int, int], sequences: int) -> Carry:
-    """Pools of `pool` fakes of both domains, or none."""
+def init_pools(pool: int, context: Context) -> MethodState:
+    """Pools of `pool` synthesized instances of both domains; no pools for 0."""
     if not pool:
         return {}
-    channels = {"1": DOMAIN_1, "2": sequences}
+    channels = {"1": DOMAIN_1, "2": context.sequences}
     return {
         "pools": {
-            domain: create_pool(pool, (*size, count))
+            domain: create_pool(pool, (*context.size, count))
             for domain, count in channels.items()
         }
     }
 
 
-def show(outputs: dict, carry: Carry, *, axis_name: str | None = None) -> dict:
-    """Adds what the discriminators are to learn from, where there are pools."""
-    pooled = _exchange(outputs, carry, axis_name)
+def with_pool(
+    outputs: dict, method_state: MethodState, *, axis_name: str | None = None
+) -> dict:
+    """Adds the pooled instances that the discriminators learn from, if any."""
+    pooled = _exchange(outputs, method_state, axis_name)
     if not pooled:
         return outputs
     return outputs | {"pooled": {domain: own for domain, (own, _) in pooled.items()}}
 
 
-def update_pools(carry: Carry, outputs: dict, *, axis_name: str | None = None) -> Carry:
-    """The carry with new pools, where there are any."""
-    if "pools" not in carry:
-        return carry
-    pooled = _exchange(outputs, carry, axis_name)
-    return carry | {"pools": {domain: pool for domain, (_, pool) in pooled.items()}}
+def update_pools(
+    method_state: MethodState, outputs: dict, *, axis_name: str | None = None
+) -> MethodState:
+    """The method's state with new pools, if there are any."""
+    if "pools" not in method_state:
+        return method_state
+    pooled = _exchange(outputs, method_state, axis_name)
+    pools = {domain: pool for domain, (_, pool) in pooled.items()}
+    return method_state | {"pools": pools}
 
 
-def _exchange(outputs: dict, carry: Carry, axis_name: str | None) -> dict[str, tuple]:
+def _exchange(
+    outputs: dict, method_state: MethodState, axis_name: str | None
+) -> dict[str, tuple]:
     fakes = {"1": outputs["cross_1"], "2": outputs["cross_2"].images}
     return {
         domain: exchange(pool, fakes[domain], axis_name=axis_name)
-        for domain, pool in carry.get("pools", {}).items()
+        for domain, pool in method_state.get("pools", {}).items()
     }

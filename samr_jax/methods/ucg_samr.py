@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from samr_jax import losses
-from samr_jax.methods import cg_samr
-from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods import two_domains
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
+from samr_jax.methods.cg_samr import lambda_cm_of
+from samr_jax.methods.confidence import (
+    ConfidenceLoss,
+    init_confidence,
+    switch_lambda_cm,
+)
+from samr_jax.methods.settings import Count, PositiveFloat, PositiveInt, Weight
 from samr_jax.methods.two_domains import (
     DiscriminatorSide,
     anatomy_loss,
@@ -27,69 +33,93 @@ from samr_jax.methods.two_domains import (
     update_pools,
 )
 from samr_jax.methods.ucg_networks import GeneratorSide
+from samr_jax.methods.variants import UNPAIRED_DEMO
 from samr_jax.models.decoder import StretchOutDecoder, Synthesis
 from samr_jax.models.discriminators import MultiScaleDiscriminator
 from samr_jax.models.translator import AnatomyDecoder, DomainEncoder
 
 
 @dataclasses.dataclass(frozen=True)
-class Weights:
-    """Of the terms of equation (10), named as in `generator_loss`."""
+class Model:
+    """Networks.
 
-    recon_1: float
-    recon_2: float
-    recon_cm: float
-    gan_1: float
-    gan_2: float
-    cyc_1: float
-    cyc_2: float
-    cyc_cm: float
-
-
-def create(
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
-    epoch_steps: int,
-    dtype: Any = jnp.float32,
-    axis_name: str | None = None,
-) -> Method:
-    """Builds the method.
-
-    Args:
-      sequences: number of MR sequences ``S``.
-      size: ``(H, W)``, of the image pools.
-      model, loss, unpaired: sections of the config; see `samr_jax.config`. Of `loss`
-        only the kind of GAN and λ_cm's settings are used.
-      epoch_steps: steps of an epoch, over which mean confidence is taken.
-      dtype: of activations.
-      axis_name: device axis of synchronised batch norm.
+    Attributes:
+      ngf: channels of each encoder's first convolution.
+      downsamplings: how often an encoder halves a slice.
+      blocks: residual blocks of an encoder and a decoder together.
+      heads: one SM and one CM ``per_branch``, or ``shared`` by all branches as in the
+        released code.
+      rematerialise: recomputes activations in the backward pass, to save memory.
+      ndf: channels of each discriminator's first convolution.
+      disc_layers: strided convolutions of each discriminator.
     """
-    settings = cg_samr.LossSettings(**loss)
-    common = {"norm_axis": axis_name, "dtype": dtype}
+
+    ngf: PositiveInt = 16
+    downsamplings: Count = 4
+    blocks: Count = 6
+    heads: Literal["per_branch", "shared"] = "per_branch"
+    rematerialise: bool = False
+    ndf: PositiveInt = 64
+    disc_layers: PositiveInt = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(two_domains.Loss, ConfidenceLoss):
+    """Weights of the terms of equation (10), named as in `generator_loss`.
+
+    Attributes:
+      recon_1: reconstruction of domain 1, equation (7).
+      recon_2: reconstruction of domain 2.
+      recon_cm: confidence map loss of the reconstruction.
+      cyc_1: cycle consistency of domain 1, equation (9).
+      cyc_2: cycle consistency of domain 2.
+      cyc_cm: confidence map loss of the cycle.
+    """
+
+    recon_1: Weight = 1.0
+    recon_2: Weight = 1.0
+    recon_cm: Weight = 1.0
+    cyc_1: Weight = 1.0
+    cyc_2: Weight = 1.0
+    cyc_cm: Weight = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of UCG-SAMR; the paper's numbers."""
+
+    model: Model = Model()
+    loss: Loss = Loss()
+    disc_lr_scale: PositiveFloat = 1.0
+
+
+VARIANTS = {
+    "paper": {"batch_size": 1, "epochs": 800},
+    "demo": UNPAIRED_DEMO
+    | {"model.ngf": 12, "loss.recon_1": 25.0, "loss.recon_2": 10.0},
+}
+
+
+def create(settings: Settings, context: Context) -> Method:
+    """Builds UCG-SAMR."""
     method = two_domain_method(
         "UCG-SAMR",
-        _generators(model, sequences, rematerialise=model["rematerialise"], **common),
-        _discriminators(model, unpaired["instance_noise"], **common),
+        _generators(settings.model, context),
+        _discriminators(settings, context),
         generator_loss=generator_loss,
-        weights=selected(Weights, unpaired),
-        sequences=sequences,
-        size=size,
-        model=model,
-        loss=loss,
-        unpaired=unpaired,
+        generator=("encoder_1", "decoder_2"),
+        settings=settings,
+        context=context,
     )
     return dataclasses.replace(
         method,
-        init_carry=functools.partial(
-            init_carry, settings, unpaired["image_pool"], size, sequences
+        init_method_state=functools.partial(init_method_state, settings.loss, context),
+        update_method_state=functools.partial(
+            update_method_state,
+            loss=settings.loss,
+            epoch_steps=context.epoch_steps,
         ),
-        update_carry=functools.partial(
-            update_carry, settings=settings, epoch_steps=epoch_steps
-        ),
+        error_scale=lambda_cm_of,
     )
 
 
@@ -97,19 +127,19 @@ def generator_loss(
     outputs: dict,
     features: dict,
     batch: Batch,
-    carry: Carry,
+    method_state: MethodState,
     *,
-    weights: Weights,
-    gan: str,
-    distance: str = "l1",
+    loss: Loss,
 ) -> tuple[jax.Array, Terms]:
     """The minimised side of equation (10), and its terms unweighted."""
     x, y = domain_1(batch), batch.images
-    rebuilt = functools.partial(anatomy_loss, distance=distance)
+    rebuilt = functools.partial(anatomy_loss, distance=loss.distance_1)
     confidence = functools.partial(
-        _confidence_map_loss, target=losses.half_scale(y), lambda_cm=carry["lambda_cm"]
+        _confidence_map_loss,
+        target=losses.half_scale(y),
+        lambda_cm=method_state["lambda_cm"],
     )
-    realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
+    realism = functools.partial(losses.adversarial_loss, real=True, kind=loss.gan)
     terms = {
         # Equation (7): the reconstruction streams.
         "recon_1": rebuilt(x, outputs["recon_1"]),
@@ -123,37 +153,34 @@ def generator_loss(
         "cyc_2": losses.l1_loss(y, outputs["cyc_2"].images),
         "cyc_cm": confidence(outputs["cyc_2"]),
     }
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    total = sum(getattr(loss, name) * value for name, value in terms.items())
     terms["mean_confidence"] = jnp.mean(_confidence(outputs))
-    terms["lambda_cm"] = carry["lambda_cm"]
+    terms["lambda_cm"] = method_state["lambda_cm"]
     return total, terms
 
 
-def init_carry(
-    settings: cg_samr.LossSettings, pool: int, size: tuple[int, int], sequences: int
-) -> Carry:
-    """λ_cm as in CG-SAMR and, where wanted, pools of both domains' fakes."""
-    return cg_samr.init_carry(settings) | init_pools(pool, size, sequences)
+def init_method_state(loss: Loss, context: Context) -> MethodState:
+    """λ_cm as in CG-SAMR and, where wanted, image pools of both domains."""
+    return init_confidence(loss) | init_pools(loss.image_pool, context)
 
 
-def update_carry(
-    carry: Carry,
+def update_method_state(
+    method_state: MethodState,
     outputs: dict,
     *,
-    settings: cg_samr.LossSettings,
+    loss: Loss,
     epoch_steps: int,
     axis_name: str | None = None,
-) -> Carry:
-    """CG-SAMR's switch of λ_cm, on the maps of the confidence loss; the new pools."""
-    maps = _confidence(outputs)
-    switched = cg_samr.update_carry(
-        carry,
-        {"synthesis": Synthesis(maps, maps, maps)},
-        settings=settings,
+) -> MethodState:
+    """CG-SAMR's switch of λ_cm, by the maps of the confidence loss; the new pools."""
+    switched = switch_lambda_cm(
+        method_state,
+        _confidence(outputs),
+        loss=loss,
         epoch_steps=epoch_steps,
         axis_name=axis_name,
     )
-    return update_pools(carry | switched, outputs, axis_name=axis_name)
+    return update_pools(method_state | switched, outputs, axis_name=axis_name)
 
 
 def _confidence(outputs: dict) -> jax.Array:
@@ -166,35 +193,34 @@ def _confidence_map_loss(synthesis: Synthesis, **options: Any) -> jax.Array:
     )
 
 
-def _generators(
-    model: Mapping[str, Any], sequences: int, **common: Any
-) -> GeneratorSide:
-    downsamplings = model["downsamplings"]
-    in_decoder = model["blocks"] // 2
+def _generators(model: Model, context: Context) -> GeneratorSide:
+    downsamplings, in_decoder = model.downsamplings, model.blocks // 2
+    common: dict[str, Any] = {
+        "rematerialise": model.rematerialise,
+        "norm_axis": context.axis_name,
+        "dtype": context.dtype,
+    }
     encoder = functools.partial(
-        DomainEncoder,
-        model["ngf"],
-        downsamplings,
-        model["blocks"] - in_decoder,
-        **common,
+        DomainEncoder, model.ngf, downsamplings, model.blocks - in_decoder, **common
     )
     return GeneratorSide(
         encoder(),
         encoder(),
         AnatomyDecoder(downsamplings, in_decoder, **common),
         StretchOutDecoder(
-            sequences, downsamplings, in_decoder, model["heads"], **common
+            context.sequences, downsamplings, in_decoder, model.heads, **common
         ),
     )
 
 
-def _discriminators(
-    model: Mapping[str, Any], noise: float, **common: Any
-) -> DiscriminatorSide:
+def _discriminators(settings: Settings, context: Context) -> DiscriminatorSide:
     discriminator = functools.partial(
         MultiScaleDiscriminator,
-        ndf=model["ndf"],
-        layers=model["disc_layers"],
-        **common,
+        ndf=settings.model.ndf,
+        layers=settings.model.disc_layers,
+        norm_axis=context.axis_name,
+        dtype=context.dtype,
     )
-    return DiscriminatorSide(discriminator(), discriminator(), noise)
+    return DiscriminatorSide(
+        discriminator(), discriminator(), settings.loss.instance_noise
+    )

@@ -1,15 +1,14 @@
 """UNIT (NIPS 2017): two variational autoencoders with a shared code, and a GAN.
 
-Codes are Gaussian with unit variance. The shared blocks make one code of both domains,
-so that what one domain's encoder reads the other's decoder can draw. Training adds the
-codes' noise; at test a code is its mean.
+Codes are Gaussian with unit variance. The shared blocks give both domains one code, so
+that the decoder of one domain can draw what the encoder of the other has read. Training
+adds the codes' noise; at test a code is its mean.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -18,14 +17,12 @@ import jax.numpy as jnp
 
 from samr_jax import losses
 from samr_jax.labels import LABELS
-from samr_jax.methods.base import Carry, Method, Terms, selected
+from samr_jax.methods import cyclegan, two_domains
+from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
-from samr_jax.methods.cyclegan import discriminators
-from samr_jax.methods.two_domains import (
-    anatomy_loss,
-    domain_1,
-    two_domain_method,
-)
+from samr_jax.methods.settings import PositiveFloat, PositiveInt, Weight
+from samr_jax.methods.two_domains import anatomy_loss, domain_1, two_domain_method
+from samr_jax.methods.variants import UNPAIRED_DEMO
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.encoder import Trunk
 from samr_jax.models.translator import DOMAIN_1, anatomy
@@ -33,16 +30,59 @@ from samr_jax.models.unit import NORM, UnitDecoder, UnitEncoder
 
 
 @dataclasses.dataclass(frozen=True)
-class Weights:
-    """Of the terms of `generator_loss`; `kl` of both domains, images and cycles."""
+class Model(cyclegan.Model):
+    """Networks; see `samr_jax.methods.cyclegan.Model`.
 
-    recon_1: float
-    recon_2: float
-    gan_1: float
-    gan_2: float
-    cyc_1: float
-    cyc_2: float
-    kl: float
+    Attributes:
+      blocks: residual blocks of each encoder and of each decoder. Both encoders share
+        the last one, both decoders the first one.
+    """
+
+    blocks: PositiveInt = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(two_domains.Loss):
+    """Weights of the terms of `generator_loss`.
+
+    Attributes:
+      recon_1: reconstruction of domain 1.
+      recon_2: reconstruction of domain 2.
+      cyc_1: cycle consistency of domain 1.
+      cyc_2: cycle consistency of domain 2.
+      kl: divergence of the codes from their prior, for domains and cycles.
+    """
+
+    gan_1: Weight = 10.0
+    gan_2: Weight = 10.0
+    recon_1: Weight = 100.0
+    recon_2: Weight = 100.0
+    cyc_1: Weight = 100.0
+    cyc_2: Weight = 100.0
+    kl: Weight = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of UNIT; its authors' numbers."""
+
+    model: Model = Model()
+    loss: Loss = Loss()
+    disc_lr_scale: PositiveFloat = 1.0
+
+
+VARIANTS = {
+    "paper": {"batch_size": 1, "epochs": 800, "learning_rate": 1e-4},
+    "demo": UNPAIRED_DEMO
+    | {
+        "model.ngf": 16,
+        "loss.recon_1": 250.0,
+        "loss.recon_2": 100.0,
+        "loss.cyc_1": 250.0,
+        "loss.cyc_2": 100.0,
+    },
+}
+"""UNIT's authors count steps, a million of one instance; the epochs are UCG-SAMR's."""
 
 
 class GeneratorSide(nn.Module):
@@ -108,31 +148,16 @@ class GeneratorSide(nn.Module):
         return self.decode_1(code, train=False)[..., : len(LABELS)]
 
 
-def create(
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
-    unpaired: Mapping[str, Any],
-    dtype: Any = jnp.float32,
-) -> Method:
-    """Builds the method; the arguments are those of CycleGAN.
-
-    Of ``model["blocks"]`` residual blocks each encoder shares its last one, and each
-    decoder its first one.
-    """
+def create(settings: Settings, context: Context) -> Method:
+    """Builds UNIT."""
     return two_domain_method(
         "UNIT",
-        _generators(model, sequences, dtype),
-        discriminators(model, unpaired, dtype, norm="none"),
+        _generators(settings.model, context),
+        cyclegan.discriminators(settings, context, norm="none"),
         generator_loss=generator_loss,
-        weights=selected(Weights, unpaired),
-        sequences=sequences,
-        size=size,
-        model=model,
-        loss=loss,
-        unpaired=unpaired,
+        generator=("encoder_1", "shared_encoder", "shared_decoder", "decoder_2"),
+        settings=settings,
+        context=context,
     )
 
 
@@ -140,16 +165,14 @@ def generator_loss(
     outputs: dict,
     features: dict,
     batch: Batch,
-    carry: Carry,
+    method_state: MethodState,
     *,
-    weights: Weights,
-    gan: str,
-    distance: str = "l1",
+    loss: Loss,
 ) -> tuple[jax.Array, Terms]:
     """The minimised side of UNIT's equation (3); the terms come unweighted."""
     x, y = domain_1(batch), batch.images
-    rebuilt = functools.partial(anatomy_loss, distance=distance)
-    realism = functools.partial(losses.adversarial_loss, real=True, kind=gan)
+    rebuilt = functools.partial(anatomy_loss, distance=loss.distance_1)
+    realism = functools.partial(losses.adversarial_loss, real=True, kind=loss.gan)
     terms = {
         "recon_1": rebuilt(x, outputs["recon_1"]),
         "recon_2": losses.l1_loss(y, outputs["recon_2"].images),
@@ -159,14 +182,14 @@ def generator_loss(
         "cyc_2": losses.l1_loss(y, outputs["cyc_2"].images),
         "kl": sum(losses.code_divergence(mean) for mean in outputs["codes"]),
     }
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    total = sum(getattr(loss, name) * value for name, value in terms.items())
     return total, terms
 
 
-def _generators(model: Mapping[str, Any], sequences: int, dtype: Any) -> GeneratorSide:
-    depth, own = model["downsamplings"], model["blocks"] - 1
+def _generators(model: Model, context: Context) -> GeneratorSide:
+    depth, own, dtype = model.downsamplings, model.blocks - 1, context.dtype
     shared = functools.partial(Trunk, 1, norm=NORM, dtype=dtype)
-    encoder = functools.partial(UnitEncoder, model["ngf"], depth, own, dtype=dtype)
+    encoder = functools.partial(UnitEncoder, model.ngf, depth, own, dtype=dtype)
     decoder = functools.partial(UnitDecoder, upsamplings=depth, blocks=own, dtype=dtype)
     return GeneratorSide(
         encoder_1=encoder(),
@@ -174,5 +197,5 @@ def _generators(model: Mapping[str, Any], sequences: int, dtype: Any) -> Generat
         shared_encoder=shared(),
         shared_decoder=shared(),
         decoder_1=decoder(DOMAIN_1, activation=anatomy),
-        decoder_2=decoder(sequences, activation=jnp.tanh),
+        decoder_2=decoder(context.sequences, activation=jnp.tanh),
     )

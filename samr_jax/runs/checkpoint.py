@@ -22,6 +22,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from samr_jax.runs.older import METHOD_STATE, upgraded_state
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import writing
 
@@ -139,7 +140,8 @@ class Checkpoints:
             except Exception as error:
                 self._set_aside(step, error)
                 continue
-            return _fit(found[0], like, self.directory / str(step)), found[1]
+            state = upgraded_state(found[0], getattr(like, METHOD_STATE, None))
+            return _fit(state, like, self.directory / str(step)), found[1]
         return None
 
     def read(self, step: int | None = None) -> tuple[dict, dict]:
@@ -153,7 +155,8 @@ class Checkpoints:
             raise InputError(f"{self.directory}: no checkpoint, expected a trained run")
         step = steps[-1] if step is None else step
         try:
-            return self._read(step)
+            state, meta = self._read(step)
+            return upgraded_state(state), meta
         except Exception as error:
             raise InputError(
                 f"{self.directory / str(step)}: damaged checkpoint ({_line(error)})"

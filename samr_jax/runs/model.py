@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from samr_jax.config import flatten
+from samr_jax.config import flatten, method_of
 from samr_jax.data.dataset import Dataset, open_dataset
-from samr_jax.methods import create_method
-from samr_jax.methods.base import Method
+from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import decode
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.checkpoint import Checkpoints
+from samr_jax.runs.older import METHOD_STATE
 from samr_jax.runs.workdir import read_config
 from samr_jax.runtime.errors import InputError
 
@@ -36,7 +36,7 @@ class Model:
       variables: of the generator side.
       dataset: sequences, grid, windows and atlas that it was trained with.
       step: optimizer steps that it was trained for.
-      carry: the method's own training state, such as λ_cm.
+      method_state: the method's own training state, such as λ_cm.
       config: of the run, its leaves by their dotted names.
     """
 
@@ -44,7 +44,7 @@ class Model:
     variables: Any
     dataset: Dataset
     step: int
-    carry: Any
+    method_state: Any
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
@@ -90,44 +90,20 @@ def build_method(
     Raises:
       InputError: the method needs a tissue prior that the dataset has not.
     """
-    method = method_of(
-        config,
+    context = Context(
         sequences=len(dataset.sequences),
         size=dataset.grid.size,
         epoch_steps=epoch_steps,
+        dtype=jnp.dtype(config.dtype),
         axis_name=axis_name,
     )
+    method = method_of(config, context)
     if "tissue" in method.fields and not dataset.has_tissue:
         raise InputError(
             f"{dataset.directory}: no tissue maps, expected the WM, GM and CSF "
             f"probabilities that {method.name} needs"
         )
     return method
-
-
-def method_of(
-    config: ml_collections.ConfigDict,
-    *,
-    sequences: int,
-    size: tuple[int, int],
-    epoch_steps: int = 1,
-    axis_name: str | None = None,
-) -> Method:
-    """The method that a config describes, for so many sequences of a size."""
-    sections = {
-        name: value.to_dict()
-        for name, value in config.items()
-        if isinstance(value, ml_collections.ConfigDict)
-    }
-    return create_method(
-        config.method,
-        **sections,
-        sequences=sequences,
-        size=size,
-        epoch_steps=epoch_steps,
-        dtype=jnp.dtype(config.dtype),
-        axis_name=axis_name,
-    )
 
 
 def load_model(run: Path | str, *, which: str = "latest") -> Model:
@@ -154,7 +130,7 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
         variables={"params": params, "batch_stats": gen["stats"] or {}},
         dataset=dataset,
         step=int(state["step"]),
-        carry=state["carry"] or {},
+        method_state=state[METHOD_STATE] or {},
         config=flatten(config),
     )
 

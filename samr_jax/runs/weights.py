@@ -16,16 +16,15 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from samr_jax.config import unflatten
+from samr_jax.config import flatten, unflatten
 from samr_jax.data.dataset import Dataset
 from samr_jax.runs.model import Model, build_method
+from samr_jax.runs.older import METHOD_STATE, upgraded, upgraded_state
 from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 
 FORMAT = "samr_jax weights 1"
-GENERATOR = "generator"
-"""The part of a method's networks that synthesizes; the others are left out."""
 
 
 def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
@@ -40,7 +39,7 @@ def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
       InputError: a weight is too large for half precision, or not finite.
     """
     tensors = {}
-    for name, value in _flat(model.variables).items():
+    for name, value in _flat(model).items():
         kind = np.float16 if name.startswith("params/") else np.float32
         with np.errstate(over="ignore"):
             tensors[name] = np.asarray(value).astype(kind)
@@ -48,7 +47,9 @@ def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
             raise InputError(f"{name}: not finite in half precision, expected numbers")
     header = {
         "provenance": provenance(model),
-        "carry": {name: float(value) for name, value in model.carry.items()},
+        METHOD_STATE: {
+            name: float(value) for name, value in model.method_state.items()
+        },
         "scores": scores,
         "simulated": model.dataset.simulated,
     }
@@ -75,7 +76,7 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
                 f"trained on data {origin['dataset_hash']:.12}, expected "
                 f"{dataset.content_hash:.12} as in {dataset.directory}"
             )
-        config = unflatten(origin["config"])
+        config = unflatten(upgraded(origin["config"]))
         tree = flax.traverse_util.unflatten_dict(
             {name: value.astype(np.float32) for name, value in flat.items()}, sep="/"
         )
@@ -84,8 +85,10 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
             variables={"batch_stats": {}, **tree},
             dataset=dataset,
             step=int(origin["step"]),
-            carry={n: np.float32(value) for n, value in header["carry"].items()},
-            config=origin["config"],
+            method_state={
+                name: np.float32(value) for name, value in header[METHOD_STATE].items()
+            },
+            config=flatten(config),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -94,7 +97,7 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What a file says of its weights: ``provenance``, ``carry``, ``scores``.
+    """What a file says of its weights: ``provenance``, ``method_state``, ``scores``.
 
     Raises:
       InputError: the file is not one of ours, or is damaged.
@@ -107,16 +110,17 @@ def read_header(path: Path) -> dict[str, Any]:
     if texts.pop("format", None) != FORMAT:
         raise InputError(f"{path}: no {FORMAT!r} in its header")
     try:
-        return {name: json.loads(text) for name, text in texts.items()}
+        return upgraded_state({name: json.loads(text) for name, text in texts.items()})
     except ValueError as error:
         raise InputError(f"{path}: damaged header ({error})") from error
 
 
-def _flat(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The generator's leaves by names such as ``params/generator/.../kernel``."""
+def _flat(model: Model) -> dict[str, Any]:
+    """Leaves of the networks that synthesize, by names such as ``params/a/kernel``."""
     kept = {
-        collection: {GENERATOR: tree[GENERATOR]}
-        for collection, tree in variables.items()
-        if GENERATOR in tree
+        collection: {
+            name: tree[name] for name in model.method.generator if name in tree
+        }
+        for collection, tree in model.variables.items()
     }
     return flax.traverse_util.flatten_dict(kept, sep="/")

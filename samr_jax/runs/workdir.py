@@ -6,11 +6,13 @@ import reprlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_collections
 
 from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
 from samr_jax.data.dataset import DESCRIPTION, Dataset
+from samr_jax.runs.older import upgraded
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json, replacing, write_json
 
@@ -34,9 +36,13 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
         write_json(path, ours)
         return
     theirs = read_json(path)
+    facts_then = theirs.get("facts") if isinstance(theirs, dict) else None
+    then = {
+        "config": flatten(_recorded(path, theirs)),
+        "facts": facts_then if isinstance(facts_then, dict) else {},
+    }
     for section, new in ours.items():
-        old = theirs.get(section) if isinstance(theirs, dict) else None
-        old = old if isinstance(old, dict) else {}
+        old = then[section]
         for field in sorted(old.keys() | new.keys()):
             if field in CONTROL_FIELDS or old.get(field) == new.get(field):
                 continue
@@ -67,9 +73,13 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
     path = workdir / CONFIG
     if not path.exists():
         raise InputError(f"{workdir}: no {CONFIG}, expected a work directory of a run")
-    stored = read_json(path)
+    return _recorded(path, read_json(path))
+
+
+def _recorded(path: Path, stored: Any) -> ml_collections.ConfigDict:
+    """The config of a record, which an older version may have written."""
     try:
-        return unflatten(stored["config"])
+        return unflatten(upgraded(stored["config"]))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError, ArithmeticError) as error:

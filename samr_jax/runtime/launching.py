@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import runpy
 import sys
 from collections.abc import Callable
@@ -27,11 +28,13 @@ def run(main: Callable[[], None]) -> None:
     """
 
     def parse(argv: list[str]) -> None:
+        keep_freed_memory()  # Config files import JAX.
         try:
             rest = flags.FLAGS(argv)
         # What config files and their overrides raise is of any kind.
         except Exception as error:
-            raise InputError(f"flags: {_reason(error)}") from error
+            reason = _unknown_override(argv) or _reason(error)
+            raise InputError(f"flags: {reason}") from error
         if len(rest) > 1:
             raise InputError(f"flags: unexpected argument {rest[1]!r}")
         prepare_process()
@@ -76,7 +79,7 @@ def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
     return config.value
 
 
-def read_config_file(path: Path, variant: str) -> ml_collections.ConfigDict:
+def read_config_file(path: Path, variant: str = "paper") -> ml_collections.ConfigDict:
     """The config of a file in ``configs/``, in a variant of those that it has."""
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a config")
@@ -96,6 +99,26 @@ def _reason(error: Exception) -> str:
     return lines[-1].strip() if lines else type(error).__name__
 
 
+def _unknown_override(argv: list[str]) -> str | None:
+    """One line on the first ``--config.FIELD`` that the config does not have."""
+    given = dict(re.findall(r"^--(config[\w.]*)=(.*)$", "\n".join(argv), re.M))
+    path, _, variant = given.pop("config", "").partition(":")
+    try:
+        config = read_config_file(Path(path), *filter(None, [variant]))
+    except Exception:  # Whatever is wrong with the file is reported as that.
+        return None
+    for override in given:
+        *sections, leaf = override.split(".")[1:]
+        section = config
+        for name in sections:
+            section = section.get(name, {})
+        if leaf not in section:
+            field, known = override.partition(".")[2], ", ".join(section or config)
+            method = config.get("method")
+            return f"method {method!r} has no field {field}, expected one of {known}"
+    return None
+
+
 def prepare_process() -> None:
     """Logging, the compilation cache, memory, and several hosts if they were announced.
 
@@ -104,7 +127,6 @@ def prepare_process() -> None:
     a slice of TPU VMs, which knows them, with ``SAMR_JAX_DISTRIBUTED=1``.
     """
     _log_to_console()
-    keep_freed_memory()
     import jax
 
     from samr_jax.runtime.files import cache_directory

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from samr_jax.config import check_size, flatten
+from samr_jax.config import check_size, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import add_mask_follow, table
 from samr_jax.runs.model import build_method, load_model
@@ -70,7 +70,7 @@ class Bench:
         config.data = self.configs(self.budget.config).data
         config.seed = seed
         for field, value in {**row.overrides, **self.overrides, **changes}.items():
-            _set(config, field, value)
+            set_field(config, field, value)
         return config
 
     def check(self, rows: Sequence[Row]) -> None:
@@ -189,12 +189,3 @@ def check_comparable(results: Mapping[str, Mapping]) -> None:
                     f"{name}: evaluated on {field} {result[field]!r}, expected "
                     f"{reference[field]!r} as {first} in the same table"
                 )
-
-
-def _set(config: ml_collections.ConfigDict, field: str, value: Any) -> None:
-    if field not in flatten(config):
-        raise InputError(f"unknown config field {field}")
-    try:
-        config.update_from_flattened_dict({field: value})
-    except (TypeError, ValueError) as error:
-        raise InputError(f"config.{field} is {value!r}: {error}") from error

@@ -63,6 +63,6 @@ def training_batches(
         slices,
         fields=[name for name in method.fields if name not in method.unpaired_fields],
         unpaired_fields=method.unpaired_fields,
-        same_subjects=config.unpaired.same_subjects,
+        same_subjects=config.data.same_subjects,
         **options,
     )

@@ -129,8 +129,6 @@ class Run:
                 self.method,
                 optimizer=self.optimizer,
                 seed=config.seed,
-                disc_rate=config.disc_rate,
-                segmenter_rate=config.segmenter_rate,
                 ema_decay=config.ema_decay,
                 accumulation=config.accumulation,
                 axis_name=parallel.AXIS,
@@ -221,11 +219,13 @@ class Run:
             draw_segmentation(model, slices, path, **options)
 
     def _model(self, state: TrainState) -> Model:
-        host = parallel.to_host({"gen": state.gen.variables, "carry": state.carry})
-        step = int(state.step)
-        config = flatten(self.config)
         return Model(
-            self.method, host["gen"], self.dataset, step, host["carry"], config
+            method=self.method,
+            variables=parallel.to_host(state.gen.variables),
+            dataset=self.dataset,
+            step=int(state.step),
+            method_state=parallel.to_host(state.method_state),
+            config=flatten(self.config),
         )
 
     def _meta(self) -> dict:

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from samr_jax.methods.base import Carry, Method
+from samr_jax.methods.base import Method, MethodState
 from samr_jax.methods.batch import Batch
 from samr_jax.models.initialise import draw_variables
 
@@ -48,13 +48,13 @@ class TrainState:
         random keys are functions of it).
       gen: the minimising side.
       disc: the discriminators, or None.
-      carry: the method's own state.
+      method_state: the method's own state, such as λ_cm.
     """
 
     step: jax.Array
     gen: Player
     disc: Player | None
-    carry: Carry
+    method_state: MethodState
 
     @property
     def statistics(self) -> dict:
@@ -135,6 +135,6 @@ def create_state(
         step=np.zeros((), np.int32),
         gen=player(gen, ema=ema),
         disc=disc,
-        carry=method.init_carry(),
+        method_state=method.init_method_state(),
     )
     return jax.tree.map(np.array, jax.device_get(state))

@@ -12,6 +12,7 @@ of one for every parameter.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,8 +32,6 @@ def make_train_step(
     *,
     optimizer: optax.GradientTransformation,
     seed: int,
-    disc_rate: float = 1.0,
-    segmenter_rate: float = 1.0,
     ema_decay: float = 0.0,
     accumulation: int = 1,
     axis_name: str | None = None,
@@ -40,15 +39,13 @@ def make_train_step(
     """Builds ``step(state, batch) -> (state, metrics)`` for one device.
 
     Args:
-      method: networks and losses.
-      optimizer: of both sides.
-      seed: of dropout and other noise.
-      disc_rate: times which the discriminator side's updates are taken.
-      segmenter_rate: times which those of a network named ``segmenter`` are, beside.
-      ema_decay: of the generator side's averaged weights, where the state has them.
-      accumulation: parts that the device's batch is worked off in, one after the other,
-        to save memory. The update is that of their mean gradient. Batch norm sees one
-        part at a time: it normalises each by its own statistics.
+      method: networks, losses, and the sides' relative learning rates.
+      optimizer: the optimizer of both sides.
+      seed: seed of dropout and other noise.
+      ema_decay: decay of the generator side's averaged weights, if the state has them.
+      accumulation: parts of the device's batch that are computed one after the other,
+        to save memory. The update is the one of their mean gradient. Batch norm sees
+        one part at a time and normalises each part by its own statistics.
       axis_name: the device axis to average gradients, statistics and metrics over, or
         None for a single device without one.
 
@@ -57,13 +54,14 @@ def make_train_step(
       metrics are float32 scalars named ``gen/…`` and ``disc/…``.
     """
 
-    rates = {"gen": 1.0, "disc": disc_rate}
+    lr_scales = {"gen": 1.0, "disc": method.disc_lr_scale}
+    part_scales = {"gen": method.gen_lr_scales, "disc": ()}
 
     def average(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
     def gradients(state: TrainState, part: tuple) -> tuple[TrainState, tuple]:
-        """The state with new statistics and carry; the sides' gradients, metrics."""
+        """The state with new statistics; the gradients of both sides, and metrics."""
         stored, key = part
         batch = decode(stored)
 
@@ -74,13 +72,17 @@ def make_train_step(
         disc, metrics, grads = None, {}, {}
         if method.disc is None:
             (total, terms), to_outputs = _value_and_cotangent(
-                lambda outputs: method.gen_loss(outputs, None, batch, state.carry),
+                lambda outputs: method.gen_loss(
+                    outputs, None, batch, state.method_state
+                ),
                 outputs,
             )
         else:
 
             def judge(params, outputs):
-                shown = method.show(outputs, state.carry, axis_name=axis_name)
+                shown = method.with_pool(
+                    outputs, state.method_state, axis_name=axis_name
+                )
                 noise = jax.random.fold_in(key, 1)
                 return _apply(
                     method.disc, params, state.disc.stats, batch, shown, key=noise
@@ -93,7 +95,7 @@ def make_train_step(
                 method.disc_loss, features
             )
             (total, terms), (to_outputs, to_features) = _value_and_cotangent(
-                lambda pair: method.gen_loss(*pair, batch, state.carry),
+                lambda pair: method.gen_loss(*pair, batch, state.method_state),
                 (outputs, features),
             )
             # Each pull uses one side of the judgement; XLA drops the other.
@@ -103,18 +105,19 @@ def make_train_step(
             metrics = _metrics("disc", disc_total, disc_terms)
         grads["gen"], _ = ravel_pytree(pull_gen(to_outputs)[0])
         metrics |= _metrics("gen", total, terms)
-        carry = method.update_carry(state.carry, outputs, axis_name=axis_name)
+        method_state = method.update_method_state(
+            state.method_state, outputs, axis_name=axis_name
+        )
         gen = state.gen.replace(stats=gen_stats)
-        return state.replace(gen=gen, disc=disc, carry=carry), (grads, metrics)
+        state = state.replace(gen=gen, disc=disc, method_state=method_state)
+        return state, (grads, metrics)
 
-    def update(player: Player, vector: jax.Array, rate: float) -> Player:
+    def update(side: str, player: Player, vector: jax.Array) -> Player:
         _, unravel = ravel_pytree(player.params)
         updates, opt_state = optimizer.update(vector, player.opt_state)
-        updates = unravel(rate * updates)
-        if "segmenter" in updates:
-            updates["segmenter"] = jax.tree.map(
-                lambda update: segmenter_rate * update, updates["segmenter"]
-            )
+        updates = unravel(lr_scales[side] * updates)
+        for name, scale in part_scales[side]:
+            updates[name] = jax.tree.map(partial(jnp.multiply, scale), updates[name])
         params = optax.apply_updates(player.params, updates)
         ema = player.ema
         if ema is not None:
@@ -142,7 +145,7 @@ def make_train_step(
             for side, vector in grads.items()
         }
         players = {
-            side: update(getattr(state, side), vector, rates[side])
+            side: update(side, getattr(state, side), vector)
             for side, vector in grads.items()
         }
         return state.replace(step=state.step + 1, **players), metrics

@@ -13,8 +13,7 @@ from tests.tiny import shrink
 
 
 def test_benchmark_reports_work_and_times():
-    config = shrink(default())
-    config.method = "pix2pix"  # compiles in seconds
+    config = shrink(default("pix2pix"))  # compiles in seconds
     result = benchmark(config, size=32, steps=1)
     peers = {"peer", "version", "device", "size", "batch", "ngf", "params"}
     assert peers | {"synthesis_s", "train_step_s", "peak_gib"} <= result.keys()
@@ -28,8 +27,7 @@ def test_benchmark_reports_work_and_times():
 
 def test_work_grows_as_it_must():
     """Convolutions: with the pixels, and with the slices of a batch."""
-    config = shrink(default())
-    config.method = "pix2pix"
+    config = shrink(default("pix2pix"))
     config.batch_size = 2
     small = count_work(config, size=32)
     large = count_work(config, size=64)

@@ -254,13 +254,13 @@ class Config:
         self._path.write_bytes(mutate_json(rng, self._good))
 
     def read(self) -> None:
-        from samr_jax.config import validate
-        from samr_jax.runs.model import method_of
+        from samr_jax.config import method_of, validate
+        from samr_jax.methods.base import Context
         from samr_jax.runs.workdir import claim, read_config
 
         config = read_config(self._workdir)
         validate(config)
-        method_of(config, sequences=2, size=(32, 32))
+        method_of(config, Context(sequences=2, size=(32, 32)))
         claim(self._workdir, self._config, {"dataset_hash": "0"})
 
 

@@ -7,9 +7,9 @@ import jax
 from flax.traverse_util import flatten_dict
 
 from samr_jax.benchmark.measure import random_batch
-from samr_jax.config import default
+from samr_jax.config import default, method_of
+from samr_jax.methods.base import Context
 from samr_jax.methods.batch import decode
-from samr_jax.runs.model import method_of
 from tests.tiny import shrink
 
 
@@ -28,7 +28,7 @@ def shapes_of(method, batch):
         outputs, gen = method.gen.init_with_output(rngs, batch, train=True)
         if method.disc is None:
             return outputs, None, gen, {}
-        shown = method.show(outputs, method.init_carry(), axis_name=None)
+        shown = method.with_pool(outputs, method.init_method_state(), axis_name=None)
         features, disc = method.disc.init_with_output(rngs, batch, shown, train=True)
         return outputs, features, gen, disc
 
@@ -36,21 +36,23 @@ def shapes_of(method, batch):
 
 
 def tiny_method(name):
-    config = shrink(default())
-    config.method = name
-    config.model.downsamplings = 1
-    config.model.unet_depth = 1
-    config.unpaired.image_pool = 3
-    return method_of(config, sequences=1, size=(16, 16))
+    config = shrink(default(name))
+    for section, field, value in (
+        ("model", "downsamplings", 1),
+        ("model", "unet_depth", 1),
+        ("loss", "image_pool", 3),
+    ):
+        if field in config[section]:
+            config[section][field] = value
+    return method_of(config, Context(sequences=1, size=(16, 16)))
 
 
 @functools.cache
 def ablated(part=None, method="cg_samr"):
-    config = shrink(default())
-    config.method = method
+    config = shrink(default(method))
     if part:
         config.ablation[part] = False
-    return method_of(config, sequences=2, size=(16, 16))
+    return method_of(config, Context(sequences=2, size=(16, 16)))
 
 
 def parts_of(method):
@@ -58,7 +60,7 @@ def parts_of(method):
     batch = decode(random_batch(method.fields, 1, 16, 2))
     outputs, features, gen, disc = shapes_of(method, batch)
     _, terms = jax.eval_shape(
-        lambda o, f: method.gen_loss(o, f, batch, method.init_carry()),
+        lambda o, f: method.gen_loss(o, f, batch, method.init_method_state()),
         outputs,
         features,
     )

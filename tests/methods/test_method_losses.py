@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from samr_jax.config import default
+from samr_jax.config import default, method_of
 from samr_jax.methods import cyclegan, segmentation, unit
+from samr_jax.methods.base import Context
 from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
-from samr_jax.runs.model import method_of
 from tests.methods.method_cases import TERMS, ablated, load, parts_of
 
 RNG = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_pix2pix_is_a_conditional_gan_with_a_pixel_loss():
     batch, images = example_batch(), uniform(-1, 1, 2, 4, 4, 3)
     features = example_features("real", "fake")
     total, _ = method_of(
-        load("configs/pix2pix.py", "paper"), sequences=3, size=(16, 16)
+        load("configs/pix2pix.py", "paper"), Context(3, (16, 16))
     ).gen_loss({"synthesis": Synthesis(images)}, features, batch, {})
     logits = np.float64(features["fake"][0][-1])
     expected = np.log1p(np.exp(-logits)).mean()
@@ -91,7 +91,7 @@ def test_the_pixel_loss_weighs_labels():
     def loss(**settings):
         config = load("configs/pix2pix.py", "paper")
         config.loss.update(settings)
-        method = method_of(config, sequences=3, size=(16, 16))
+        method = method_of(config, Context(3, (16, 16)))
         return float(
             method.gen_loss({"synthesis": Synthesis(images)}, features, batch, {})[0]
         )
@@ -109,9 +109,7 @@ def test_the_pixel_loss_weighs_labels():
 def test_pix2pixhd_is_least_squares_with_feature_matching():
     batch, images = example_batch(), uniform(-1, 1, 2, 4, 4, 3)
     features = example_features("real", "fake", scales=2)
-    method = method_of(
-        load("configs/pix2pixhd.py", "paper"), sequences=3, size=(32, 32)
-    )
+    method = method_of(load("configs/pix2pixhd.py", "paper"), Context(3, (32, 32)))
     total, _ = method.gen_loss({"synthesis": Synthesis(images)}, features, batch, {})
     matching = sum(
         np.abs(np.float64(a[0]) - b[0]).mean()
@@ -138,7 +136,7 @@ def test_cyclegan_weighs_realism_and_cycles():
     }
     weights = {name: float(i + 1) for i, name in enumerate(expected)}
     total, terms = cyclegan.generator_loss(
-        outputs, features, batch, {}, weights=cyclegan.Weights(**weights), gan="lsgan"
+        outputs, features, batch, {}, loss=cyclegan.Loss(gan="lsgan", **weights)
     )
     assert terms == pytest.approx(expected, rel=1e-5)
     weighted = sum(weights[name] * value for name, value in expected.items())
@@ -150,11 +148,13 @@ def test_synseg_adds_the_segmentation_of_synthesized_images():
     outputs = example_streams("cyc_1", "cyc_2")
     outputs["logits"] = uniform(-2, 2, 2, 4, 4, 5)
     config = load("configs/synseg.py", "paper")
-    options = {"sequences": 3, "size": (8, 8)}
-    total, _ = method_of(config, **options).gen_loss(outputs, features, batch, {})
-    config.method = "cyclegan"
-    translation, _ = method_of(config, **options).gen_loss(outputs, features, batch, {})
-    weights = config.segmentation.label_weights
+    total, _ = method_of(config, Context(3, (8, 8))).gen_loss(
+        outputs, features, batch, {}
+    )
+    translation, _ = method_of(default("cyclegan"), Context(3, (8, 8))).gen_loss(
+        outputs, features, batch, {}
+    )
+    weights = config.loss.segmenter_label_weights
     assert len(set(weights)) > 1
     labels = pixelwise_cross_entropy(batch.mask, outputs["logits"], weights)
     assert total == pytest.approx(float(translation) + labels, rel=1e-5)
@@ -175,8 +175,7 @@ def test_unit_weighs_its_streams_and_codes():
         features,
         batch,
         {},
-        weights=unit.Weights(**weights),
-        gan="lsgan",
+        loss=unit.Loss(gan="lsgan", **weights),
     )
     assert terms == pytest.approx(expected, rel=1e-5)
     weighted = sum(weights[name] * value for name, value in expected.items())
@@ -213,8 +212,8 @@ def test_shape_consistency_may_have_a_cross_entropy():
         config.loss.shape_consistency = 3.0
         config.loss.shape_cross_entropy = cross_entropy
         config.loss.shape_label_weights = weights["fake"]
-        config.segmentation.label_weights = weights["real"]
-        method = method_of(config, sequences=3, size=(32, 32))
+        config.loss.segmenter_label_weights = weights["real"]
+        method = method_of(config, Context(3, (32, 32)))
         return method.gen_loss(outputs, features, batch, {"lambda_cm": 0.1})[0]
 
     expected = sum(
@@ -233,19 +232,19 @@ def test_a_loss_without_a_term_is_the_sum_of_the_others(part):
         "logits_of_real": uniform(-2, 2, 2, 4, 4, 5),
         "logits_of_fake": uniform(-2, 2, 2, 4, 4, 5),
     }
-    carry = {"lambda_cm": 0.1}
-    full, terms = ablated().gen_loss(outputs, features, batch, carry)
+    method_state = {"lambda_cm": 0.1}
+    full, terms = ablated().gen_loss(outputs, features, batch, method_state)
     if part == "confidence":
         outputs["synthesis"] = Synthesis(outputs["synthesis"].images)
         missing = default().loss.confidence * terms["confidence"]
     else:
         del outputs["logits_of_real"], outputs["logits_of_fake"]
         missing = terms["dice_of_real"] + terms["dice_of_fake"]
-    left, _ = ablated(part).gen_loss(outputs, features, batch, carry)
+    left, _ = ablated(part).gen_loss(outputs, features, batch, method_state)
     assert left == pytest.approx(float(full - missing), rel=1e-5)
     if part == "confidence":
         # Without a confidence map the losses are SAMR's, which has none.
         samr = ablated(method="samr")
-        assert samr.gen_loss(outputs, features, batch, carry)[0] == left
+        assert samr.gen_loss(outputs, features, batch, method_state)[0] == left
         assert samr.disc_loss(features)[0] == ablated(part).disc_loss(features)[0]
         assert parts_of(samr)[1] == parts_of(ablated(part))[1]

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from samr_jax.benchmark.measure import random_batch
-from samr_jax.config import check_size, validate
+from samr_jax.config import check_size, method_of, set_field, validate
+from samr_jax.methods.base import Context
 from samr_jax.methods.batch import decode
-from samr_jax.runs.model import Model, method_of
+from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.loop import train_and_evaluate
 from tests.methods.method_cases import load, shapes_of, tiny_method
@@ -26,7 +27,7 @@ def test_every_config_builds_its_networks(path, variant):
     config = load(path, variant)
     validate(config)
     size = (config.data.size,) * 2
-    method = method_of(config, sequences=5, size=size)
+    method = method_of(config, Context(5, size))
     check_size(size, method.downsamplings, source="config")
     batch = decode(random_batch(method.fields, 1, config.data.size, 5))
     outputs, _, gen, disc = shapes_of(method, batch)
@@ -84,30 +85,51 @@ def test_the_prior_that_a_method_names_is_what_it_is_given(name, prior, segments
 )
 def test_depth_of_pix2pix_follows_the_size(size, depth):
     config = load("configs/pix2pix.py", "paper")
-    assert method_of(config, sequences=1, size=size).downsamplings == depth
+    assert method_of(config, Context(1, size)).downsamplings == depth
 
 
 def test_sizes_that_a_method_cannot_halve():
     config = load("configs/pix2pix.py", "demo")
-    method = method_of(config, sequences=1, size=(30, 30))
+    method = method_of(config, Context(1, (30, 30)))
     with pytest.raises(InputError, match="multiple of 4, for networks that halve them"):
         check_size((30, 30), method.downsamplings, source="data")
     config = load("configs/pix2pixhd.py", "paper")
-    assert method_of(config, sequences=1, size=(64, 64)).downsamplings == 5
+    assert method_of(config, Context(1, (64, 64))).downsamplings == 5
 
 
 @pytest.mark.parametrize(
     "field, value, message",
     [
-        ("ablation.atlas", False, r"ablation\.atlas is False.*'pix2pix' has no such"),
-        ("segmentation.label_weights", (1.0, 2.0), "has 2 numbers, expected 5"),
-        ("loss.l1_label_weights", (1.0,), "l1_label_weights has 1 numbers, expected 5"),
-        ("loss.shape_label_weights", (1.0,), "shape_label_weights has 1 numbers"),
+        ("ablation.atlas", False, r"no field ablation\.atlas, expected.*'pix2pix'"),
+        (
+            "model.norm",
+            "batch",
+            r"no field model\.norm.*model\.ndf, model\.ngf",
+        ),
+        ("segmenter_lr_scale", 2.0, "no field segmenter_lr_scale.*disc_lr_scale"),
+        ("loss.l1", "much", "config.loss.l1"),
     ],
 )
-def test_settings_that_a_method_has_not(field, value, message):
+def test_overrides_without_effect_are_refused(field, value, message):
     config = load("configs/pix2pix.py", "demo")
-    config.update_from_flattened_dict({field: value})
+    with pytest.raises(InputError, match=message):
+        set_field(config, field, value)
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("loss.l1_label_weights", (1.0,), "l1_label_weights has 1 numbers, expected 5"),
+        ("loss.gan", "wgan", "loss.gan is 'wgan', expected one of"),
+        ("loss.l1", -1.0, "loss.l1 is -1.0, expected 0 or more"),
+        ("model.ngf", 0, "model.ngf is 0, expected a positive number"),
+        ("batch_size", 0, "batch_size is 0, expected a positive number"),
+        ("constant_epochs", 999, "constant_epochs is 999, expected 0 to"),
+    ],
+)
+def test_values_that_a_field_cannot_have(field, value, message):
+    config = load("configs/pix2pix.py", "demo")
+    set_field(config, field, value)
     with pytest.raises(InputError, match=message):
         validate(config)
 
@@ -127,8 +149,7 @@ def test_what_a_method_cannot_synthesize_from(name, message):
 
 
 def test_a_segmenters_run_is_validated_by_its_dice(dataset, tmp_path):
-    config = tiny_config(dataset)
-    config.method = "segmentation"
+    config = tiny_config(dataset, "segmentation")
     config.steps = 2
     train_and_evaluate(config, tmp_path / "run")
     log = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()

@@ -10,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from samr_jax.config import default
+from samr_jax.config import default, method_of
 from samr_jax.methods import two_domains, ucg_samr
+from samr_jax.methods.base import Context
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.image_pool import create_pool, exchange
 from samr_jax.runs.model import build_method
@@ -24,17 +25,10 @@ NETWORKS = ("encoder_1", "decoder_1", "encoder_2", "decoder_2")
 
 
 def tiny_method(sequences, *, image_pool=0):
-    config = shrink(default())
+    config = shrink(default("ucg_samr"))
     config.model.downsamplings = 1
-    config.unpaired.image_pool = image_pool
-    return ucg_samr.create(
-        sequences=sequences,
-        size=(16, 16),
-        model=config.model.to_dict(),
-        loss=config.loss.to_dict(),
-        unpaired=config.unpaired.to_dict(),
-        epoch_steps=1,
-    )
+    config.loss.image_pool = image_pool
+    return method_of(config, Context(sequences, (16, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +127,11 @@ def test_gradients_reach_exactly_the_networks_of_their_stream(method_and_state):
             train=True,
             mutable=["batch_stats"],
         )
-        weights = ucg_samr.Weights(**weights)
-        options = {"weights": weights, "gan": "bce"}
+        loss = ucg_samr.Loss(**weights)
         gen, _ = ucg_samr.generator_loss(
-            outputs, features, batch, state.carry, **options
+            outputs, features, batch, state.method_state, loss=loss
         )
-        disc, _ = two_domains.discriminator_loss(features, **options)
+        disc, _ = two_domains.discriminator_loss(features, loss=loss)
         return gen, disc
 
     def sizes(gradient):
@@ -224,12 +217,12 @@ def test_pools_are_training_state(
 ):
     _, plain, batch = method_and_state
     method = tiny_method(1, image_pool=5)
-    carry = method.init_carry()
-    assert "pools" not in plain.carry
-    assert carry["pools"]["1"]["instances"].shape == (5, 16, 16, 8)
-    assert carry["pools"]["2"]["instances"].shape == (5, 16, 16, 1)
+    method_state = method.init_method_state()
+    assert "pools" not in plain.method_state
+    assert method_state["pools"]["1"]["instances"].shape == (5, 16, 16, 8)
+    assert method_state["pools"]["2"]["instances"].shape == (5, 16, 16, 1)
     optimizer = optax.sgd(1.0)
-    state = dataclasses.replace(plain, carry=carry)
+    state = dataclasses.replace(plain, method_state=method_state)
     stored = {"labels": batch.mask.argmax(-1), "images": batch.images}
     stored["tissue"] = batch.tissue
     step = make_train_step(method, optimizer=optimizer, seed=0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from samr_jax.methods import two_domains, ucg_samr
+from samr_jax.methods.base import Context
 from samr_jax.methods.batch import Batch
 from samr_jax.models.decoder import Synthesis
 from samr_jax.models.translator import anatomy
@@ -92,8 +93,7 @@ def test_terms_and_weights_of_equation_10():
         features,
         batch,
         {"lambda_cm": 0.1},
-        weights=ucg_samr.Weights(**weights),
-        gan="bce",
+        loss=ucg_samr.Loss(**weights),
     )
     for name, value in expected.items():
         assert terms[name] == pytest.approx(value, rel=1e-5), name
@@ -107,8 +107,8 @@ def test_terms_and_weights_of_equation_10():
 def test_discriminators_loss_is_equation_8():
     rng = np.random.default_rng(1)
     _, features, _ = example_outputs(rng)
-    weights = ucg_samr.Weights(*[1.0] * 3, 0.5, 2.0, *[1.0] * 3)
-    total, terms = two_domains.discriminator_loss(features, weights=weights, gan="bce")
+    loss = two_domains.Loss(gan_1=0.5, gan_2=2.0)
+    total, terms = two_domains.discriminator_loss(features, loss=loss)
     value = {}
     for name, scales in features.items():
         sign = -1 if name.startswith("real") else 1
@@ -183,32 +183,29 @@ def test_instance_noise_is_of_the_stated_size_and_in_training_only(train):
 
 def test_confidence_switch_looks_at_the_maps_of_the_loss():
     outputs, _, _ = example_outputs(np.random.default_rng(2))
-    settings = ucg_samr.cg_samr.LossSettings(
-        **dict.fromkeys(ucg_samr.cg_samr.LossSettings.__annotations__, 0.0)
-        | {"lambda_cm": 0.1, "lambda_cm_late": 0.03, "confidence_threshold": 0.7}
-    )
+    loss = ucg_samr.Loss()
 
     def filled(value):
         maps = {name: np.full((1, 2, 2, 1), value) for name in "abc"}
         return Synthesis(*maps.values())
 
-    carry = ucg_samr.cg_samr.init_carry(settings)
+    state = ucg_samr.init_method_state(loss, Context(1, (2, 2)))
     for recon, cycle, late in ((0.6, 0.7, False), (0.7, 0.8, True), (0.1, 0.1, True)):
         outputs |= {"recon_2": filled(recon), "cyc_2": filled(cycle)}
-        carry = ucg_samr.update_carry(carry, outputs, settings=settings, epoch_steps=1)
-        assert float(carry["lambda_cm"]) == pytest.approx(0.03 if late else 0.1)
+        state = ucg_samr.update_method_state(state, outputs, loss=loss, epoch_steps=1)
+        assert float(state["lambda_cm"]) == pytest.approx(0.03 if late else 0.1)
 
 
 def test_only_the_discriminators_learn_from_pooled_fakes():
     outputs, features, images = example_outputs(np.random.default_rng(3))
     for domain in "12":
         features[f"pooled_{domain}"] = features[f"real_{domain}"]
-    weights = ucg_samr.Weights(*[1.0] * 8)
-    total, terms = two_domains.discriminator_loss(features, weights=weights, gan="bce")
+    loss = ucg_samr.Loss()
+    total, terms = two_domains.discriminator_loss(features, loss=loss)
     names = ("real_1", "pooled_1", "real_2", "pooled_2")
     assert total == pytest.approx(0.5 * sum(float(terms[name]) for name in names))
     _, terms = ucg_samr.generator_loss(
-        outputs, features, images, {"lambda_cm": 0.1}, weights=weights, gan="bce"
+        outputs, features, images, {"lambda_cm": 0.1}, loss=loss
     )
     expected = expected_terms(outputs, features, images, 0.1)
     assert terms["gan_1"] == pytest.approx(expected["gan_1"], rel=1e-5)

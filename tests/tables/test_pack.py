@@ -45,7 +45,9 @@ def test_a_package_synthesizes_what_the_run_does(model, package, dataset):
     np.testing.assert_allclose(after.confidence, before.confidence, atol=1e-2)
     assert after.sequences == before.sequences
     assert packed.step == model.step
-    assert packed.carry["lambda_cm"] == pytest.approx(model.carry["lambda_cm"])
+    assert packed.method_state["lambda_cm"] == pytest.approx(
+        model.method_state["lambda_cm"]
+    )
 
 
 def test_it_holds_the_generator_alone_in_half_precision(model, package):
@@ -102,7 +104,7 @@ def of_other_data(path):
 def without_weights(path):
     with safetensors.safe_open(path, framework="np") as file:
         header = file.metadata()
-    safetensors.numpy.save_file({}, path, header | {"carry": "[]"})
+    safetensors.numpy.save_file({}, path, header | {"method_state": "[]"})
 
 
 @pytest.mark.parametrize(

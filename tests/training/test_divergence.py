@@ -1,7 +1,5 @@
 """Numbers that are no numbers: found in time, named, and nothing saved of them."""
 
-import types
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,7 +11,7 @@ import samr_jax.training.step
 from samr_jax import losses
 from samr_jax.methods.base import Method
 from samr_jax.methods.batch import decode
-from samr_jax.methods.cg_samr import discriminator_loss
+from samr_jax.methods.conditional_gan import Loss, discriminator_loss
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import TrainingError
@@ -34,8 +32,8 @@ class OneLayer(nn.Module):
         return Synthesis(self(batch, train=False), None, None)
 
 
-def l1(outputs, features, batch, carry):
-    del features, carry
+def l1(outputs, features, batch, method_state):
+    del features, method_state
     loss = jnp.abs(outputs - batch.images).mean()
     return loss, {"l1": loss}
 
@@ -128,8 +126,7 @@ def judged(logits):
     features = {
         side: [[jnp.full((1, 4, 4, 1), value)]] for side, value in logits.items()
     }
-    settings = types.SimpleNamespace(gan="bce")
-    total, terms = discriminator_loss(features, settings=settings)
+    total, terms = discriminator_loss(features, loss=Loss())
     fooled = losses.adversarial_loss(features["fake"], real=True, kind="bce")
     return float(total), float(terms["real"]), float(terms["fake"]), float(fooled)
 

@@ -192,7 +192,10 @@ def test_batch_not_divisible_by_devices(config, tmp_path, monkeypatch):
     "arguments, message",
     [
         (["--config=configs/none.py"], "No such file"),
-        ([f"--config={CONFIG}", "--config.nope=1"], "unknown config field nope"),
+        (
+            [f"--config={CONFIG}", "--config.nope=1"],
+            "method .cg_samr. has no field nope",
+        ),
         ([f"--config={CONFIG}", "--config.batch_size=x"], "invalid literal"),
         (["--config=configs/paired.py:huge"], "expected one of paper, demo"),
         ([], "--config"),

@@ -1,7 +1,5 @@
 """The training step: parts, invariances, and what must not change what."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +9,16 @@ from jax.flatten_util import ravel_pytree
 
 from samr_jax.data.batches.paired import Batches
 from samr_jax.methods.batch import decode
+from samr_jax.methods.confidence import (
+    ConfidenceLoss,
+    init_confidence,
+    switch_lambda_cm,
+)
 from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state, linear_decay, make_optimizer
 from samr_jax.training.step import make_train_step
+from tests.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def batch(dataset):
     return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
 
 
-def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1, **rates):
+def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
     method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(
@@ -32,7 +36,6 @@ def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1, **r
         axis_name=axis_name,
         ema_decay=ema_decay,
         accumulation=accumulation,
-        **rates,
     )
     example = decode(
         {
@@ -53,11 +56,10 @@ def assert_trees_close(a, b, tolerance):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(
-    config, dataset, batch
-):
+def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(dataset, batch):
     """As two steps on halves would have it, had the first not moved the parameters."""
-    config.method = "pix2pixhd"  # compiles sooner, and draws nothing at random
+    # Pix2PixHD compiles sooner, and draws nothing at random.
+    config = tiny_config(dataset, "pix2pixhd")
     _, state, whole = setup(config, dataset, accumulation=2)
     _, _, step = setup(config, dataset)
     halves = [{n: a[i : i + 2] for n, a in batch.items()} for i in (0, 2)]
@@ -66,13 +68,13 @@ def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(
     between = state.replace(
         gen=state.gen.replace(stats=first.gen.stats),
         disc=state.disc.replace(stats=first.disc.stats),
-        carry=first.carry,
+        method_state=first.method_state,
     )
     second, metrics = step(between, halves[1])
     together, mean_metrics = jax.jit(whole)(state, batch)
     assert int(together.step) == 1
     assert_trees_close(together.statistics, second.statistics, 1e-6)
-    assert_trees_close(together.carry, second.carry, 1e-6)
+    assert_trees_close(together.method_state, second.method_state, 1e-6)
     assert mean_metrics.keys() == metrics.keys()
 
     def gradient(state):  # Adam's first moment after a step is (1 - b1) times it
@@ -108,7 +110,7 @@ def test_step_equals_two_separate_gradients(config, dataset, batch):
     def gen_loss(params):
         outputs = outputs_of(params)
         features = features_of(state.disc.params, outputs)
-        return method.gen_loss(outputs, features, decoded, state.carry)[0]
+        return method.gen_loss(outputs, features, decoded, state.method_state)[0]
 
     def disc_loss(params):
         outputs = jax.lax.stop_gradient(outputs_of(state.gen.params))
@@ -172,7 +174,8 @@ def test_average_of_weights(config, dataset, batch):
 def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
     changes = {}
     for rate in (1.0, 4.0):
-        _, state, step = setup(config, dataset, disc_rate=rate)
+        config.disc_lr_scale = rate
+        _, state, step = setup(config, dataset)
         new, _ = jax.jit(step)(state, batch)
         changes[rate] = {
             side: jax.tree.map(jnp.subtract, getattr(new, side).params, old.params)
@@ -186,7 +189,8 @@ def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
 def test_a_rate_of_the_segmenter_alone(config, dataset, batch):
     changes = {}
     for rate in (1.0, 4.0):
-        _, state, step = setup(config, dataset, segmenter_rate=rate)
+        config.segmenter_lr_scale = rate
+        _, state, step = setup(config, dataset)
         new, _ = jax.jit(step)(state, batch)
         changes[rate] = {
             "disc": jax.tree.map(jnp.subtract, new.disc.params, state.disc.params)
@@ -238,18 +242,13 @@ def test_bfloat16_computes_in_it_and_keeps_float32(config, dataset, batch):
 
 
 def test_lambda_switches_once_at_the_end_of_an_epoch():
-    from samr_jax.config import default
-    from samr_jax.methods import cg_samr
-    from samr_jax.models.generator import Synthesis
-
-    settings = cg_samr.LossSettings(**default().loss.to_dict())
-    update = functools.partial(cg_samr.update_carry, settings=settings, epoch_steps=2)
-    carry = cg_samr.init_carry(settings)
+    loss = ConfidenceLoss()
+    state = init_confidence(loss)
     seen = []
     for mean in (0.9, 0.4, 0.9, 0.6, 0.1, 0.1):  # epochs of mean .65, .75, .1
         maps = jnp.full((1, 2, 2, 1), mean)
-        carry = update(carry, {"synthesis": Synthesis(maps, maps, maps)})
-        seen.append(round(float(carry["lambda_cm"]), 3))
+        state = switch_lambda_cm(state, maps, loss=loss, epoch_steps=2)
+        seen.append(round(float(state["lambda_cm"]), 3))
     assert seen == [0.1, 0.1, 0.1, 0.03, 0.03, 0.03]
 
 

@@ -21,8 +21,7 @@ from tests.tiny import tiny_config
 @pytest.fixture(scope="module")
 def run(dataset, tmp_path_factory):
     """Work directory of two steps of the real loop."""
-    config = tiny_config(dataset)
-    config.method = "ucg_samr"
+    config = tiny_config(dataset, "ucg_samr")
     config.batch_size = 2
     config.model.downsamplings = 1
     config.steps = 2

@@ -128,7 +128,7 @@ def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
     if len(names) < 2:
         raise InputError(
             f"the training split holds {len(names)} subject(s), expected at least 2, "
-            "one for each domain (or config.unpaired.same_subjects)"
+            "one for each domain (or config.data.same_subjects)"
         )
     shuffled = np.random.default_rng((seed, 3)).permutation(names).tolist()
     first = set(shuffled[: (len(names) + 1) // 2])
