@@ -21,7 +21,7 @@ from samr_jax.labels import remap
 from samr_jax.prepare.subject.landmarks import PERCENTILES
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from tests.launch.test_commands import launch
+from tests.commands import launch
 from tests.prepare.skulls import motion
 
 OWN = [0.0, 640.0]

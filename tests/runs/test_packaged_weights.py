@@ -1,9 +1,6 @@
 """The weights that come with the package."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS
 from samr_jax.runs.weights import read_header
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.launching import read_config_file
+from tests.commands import launch
 
 
 @pytest.fixture(scope="module")
@@ -153,18 +151,8 @@ def test_the_command_without_a_run(tmp_path):
     """On two of its planes: the packaged atlas is found by the mask's affine."""
     mask = nib.load(PACKAGE / MASK).slicer[:, :, 7:9]
     nib.save(mask, tmp_path / "mask.nii.gz")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "launch/synthesize.py",
-            f"--mask={tmp_path / 'mask.nii.gz'}",
-            f"--output={tmp_path / 'out'}",
-        ],
-        env={**os.environ, "PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = [f"--mask={tmp_path / 'mask.nii.gz'}", f"--output={tmp_path / 'out'}"]
+    done = launch("synthesize", *arguments)
     assert done.returncode == 0, done.stderr
     flair = nib.load(tmp_path / "out" / "FLAIR.nii.gz")
     assert flair.shape == mask.shape and flair.get_fdata().max() > 0

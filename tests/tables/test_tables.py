@@ -3,9 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +29,7 @@ from samr_jax.tables.rows import (
     Row,
 )
 from samr_jax.tables.table_runs import Bench, check_comparable
+from tests.commands import launch
 from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
 
 CONFIGS = Path("configs")
@@ -315,15 +313,7 @@ def test_networks_that_do_not_fit_are_said_before_any_training(
     ],
 )
 def test_wrong_commands_are_one_line(arguments, message):
-    done = subprocess.run(
-        [sys.executable, "launch/tables.py", *arguments],
-        env={**os.environ, "PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert done.returncode == 1 and len(errors) == 1 and message in errors[0]
+    assert message in launch("tables", *arguments).error
 
 
 def test_a_stopped_run_says_how_to_go_on(trained_configs, the_bench, monkeypatch):

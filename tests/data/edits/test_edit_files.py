@@ -1,8 +1,6 @@
 """Random edits; edits of NIfTI files and the command."""
 
 import json
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +10,7 @@ from samr_jax.data import edits
 from samr_jax.data.nifti import read_labels, write_volume
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
+from tests.commands import launch
 from tests.data.edits.edit_cases import GRID, SPACING, of_slice, patients
 
 
@@ -163,22 +162,15 @@ def test_command_edits_and_replays(patients, tmp_path):
 
     def run(name, edit, *more):
         output = tmp_path / f"{name}.nii.gz"
-        command = [sys.executable, "launch/edit.py", f"--mask={mask}", *more]
-        process = subprocess.run(
-            [*command, f"--edit={edit}", f"--output={output}"],
-            capture_output=True,
-            text=True,
-        )
-        return process, output
+        arguments = [f"--mask={mask}", f"--edit={edit}", f"--output={output}", *more]
+        return launch("edit", *arguments), output
 
-    process, first = run("first", "random,seed=5", f"--donors={donor}")
-    assert process.returncode == 0, process.stderr
+    done, first = run("first", "random,seed=5", f"--donors={donor}")
+    assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "first.json").read_text())
-    assert process.stdout.strip() == record["about"]["text"]
+    assert done.stdout.strip() == record["about"]["text"]
     _, second = run("second", tmp_path / "first.json")
     assert first.read_bytes() == second.read_bytes()
-    process, third = run("third", "move:dx=400")
-    assert process.returncode == 1 and not third.exists()
-    errors = [line for line in process.stderr.splitlines() if "error" in line]
-    assert process.stderr.splitlines()[-1:] == errors
-    assert errors[0].startswith("error: move (edit 1): 100 % of the lesion")
+    done, third = run("third", "move:dx=400")
+    assert done.error.startswith("error: move (edit 1): 100 % of the lesion")
+    assert done.stderr.splitlines()[-1] == done.error and not third.exists()
