@@ -15,13 +15,14 @@ from samr_jax.data.splits import PAPER_FRACTIONS
 from samr_jax.data.write import write_dataset
 from samr_jax.prepare.cohort.atlas import make_atlas
 from samr_jax.prepare.cohort.common_scale import CommonScale, fit_common_scale
-from samr_jax.prepare.cohort.jobs import make_jobs
+from samr_jax.prepare.cohort.jobs import Failure, make_jobs
 from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
 from samr_jax.prepare.decide_options import choose_sequences, decide_options
 from samr_jax.prepare.find.annotation import label_mapping
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target, slices_with_brain
 from samr_jax.prepare.options import Options, Steps
+from samr_jax.prepare.report.failures import FailureReport
 from samr_jax.prepare.report.provenance import provenance_of, write_records
 from samr_jax.prepare.report.quality_page import write_page
 from samr_jax.runtime.errors import InputError
@@ -50,22 +51,23 @@ def prepare(
 
     Args:
       input: folder with the subjects, or a CSV manifest.
-      output: directory of the dataset, new; it appears whole or not at all. Subjects
-        that are done wait beside it, in ``<output>.work``, together with the key to the
-        pseudonyms; a second run goes on from there. That folder is not to be shared.
+      output: a new directory for the dataset; it appears whole or not at all. The
+        folder ``<output>.work`` next to it holds the subjects that are done, the key to
+        the pseudonyms, and a page about the subjects that failed. A second run goes on
+        from there. Do not share that folder.
       layout: how the files are named, see `samr_jax.prepare.find.layouts`.
       labels: label preset or map, see `samr_jax.prepare.find.annotation`.
-      sequences: what to use; None takes those that every subject has.
-      aptw_suffix: what BIDS files of APTw end in.
-      target: the slices that are wanted.
+      sequences: the sequences to use; None takes those that every subject has.
+      aptw_suffix: suffix of APTw files in BIDS.
+      target: the slices that the user wants.
       split: shares of training, validation and test patients.
-      seed: of the split.
-      steps: what to do; by default every step looks whether the data need it.
-      atlas: ``template``, ``mean``, or ``auto``: a template where subjects had to be
-        aligned, else the mean.
-      keep_names: whether the source's identifiers appear in the dataset, in place of
+      seed: seed of the split.
+      steps: the user's choice for each step; by default the data decide.
+      atlas: ``template``, ``mean`` or ``auto``, which is a template if subjects had to
+        be aligned and the mean otherwise.
+      keep_names: whether the dataset has the source's identifiers instead of
         pseudonyms.
-      workers: processes, -1 for one a core.
+      workers: number of processes; -1 takes one for each core.
       scheduler: address of a Dask scheduler that runs the subjects instead.
       log: receives lines for the user.
 
@@ -73,8 +75,9 @@ def prepare(
       The dataset, opened.
 
     Raises:
-      InputError: nothing can be made of the input. A subject that fails alone is told
-        at the end and left out.
+      InputError: no dataset can be made of the input. A subject that cannot be used is
+        left out; `log` receives its name and the reason at the time and at the end,
+        whatever ends the run.
     """
     output, target = check_new_directory(output), target or Target()
     work = output.with_name(output.name + ".work")
@@ -91,29 +94,35 @@ def prepare(
         atlas=atlas,
         log=log,
     )
-    # Subject by subject: co-registration, skull stripping, bias field, resampling and
-    # tissue maps.
     jobs = make_jobs(found.subjects, options, work, keep_names=keep_names)
-    cohort = prepare_cohort(jobs, fractions=split, seed=seed, log=log, **pool)
-    # Standardisation and atlas, from the training subjects alone.
-    span = slices_with_brain([item.profile for item in cohort.stored], target.slices)
-    scale = fit_common_scale(cohort.train, options, span, log)
-    average = None
-    if options.template:
-        average = make_atlas(cohort.train, scale, options, work, **pool)
-
-    dataset = _publish(
-        output,
-        work,
-        cohort,
-        scale,
-        options,
-        average=average,
-        provenance=provenance_of(found, options, scale, seed=seed, split=split),
-        **pool,
-    )
-    cohort.tell_failures(log)
-    log(f"{output}: {_count(cohort)}; see {dataset.directory / 'qc/index.html'}")
+    with FailureReport(work / "failed", log) as report:
+        # Each subject by itself: registration, skull stripping, bias correction,
+        # resampling and tissue maps.
+        cohort = prepare_cohort(
+            jobs, fractions=split, seed=seed, on_failure=report.add, **pool
+        )
+        # Fitted to the training subjects: the standard scale and the atlas.
+        profiles = [item.profile for item in cohort.stored]
+        span = slices_with_brain(profiles, target.slices)
+        scale = fit_common_scale(cohort.train, options, span, log)
+        average = None
+        if options.template:
+            average = make_atlas(cohort.train, scale, options, work, **pool)
+        dataset = _publish(
+            output,
+            work,
+            cohort,
+            scale,
+            options,
+            average=average,
+            provenance=provenance_of(found, options, scale, seed=seed, split=split),
+            failures=report.failures,
+            **pool,
+        )
+    left_out = f"{len(report.failures)} left out"
+    counts = [f"{len(names)} {part}" for part, names in cohort.splits.items()]
+    page = dataset.directory / "qc/index.html"
+    log(f"{output}: {', '.join([*counts, left_out])}; see {page}")
     return dataset
 
 
@@ -126,10 +135,11 @@ def _publish(
     *,
     average: np.ndarray | None,
     provenance: Mapping,
+    failures: Sequence[Failure],
     workers: int,
     scheduler: str | None,
 ) -> Dataset:
-    """Writes the dataset with its records and quality page, all of it or nothing."""
+    """Writes the dataset with its records and quality page, whole or not at all."""
     draft = work / "dataset"
     shutil.rmtree(draft, ignore_errors=True)
     pool = {"workers": workers, "scheduler": scheduler}
@@ -146,7 +156,7 @@ def _publish(
             workers=workers,
         )
         write_records(draft, cohort.stored, scale, **pool)
-        write_page(dataset, cohort.stored, scale, **pool)
+        write_page(dataset, cohort.stored, scale, failures, **pool)
         if output.exists():
             output.rmdir()
         os.replace(draft, output)
@@ -154,8 +164,3 @@ def _publish(
         reason = str(error).splitlines()[0]
         raise InputError(f"{draft}: cannot be written ({reason})") from error
     return open_dataset(output)
-
-
-def _count(cohort: Cohort) -> str:
-    parts = [f"{len(names)} {split}" for split, names in cohort.splits.items()]
-    return ", ".join([*parts, f"{len(cohort.failures)} left out"])

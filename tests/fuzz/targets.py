@@ -92,7 +92,7 @@ class Manifest:
 
     def read(self) -> None:
         from samr_jax.data.splits import split_subjects
-        from samr_jax.prepare.cohort.jobs import make_jobs
+        from samr_jax.prepare.cohort.jobs import Failure, make_jobs
         from samr_jax.prepare.decide_options import choose_sequences, decide_options
         from samr_jax.prepare.find.annotation import label_mapping
         from samr_jax.prepare.find.layouts import find_subjects
@@ -118,8 +118,8 @@ class Manifest:
         jobs = make_jobs(found.subjects, plan, self._output, keep_names=True)
         for job in jobs:
             result = job.run()
-            if isinstance(result, str):
-                assert len(result.splitlines()) == 1, result
+            if isinstance(result, Failure):
+                assert len(str(result).splitlines()) == 1, result
                 continue
             page = self._output / "dataset" / "qc" / f"{result.name}.png"
             assert page.resolve().is_relative_to(self._output.resolve()), page

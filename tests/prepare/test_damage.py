@@ -111,8 +111,11 @@ def test_damage_is_told_in_one_line(raw, options, tmp_path, suffix, damage, reas
     damage(path, nib.load(path))
     subjects = find_subjects(raw).subjects
     job = jobs.make_jobs(subjects, options, tmp_path / "work", keep_names=False)[1]
-    told = job.run()
+    failure = job.run()
+    told = str(failure)
     assert told.startswith(f"smith1: {reason.format(path)}") and "\n" not in told
+    # Pictures exist as soon as the scans have been read.
+    assert bool(failure.views) == (failure.step != "reading")
     assert not list(tmp_path.glob("work/subjects/*"))
 
 
@@ -126,4 +129,6 @@ def test_subject_that_lies_elsewhere_fails_alone(raw, options, tmp_path):
         )
     subjects = find_subjects(raw).subjects
     job = jobs.make_jobs(subjects, options, tmp_path / "work", keep_names=False)[1]
-    assert "smith1: no slice of the dataset's grid shows brain" in job.run()
+    failure = job.run()
+    assert "smith1: no slice of the dataset's grid shows brain" in str(failure)
+    assert failure.step == "final checks" and len(failure.views) == 3 * len(SUFFIXES)

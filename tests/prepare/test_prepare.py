@@ -111,10 +111,52 @@ def test_broken_subject_is_told_and_leaves_the_others_alone(whole, raw, tmp_path
     lines = []
     dataset = prepare_small(raw, tmp_path / "out", lines)
     assert any(f"left out: smith{_source(lost)}: {bad}: unread" in li for li in lines)
-    assert lines[-2].startswith(f"left out: smith{_source(lost)}: ")
+    # The reason is told at the time, and again at the end with the page of pictures.
+    told = [i for i, line in enumerate(lines) if f"smith{_source(lost)}: " in line]
+    assert [lines[i].split(":")[0] for i in told] == ["failed", "left out"]
+    assert lines[-2] == f"pictures of the subjects left out: {_failed_page(tmp_path)}"
     assert lines[-1].split(": ")[1].startswith("1 train, 1 val, 1 test, 1 left out;")
     for split, names in dataset.splits.items():
         assert set(names) == set(whole[0].splits[split]) - {lost}
+
+
+def _failed_page(folder):
+    return folder / "out.work" / "failed" / "index.html"
+
+
+def test_failures_are_told_when_too_few_subjects_are_left(raw, tmp_path):
+    """Two patients have an empty T2w and one lies elsewhere, so that one is left."""
+    for index in (0, 1):
+        write_volume(scan_file(raw, index, "t2"), np.zeros(SHAPE), AFFINE)
+    affine = AFFINE.copy()
+    affine[:3, 3] += 500
+    for suffix in (*SUFFIXES, "seg"):
+        write_volume(scan_file(raw, 2, suffix), np.ones(SHAPE), affine)
+    lines = []
+    words = "1 of 4 subjects could be prepared: .*hold 1 patient.*expected two or more"
+    with pytest.raises(InputError, match=words):
+        prepare_small(raw, tmp_path / "out", lines, labels="1:tumor,2:edema,4:tumor")
+    for start in ("failed: ", "left out: "):
+        told = "\n".join(line for line in lines if line.startswith(start))
+        assert all(f"{start}smith{index}: " in told for index in (0, 1, 2))
+        assert told.count("every voxel is zero, expected an image [step: reading]") == 2
+    page = _failed_page(tmp_path).read_text()
+    assert all(
+        f"smith{index} (sub-000{index + 1}_ses-01)" in page for index in range(3)
+    )
+    assert "Step: reading" in page and "Step: final checks" in page
+    # Only the third subject was read, so that there is a picture of it.
+    assert [p.name for p in _failed_page(tmp_path).parent.glob("*.png")] == [
+        "sub-0003_ses-01.png"
+    ]
+
+
+def test_quality_page_names_the_step_but_not_the_file(whole, raw, tmp_path):
+    lost = whole[0].splits["train"][0]
+    scan_file(raw, _source(lost), "t2").write_bytes(b"")
+    dataset = prepare_small(raw, tmp_path / "out")
+    page = (dataset.directory / "qc" / "index.html").read_text()
+    assert f"<li>{lost}: reading</li>" in page and "smith" not in page
 
 
 def test_losing_the_only_test_subject_draws_anew(whole, raw, tmp_path):

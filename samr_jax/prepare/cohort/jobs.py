@@ -1,4 +1,4 @@
-"""The preparation of one subject as a job: cached, and failing alone."""
+"""The preparation of one subject as a job, which is cached and fails alone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,31 @@ from pathlib import Path
 from samr_jax.prepare.cohort.cache import Stored, cache_key, find_stored, store
 from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.options import Options
+from samr_jax.prepare.subject.failure import SubjectFailed, View
 from samr_jax.prepare.subject.prepare_subject import prepare_subject
-from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_text
 
-_GIVING_UP = (RuntimeError, ValueError, ArithmeticError, MemoryError, OSError)
-"""What libraries raise over one subject, which does not concern the others."""
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A subject that could not be prepared.
+
+    Attributes:
+      name: the subject's name in the dataset.
+      source: the subject's name in the source.
+      step: name of the step that failed.
+      reason: one line: what was found and what was expected.
+      views: pictures of the scans that the step had.
+    """
+
+    name: str
+    source: str
+    step: str
+    reason: str
+    views: tuple[View, ...]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason} [step: {self.step}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +43,11 @@ class Job:
     """All that a worker process needs to prepare one subject.
 
     Attributes:
-      raw: its files.
-      name: what it is called in the dataset.
-      patient: who it is, in the dataset.
-      options: common to all subjects.
-      folder: where results wait.
+      raw: the subject's files.
+      name: the subject's name in the dataset.
+      patient: the patient's name in the dataset.
+      options: the options that all subjects share.
+      folder: where prepared subjects are stored.
     """
 
     raw: RawSubject
@@ -37,8 +56,8 @@ class Job:
     options: Options
     folder: Path
 
-    def run(self) -> Stored | str:
-        """The stored subject, or in one line why there is none."""
+    def run(self) -> Stored | Failure:
+        """Prepares the subject, unless an earlier run has stored it."""
         path = self.folder / f"{cache_key(self.raw.files, self.options.describe())}.npz"
         kept = find_stored(self.name, self.patient, path)
         if kept is not None:
@@ -47,19 +66,18 @@ class Job:
             prepared = prepare_subject(
                 self.raw, self.options, name=self.name, patient=self.patient
             )
-        except InputError as error:
-            return f"{self.raw.name}: {error}"
-        except _GIVING_UP as error:
-            reason = str(error).strip().splitlines() or [""]
-            return f"{self.raw.name}: {type(error).__name__}: {reason[0]}"
-        # A disk that is full concerns all subjects: its error is not caught.
+        except SubjectFailed as error:
+            return Failure(
+                self.name, self.raw.name, error.step, error.reason, error.views
+            )
+        # A full disk concerns all subjects, so its error is not caught.
         return store(prepared, path)
 
 
 def make_jobs(
     subjects: Sequence[RawSubject], options: Options, work: Path, *, keep_names: bool
 ) -> list[Job]:
-    """One job a subject, and in `work` the key to the pseudonyms."""
+    """Makes a job for each subject, and writes the key to the pseudonyms to `work`."""
     names = aliases(subjects, keep_names=keep_names)
     jobs = [Job(raw, *names[raw.name], options, work / "subjects") for raw in subjects]
     table = io.StringIO()
@@ -73,7 +91,10 @@ def make_jobs(
 def aliases(
     subjects: Sequence[RawSubject], *, keep_names: bool
 ) -> Mapping[str, tuple[str, str]]:
-    """Source name -> (name, patient) in the dataset: running numbers, unless asked."""
+    """Name in the source -> (name, patient) in the dataset.
+
+    They are running numbers, or the source's own names with `keep_names`.
+    """
     if keep_names:
         return {raw.name: (raw.name, raw.patient) for raw in subjects}
     patients = sorted({raw.patient for raw in subjects})

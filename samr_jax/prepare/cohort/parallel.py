@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -16,6 +17,7 @@ def run_all(
     calls: Sequence[Callable[[], Any]],
     *,
     label: str,
+    on_result: Callable[[Any], None] | None = None,
     workers: int = -1,
     scheduler: str | None = None,
 ) -> list[Any]:
@@ -24,6 +26,7 @@ def run_all(
     Args:
       calls: the calls, independent of one another.
       label: the text of the progress bar.
+      on_result: is called with each result as soon as it is there, in any order.
       workers: number of processes on this machine; -1 takes one for each core.
       scheduler: address of a Dask scheduler whose workers see the same files. If a
         worker dies, another one runs its calls.
@@ -37,12 +40,17 @@ def run_all(
     """
     if workers == 0:
         raise InputError("workers 0, expected -1 for one a core, or their number")
+    numbered = [functools.partial(_numbered, i, call) for i, call in enumerate(calls)]
+    results: dict[int, Any] = {}
     with tqdm(total=len(calls), desc=label, unit="") as bar:
         try:
-            if scheduler is not None:
-                return _on_cluster(calls, scheduler, bar)
-            parallel = _Counting(bar, n_jobs=workers)
-            return list(parallel(joblib.delayed(call)() for call in calls))
+            for index, result in _unordered(numbered, workers, scheduler):
+                results[index] = result
+                bar.update()
+                if on_result is not None:
+                    with bar.external_write_mode():
+                        on_result(result)
+            return [results[index] for index in range(len(calls))]
         except BrokenProcessPool as error:
             raise InputError(
                 f"{label}: a process was killed, most often for lack of memory; "
@@ -50,9 +58,23 @@ def run_all(
             ) from error
 
 
-def _on_cluster(
-    calls: Sequence[Callable[[], Any]], scheduler: str, bar: tqdm
-) -> list[Any]:
+def _numbered(index: int, call: Callable[[], Any]) -> tuple[int, Any]:
+    return index, call()
+
+
+def _unordered(
+    calls: Sequence[Callable[[], Any]], workers: int, scheduler: str | None
+) -> Iterator[Any]:
+    """The results, each as soon as it is there."""
+    if scheduler is not None:
+        return _on_cluster(calls, scheduler)
+    parallel = joblib.Parallel(
+        n_jobs=workers, batch_size=1, return_as="generator_unordered"
+    )
+    return parallel(joblib.delayed(call)() for call in calls)
+
+
+def _on_cluster(calls: Sequence[Callable[[], Any]], scheduler: str) -> Iterator[Any]:
     """Runs the calls by Dask itself.
 
     joblib's Dask backend waits for ever if a call kills every worker that takes it.
@@ -74,21 +96,6 @@ def _on_cluster(
         futures = [client.submit(call, pure=False) for call in calls]
         try:
             for future in as_completed(futures):
-                if future.status == "error":
-                    future.result()
-                bar.update()
-            return client.gather(futures)
+                yield future.result()
         except KilledWorker as error:
             raise BrokenProcessPool(str(error)) from error
-
-
-class _Counting(joblib.Parallel):
-    """Moves a progress bar after each call: joblib has a hook but no option."""
-
-    def __init__(self, bar: tqdm, **options):
-        super().__init__(batch_size=1, **options)
-        self._bar = bar
-
-    def print_progress(self) -> None:
-        self._bar.n = self.n_completed_tasks
-        self._bar.refresh()

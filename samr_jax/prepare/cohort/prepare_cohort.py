@@ -1,4 +1,4 @@
-"""All subjects of a study: prepared in parallel, and split by patient."""
+"""Prepares all subjects of a study in parallel, and splits them by patient."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from samr_jax.data.splits import split_subjects
 from samr_jax.prepare.cohort.cache import Stored
-from samr_jax.prepare.cohort.jobs import Job
+from samr_jax.prepare.cohort.jobs import Failure, Job
 from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.runtime.errors import InputError
 
@@ -16,27 +16,20 @@ Splits = Mapping[str, tuple[str, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
-    """What became of the subjects.
+    """The subjects that could be prepared.
 
     Attributes:
-      stored: those that could be prepared, sorted by name.
-      splits: ``train``, ``val``, ``test`` -> their names.
-      failures: a line for each of the others.
+      stored: the subjects, sorted by name.
+      splits: ``train``, ``val``, ``test`` -> names of subjects.
     """
 
     stored: tuple[Stored, ...]
     splits: Splits
-    failures: tuple[str, ...]
 
     @property
     def train(self) -> list[Stored]:
-        """The subjects that scales and atlas are learned from."""
+        """The training subjects, to which scale and atlas are fitted."""
         return [item for item in self.stored if item.name in self.splits["train"]]
-
-    def tell_failures(self, log: Callable[[str], None]) -> None:
-        """One line for each subject that is left out: its name and the reason."""
-        for failure in self.failures:
-            log(f"left out: {failure}")
 
 
 def prepare_cohort(
@@ -44,43 +37,51 @@ def prepare_cohort(
     *,
     fractions: tuple[float, float, float],
     seed: int,
-    log: Callable[[str], None],
+    on_failure: Callable[[Failure], None],
     **pool,
 ) -> Cohort:
     """Runs all jobs.
 
     Args:
-      jobs: one a subject.
+      jobs: one job for each subject.
       fractions: shares of training, validation and test patients.
-      seed: of the split.
-      log: receives a line for each subject that failed.
-      **pool: of `samr_jax.prepare.cohort.parallel.run_all`.
+      seed: seed of the split.
+      on_failure: is called for each subject that fails, as soon as it fails.
+      **pool: options of `samr_jax.prepare.cohort.parallel.run_all`.
 
     Raises:
-      InputError: no subject could be prepared, or there are too few patients.
+      InputError: no subject could be prepared, or too few patients are left.
     """
-    # Drawn before anything is computed: a wrong split is told at once.
+    # The split is drawn before anything is computed, so that an error comes at once.
     drawn = _draw(jobs, fractions, seed)
-    results = run_all([job.run for job in jobs], label="preparing", **pool)
-    failures = tuple(found for found in results if isinstance(found, str))
+
+    def tell(result: Stored | Failure) -> None:
+        if isinstance(result, Failure):
+            on_failure(result)
+
+    calls = [job.run for job in jobs]
+    results = run_all(calls, label="preparing", on_result=tell, **pool)
     stored = tuple(found for found in results if isinstance(found, Stored))
+    failures = [found for found in results if isinstance(found, Failure)]
     if not stored:
         raise InputError(f"none of {len(jobs)} subjects could be used; {failures[0]}")
     done = {item.name for item in stored}
     splits = _members(drawn, done)
     if not (splits["train"] and splits["test"]):
-        # Only then do other patients move to another split than they were drawn to.
+        # Only in this case do patients move to another split than they were drawn to.
         whole = [job for job in jobs if job.name in done]
-        splits = _members(_draw(whole, fractions, seed), done)
-    cohort = Cohort(stored, splits, failures)
-    cohort.tell_failures(log)
-    return cohort
+        try:
+            splits = _members(_draw(whole, fractions, seed), done)
+        except InputError as error:
+            left = f"{len(stored)} of {len(jobs)} subjects could be prepared"
+            raise InputError(f"{left}: {error}") from error
+    return Cohort(stored, splits)
 
 
 def _draw(
     jobs: Sequence[Job], fractions: tuple[float, float, float], seed: int
 ) -> Splits:
-    """Split -> names of subjects; all time points of a patient share one."""
+    """Split -> names of subjects. All time points of a patient are in one split."""
     patients = split_subjects(
         [job.patient for job in jobs], fractions=fractions, seed=seed
     )

@@ -16,6 +16,7 @@ from samr_jax.data.dataset import Dataset
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.common_scale import CommonScale
+from samr_jax.prepare.cohort.jobs import Failure
 from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.subject.landmarks import healthy_values
 from samr_jax.prepare.subject.pictures import STAGES, show_slice
@@ -24,7 +25,7 @@ from samr_jax.runtime.files import replacing, write_text
 _COLOURS = {EDEMA: "#33cc55", TUMOR: "#ffcc00", CAVITY: "#4488ff"}
 """Outlines as in the paper's figures, the innermost on top."""
 
-_STYLE = (
+STYLE = (
     "body{font:15px sans-serif;margin:2em;max-width:1200px}img{max-width:100%}"
     "td,th{padding:2px 10px;text-align:left;font-variant-numeric:tabular-nums}"
 )
@@ -33,22 +34,30 @@ _MAX_CURVES = 30
 
 
 def write_page(
-    dataset: Dataset, stored: Sequence[Stored], scale: CommonScale, **pool
+    dataset: Dataset,
+    stored: Sequence[Stored],
+    scale: CommonScale,
+    failures: Sequence[Failure],
+    **pool,
 ) -> Path:
-    """Writes ``qc/index.html`` and its pictures into the dataset's directory."""
+    """Writes ``qc/index.html`` and its pictures into the dataset's directory.
+
+    Of a subject that failed the page names only the pseudonym and the step, since the
+    reason may name the source's files.
+    """
     folder = dataset.directory / "qc"
     calls = [functools.partial(_draw_subject, item, scale, dataset) for item in stored]
     run_all(calls, label="quality page", **pool)
-    _save(_atlas_figure(dataset), folder / "atlas.png")
-    _save(_histogram_figure(stored, scale, dataset), folder / "histograms.png")
+    save_figure(_atlas_figure(dataset), folder / "atlas.png")
+    save_figure(_histogram_figure(stored, scale, dataset), folder / "histograms.png")
     page = folder / "index.html"
-    write_text(page, _page(dataset, stored))
+    write_text(page, _page(dataset, stored, failures))
     return page
 
 
 def _draw_subject(item: Stored, scale: CommonScale, dataset: Dataset) -> None:
     figure = _subject_figure(item, scale, dataset)
-    _save(figure, dataset.directory / "qc" / f"{item.name}.png")
+    save_figure(figure, dataset.directory / "qc" / f"{item.name}.png")
 
 
 def _subject_figure(item: Stored, scale: CommonScale, dataset: Dataset) -> Figure:
@@ -70,7 +79,7 @@ def _subject_figure(item: Stored, scale: CommonScale, dataset: Dataset) -> Figur
     for line, (title, views) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(title, fontsize=8)
         for axis, view, name in zip(line, views, scale.sequences, strict=True):
-            _show(axis, view[part], name)
+            show_view(axis, view[part], name)
     for axis in axes[-1]:
         _outline(axis, labels[part])
     return figure
@@ -83,7 +92,7 @@ def _extent(views: np.ndarray) -> tuple[slice, slice]:
     return tuple(slice(max(s[0] - 3, 0), s[-1] + 4) for s in spans)
 
 
-def _show(axis, view: np.ndarray, title: str) -> None:
+def show_view(axis, view: np.ndarray, title: str) -> None:
     axis.imshow(view, cmap="gray", vmin=0, vmax=255)
     axis.set_title(title, fontsize=8)
     axis.set_xticks([])
@@ -107,7 +116,7 @@ def _atlas_figure(dataset: Dataset) -> Figure:
     ):
         for axis, height in zip(line, heights.round().astype(int), strict=True):
             view = np.round((channel[height] + 1) * 127.5)
-            _show(axis, view, f"{name}, slice {height}")
+            show_view(axis, view, f"{name}, slice {height}")
     return figure
 
 
@@ -140,12 +149,14 @@ def _curve(axis, values: np.ndarray) -> None:
     axis.plot((edges[1:] + edges[:-1]) / 2, shares, lw=0.7, alpha=0.7)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=80, metadata={"Software": None})
 
 
-def _page(dataset: Dataset, stored: Sequence[Stored]) -> str:
+def _page(
+    dataset: Dataset, stored: Sequence[Stored], failures: Sequence[Failure]
+) -> str:
     split_of = {name: key for key, names in dataset.splits.items() for name in names}
     rows = "".join(
         f"<tr><td><a href='#{html.escape(item.name)}'>{html.escape(item.name)}</a></td>"
@@ -159,14 +170,23 @@ def _page(dataset: Dataset, stored: Sequence[Stored]) -> str:
     )
     return (
         f"<!doctype html><meta charset='utf-8'><title>Quality</title>"
-        f"<style>{_STYLE}</style><h1>{len(stored)} prepared subjects</h1>"
+        f"<style>{STYLE}</style><h1>{len(stored)} prepared subjects</h1>"
         "<p>Outlines: edema green, cavity blue, tumor yellow.</p>"
         "<table><tr><th>subject<th>split<th>brain, ml<th>registered<th>stripped"
-        f"<th>bias field, %</tr>{rows}</table>"
+        f"<th>bias field, %</tr>{rows}</table>{_left_out(failures)}"
         "<h2>Atlas</h2><img src='atlas.png' alt='atlas'>"
         "<h2>Intensities of the healthy brain</h2>"
         f"<img src='histograms.png' alt='histograms'><h2>Subjects</h2>{figures}"
     )
+
+
+def _left_out(failures: Sequence[Failure]) -> str:
+    if not failures:
+        return ""
+    items = "".join(
+        f"<li>{html.escape(f.name)}: {html.escape(f.step)}</li>" for f in failures
+    )
+    return f"<h2>Subjects left out, and the step that failed</h2><ul>{items}</ul>"
 
 
 def _cells(item: Stored) -> str:

@@ -1,4 +1,4 @@
-"""Where everything of a subject lies: its scans, its brain, the template's space."""
+"""Aligns a subject's scans with one another and with the template."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from samr_jax.data.nifti import Volume, same_grid
 from samr_jax.data.resample import resample_like
 from samr_jax.labels import LESION_LABELS
+from samr_jax.prepare.options import Options
+from samr_jax.prepare.subject.failure import step
 from samr_jax.prepare.subject.register import is_aligned, register_rigid
 from samr_jax.prepare.subject.scans import Scans
 from samr_jax.prepare.subject.strip import (
@@ -22,11 +24,11 @@ from samr_jax.runtime.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Geometry of one subject; matrices map RAS+ to RAS+ millimetres.
+    """How the scans of one subject lie; matrices map RAS+ to RAS+ millimetres.
 
     Attributes:
-      space: 4 x 4, from the dataset's space to the anchor's.
-      to_scan: sequence -> 4 x 4, from the dataset's space to that scan's.
+      space: 4 x 4, from the dataset's space to that of the anchor.
+      to_scan: sequence -> 4 x 4, from the dataset's space to that of the scan.
       masks: sequence -> boolean brain ``(X, Y, Z)`` on that scan's voxels.
       registered: sequences that had to be moved.
       stripped: whether the skull was removed.
@@ -38,33 +40,43 @@ class Alignment:
     registered: tuple[str, ...]
     stripped: bool
 
+    def record(self) -> dict:
+        """What was done, JSON-ready."""
+        return {"registered": list(self.registered), "stripped": self.stripped}
 
-def align_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Alignment:
-    """Registers the sequences, finds the brain, and the way to the template.
+
+def align_subject(scans: Scans, options: Options) -> Alignment:
+    """Registers the sequences, finds the brain, and aligns it with the template.
 
     Args:
       scans: the subject.
-      register: ``auto``, ``on`` or ``off``.
-      strip: ``auto``, ``on`` or ``off``; not done where the user gave a mask.
-      align: whether the dataset's space is the template's, and not the anchor's own.
+      options: the options that all subjects share.
+
+    Raises:
+      SubjectFailed: a step has failed.
     """
-    motions, registered = _register(scans, register)
+    with step("registration", scans.images):
+        motions, registered = _register(scans, options.steps.register)
     anchor = scans.images[scans.anchor]
+    strip = options.steps.strip
     stripped = scans.brain is None and (
         strip == "on" or (strip == "auto" and has_skull(anchor))
     )
     space = np.eye(4)
-    if stripped:
-        found = register_to_template(anchor, strip=True)
-        brain = found.brain
-        space = found.rigid if align else space
-    else:
-        brain = _not_zero(scans) if scans.brain is None else scans.brain
-        if align:
-            check_brain_volume(brain, anchor.affine, source=anchor.source)
+    with step("skull stripping", {scans.anchor: anchor}):
+        if stripped:
+            found = register_to_template(anchor, strip=True)
+            brain = found.brain
+            space = found.rigid if options.align else space
+        else:
+            brain = _not_zero(scans) if scans.brain is None else scans.brain
+            if options.align:
+                check_brain_volume(brain, anchor.affine, source=anchor.source)
+    with step("alignment with the template", {scans.anchor: anchor}):
+        if options.align and not stripped:
             bare = dataclasses.replace(anchor, data=np.where(brain, anchor.data, 0))
             space = register_to_template(bare, strip=False).rigid
-    # A resected or necrotic part may be zero in all images and still belongs inside.
+    # A resected or necrotic part may be 0 in all images and still belongs to the brain.
     brain = brain | _lesion_on_anchor(scans, motions)
     return Alignment(
         space=space,
@@ -75,8 +87,8 @@ def align_subject(scans: Scans, *, register: str, strip: str, align: bool) -> Al
     )
 
 
-def _register(scans: Scans, step: str) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Sequence -> motion from the anchor's millimetres, and which were registered."""
+def _register(scans: Scans, choice: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Sequence -> motion from the anchor's millimetres, the moved sequences."""
     anchor = scans.images[scans.anchor]
     motions, moved = {}, []
     for key, volume in scans.images.items():
@@ -84,17 +96,17 @@ def _register(scans: Scans, step: str) -> tuple[dict[str, np.ndarray], list[str]
         partner = scans.companions.get(key, volume)
         # A map alone shows too little anatomy: its header has to be right.
         blind = key not in scans.anatomic and key not in scans.companions
-        if key == scans.anchor or blind or step == "off":
+        if key == scans.anchor or blind or choice == "off":
             continue
         together = same_grid(anchor, partner) and is_aligned(anchor, partner)
-        if step == "on" or not together:
+        if choice == "on" or not together:
             motions[key] = register_rigid(anchor, partner)
             moved.append(key)
     return motions, moved
 
 
 def _not_zero(scans: Scans) -> np.ndarray:
-    """Brain of a stripped subject: where an anatomic scan on these voxels is not 0."""
+    """The brain of a stripped subject: where any anatomic scan is not 0."""
     anchor = scans.images[scans.anchor]
     brain = anchor.data != 0
     for key in scans.anatomic:
@@ -124,7 +136,7 @@ def _mask_on(
 def _carried(
     mask: np.ndarray, source: Volume, target: Volume, transform: np.ndarray
 ) -> np.ndarray:
-    """A mask on another scan's voxels; the same array where nothing changes."""
+    """A mask on another scan's voxels; the same array if nothing changes."""
     if same_grid(source, target) and np.array_equal(transform, np.eye(4)):
         return mask
     share = resample_like(

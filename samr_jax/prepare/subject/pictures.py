@@ -10,6 +10,7 @@ from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
 from samr_jax.prepare.grids import crop_slices
 from samr_jax.prepare.subject.alignment import Alignment
+from samr_jax.prepare.subject.grey import to_grey
 from samr_jax.prepare.subject.scans import Scans
 
 STAGES = ("as it came", "registered", "stripped", "corrected")
@@ -44,17 +45,3 @@ def show_slice(labels: np.ndarray) -> int:
     """The slice with most lesion, or with most brain if there is no lesion."""
     lesion = np.isin(labels, LESION_LABELS).any()
     return largest_first(labels, LESION_LABELS if lesion else (NORMAL,))[0]
-
-
-def to_grey(view: np.ndarray) -> np.ndarray:
-    """Scales intensities to uint8.
-
-    Black is the 0.5th percentile of the nonzero values, or 0 if that is smaller; white
-    is the 99.5th percentile.
-    """
-    values = view[view != 0]
-    if values.size == 0:
-        return np.zeros(view.shape, np.uint8)
-    low, high = min(0.0, np.percentile(values, 0.5)), np.percentile(values, 99.5)
-    scaled = (view - low) / max(high - low, 1e-6)
-    return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8)

@@ -21,6 +21,7 @@ from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.options import Options
 from samr_jax.prepare.subject.alignment import Alignment, align_subject
 from samr_jax.prepare.subject.bias import bias_field, field_variation
+from samr_jax.prepare.subject.failure import step
 from samr_jax.prepare.subject.landmarks import healthy_values, landmarks
 from samr_jax.prepare.subject.pictures import stage_pictures
 from samr_jax.prepare.subject.scans import Scans, read_scans
@@ -68,46 +69,52 @@ def prepare_subject(
       patient: the patient's name in the dataset.
 
     Raises:
-      InputError: the subject cannot be used.
+      SubjectFailed: a step has failed.
     """
     steps = options.steps
     one_grid = raw.registered and steps.register == "auto"
-    scans = read_scans(raw, options.sequences, options.mapping, one_grid=one_grid)
-    alignment = align_subject(
-        scans, register=steps.register, strip=steps.strip, align=options.align
-    )
-    corrected, variation = _correct(scans, alignment, steps.bias)
-    images, labels, seen = _on_grid(corrected, alignment, options.grid)
-    working, tissue = _working(corrected, alignment, options, labels != BACKGROUND)
+    with step("reading", {}):
+        scans = read_scans(raw, options.sequences, options.mapping, one_grid=one_grid)
+    alignment = align_subject(scans, options)
+    seen = scans.images
+    with step("bias correction", seen):
+        corrected, variation = _correct(scans, alignment, steps.bias)
+    with step("resampling", seen):
+        images, labels, covered = _on_grid(corrected, alignment, options.grid)
+    with step("tissue maps", seen):
+        working, tissue = _working(corrected, alignment, options, labels != BACKGROUND)
     subject = Subject(name, images, labels, tissue, patient)
-    profile = _profile(labels, seen)
-    _check(subject, profile, options.sequences)
+    profile = _profile(labels, covered)
+    with step("final checks", seen):
+        _check(subject, profile, options.sequences)
     record = {
-        "registered": list(alignment.registered),
         "aligned": options.align,
-        "stripped": alignment.stripped,
         "bias": variation,
         "brain_ml": round(_millilitres(labels, options.grid), 1),
-        "scans": {
-            key: {
-                "shape": list(volume.data.shape),
-                "affine": volume.affine.round(6).tolist(),
-                "from_dataset": alignment.to_scan[key].round(6).tolist(),
-            }
-            for key, volume in scans.images.items()
-        },
-        "sha256": {
-            role: _digest(path)
-            for role, path in sorted(raw.files.items())
-            if path.is_file()
-        },
+        **alignment.record(),
+        **_scan_records(raw, scans, alignment),
     }
     pictures = stage_pictures(scans, alignment, subject, options.grid)
     return Prepared(subject, profile, working, record, pictures)
 
 
+def _scan_records(raw: RawSubject, scans: Scans, alignment: Alignment) -> dict:
+    """Geometry of each scan, and the hash of each file."""
+    geometry = {
+        key: {
+            "shape": list(volume.data.shape),
+            "affine": volume.affine.round(6).tolist(),
+            "from_dataset": alignment.to_scan[key].round(6).tolist(),
+        }
+        for key, volume in scans.images.items()
+    }
+    files = [(role, path) for role, path in sorted(raw.files.items()) if path.is_file()]
+    hashes = {role: _digest(path) for role, path in files}
+    return {"scans": geometry, "sha256": hashes}
+
+
 def _correct(
-    scans: Scans, alignment: Alignment, step: str
+    scans: Scans, alignment: Alignment, choice: str
 ) -> tuple[Scans, dict[str, float]]:
     """Divides scans by their bias field.
 
@@ -116,14 +123,14 @@ def _correct(
     """
     images, variation = dict(scans.images), {}
     for key, volume in scans.images.items():
-        if step == "off" or not MRSequence.named(key).anatomic:
+        if choice == "off" or not MRSequence.named(key).anatomic:
             continue
         healthy = alignment.masks[key]
         if key == scans.labels_on:
             healthy = healthy & ~np.isin(scans.labels, LESION_LABELS)
         field = bias_field(volume.data, healthy, volume.affine)
         found = field_variation(field, healthy)
-        if step == "on" or found > MIN_FIELD:
+        if choice == "on" or found > MIN_FIELD:
             images[key] = Volume(volume.data / field, volume.affine, volume.source)
             variation[key] = round(found, 4)
     return dataclasses.replace(scans, images=images), variation
