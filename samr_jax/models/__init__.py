@@ -1,1 +1,1 @@
-"""Flax networks, one architecture a file; they know nothing of losses or configs."""
+"""Flax networks, one architecture in each file, without losses or configs."""

@@ -1,4 +1,4 @@
-"""Stretch-out up-sampling: one branch for each MR sequence (section III-B)."""
+"""The stretch-out decoder: one up-sampling branch per MR sequence (section III-B)."""
 
 from typing import Any
 
@@ -14,12 +14,14 @@ from samr_jax.models.layers import Conv, ConvBlock, rematerialised
 
 @flax.struct.dataclass
 class Synthesis:
-    """What a generator makes of one lesion mask.
+    """The output of a generator for a batch of lesion masks.
 
     Attributes:
-      images: ``(N, H, W, S)`` in [-1, 1].
-      intermediate: ŷ ``(N, H / 2, W / 2, S)`` in [-1, 1]; None without confidence.
-      confidence: c ``(N, H / 2, W / 2, S)`` in (0, 1); None without confidence.
+      images: synthesized images ``(N, H, W, S)`` in [-1, 1].
+      intermediate: intermediate images ŷ ``(N, H / 2, W / 2, S)`` in [-1, 1]; None if
+        the generator has no confidence maps.
+      confidence: confidence maps c ``(N, H / 2, W / 2, S)`` in (0, 1); None if the
+        generator has none.
     """
 
     images: jax.Array
@@ -28,15 +30,18 @@ class Synthesis:
 
 
 class Branch(nn.Module):
-    """Up-convolutions that halve the channels, then a 7 x 7 convolution and tanh.
+    """One branch: up-convolutions that halve the channels, a 7 x 7 convolution, tanh.
 
     Attributes:
-      heads: SM and CM, applied before the last up-convolution, which then receives
-        ``concat(f, ŷ·c)``; None for SAMR. Several branches may be given the same one.
+      heads: the synthesis module (SM) and the confidence map module (CM). They see the
+        features f before the last up-convolution, which then receives
+        ``concat(f, ŷ·c)``. None for SAMR. Branches may share one instance.
       outputs: channels of the image.
-      upsamplings: how many up-convolutions.
-      blocks: residual blocks before the first of them.
-      norm: kind of `Norm`, here as in the other modules.
+      upsamplings: number of up-convolutions.
+      blocks: residual blocks before the first up-convolution.
+      norm: kind of `Norm`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     heads: nn.Module | None
@@ -72,18 +77,22 @@ class Branch(nn.Module):
 
 
 class StretchOutDecoder(nn.Module):
-    """Residual blocks, then one branch for each sequence with weights of its own.
+    """Residual blocks, then one branch per MR sequence, each with its own weights.
 
     Attributes:
-      sequences: how many MR sequences, S.
-      upsamplings: the images are 2^upsamplings larger than the latent.
+      sequences: number of MR sequences, S.
+      upsamplings: up-convolutions of a branch; each doubles the size of the latent.
       blocks: residual blocks before the branches.
-      heads: 'per_branch' (the paper: conv, batch norm, ReLU) or 'shared' (the released
-        code: one SM and one CM for all branches, LeakyReLU 0.2, no norm).
-      confidence: whether there are an SM and a CM at all; SAMR has none.
-      branch_blocks: residual blocks at the start of each branch (SAMR: 1).
-      stretch_out: False for the ablation with one branch of S output channels.
-      rematerialise: recomputes activations in the backward pass to save memory.
+      heads: 'per_branch' (the paper: every branch has its own SM and CM, with norm and
+        ReLU) or 'shared' (the released code: all branches share one SM and one CM, with
+        LeakyReLU 0.2 and without norm).
+      confidence: whether there are an SM and a CM; SAMR has neither.
+      branch_blocks: residual blocks at the start of each branch; 1 in SAMR.
+      stretch_out: False for the ablation with a single branch of S output channels.
+      norm: kind of `Norm`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
+      rematerialise: saves memory; see `rematerialised`.
     """
 
     sequences: int
@@ -127,7 +136,7 @@ class StretchOutDecoder(nn.Module):
     def _heads(
         self, branches: int, options: dict[str, Any]
     ) -> list[ConfidenceHeads | None]:
-        """SM and CM of each branch, which may be the same module."""
+        """The SM and CM of each branch; 'shared' gives all branches one instance."""
         if self.heads not in STYLES:
             raise ValueError(f"heads {self.heads!r}, expected one of {STYLES}")
         if not self.confidence:

@@ -1,4 +1,4 @@
-"""PatchGANs: multi-scale, and label-wise over the regions of interest (III-C)."""
+"""PatchGAN discriminators: multi-scale, and one per region (section III-C)."""
 
 from typing import Any
 
@@ -13,15 +13,18 @@ SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """A PatchGAN that returns the features of all its layers, the logits last.
+    """A PatchGAN that returns the features of all its layers; the logits come last.
 
-    The default of 3 layers sees patches of 70 x 70 pixels.
+    With the default of 3 layers, each logit judges a patch of 70 x 70 pixels.
 
     Attributes:
-      ndf: channels of the first layer; they double until 8 times that.
-      layers: convolutions of stride 2; two of stride 1 follow.
-      padding: of each 4 x 4 convolution; pix2pixHD's is 2, pix2pix's 1.
-      norm: of all layers but the first and the last.
+      ndf: channels of the first layer. Each further layer has twice as many, up to
+        8 ndf.
+      layers: 4 x 4 convolutions of stride 2, before two of stride 1.
+      padding: zeros around the input of each convolution: 2 in pix2pixHD, 1 in pix2pix.
+      norm: kind of `Norm` in all layers except the first and the last.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation; the logits are always float32.
     """
 
     ndf: int = 64
@@ -52,7 +55,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """PatchGANs on the whole input at full size, at half of it, and so on."""
+    """PatchGANs on the whole input: at full size, at half the size, and so on."""
 
     scales: int = 2
     ndf: int = 64
@@ -81,7 +84,7 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 class LabelwiseDiscriminators(nn.Module):
-    """Six PatchGANs: three regions of interest at two scales (section III-C)."""
+    """Six PatchGANs: three regions of interest, at two scales each (section III-C)."""
 
     scales: int = 2
     ndf: int = 64
@@ -93,7 +96,7 @@ class LabelwiseDiscriminators(nn.Module):
     def __call__(
         self, mask: jax.Array, atlas: jax.Array, images: jax.Array, *, train: bool
     ) -> list[list[jax.Array]]:
-        """Judges images, each region by discriminators of its own.
+        """Judges each region of the images by discriminators of its own.
 
         Args:
           mask: one-hot ``(N, H, W, 5)``.
@@ -102,7 +105,8 @@ class LabelwiseDiscriminators(nn.Module):
           train: whether batch statistics are used and accumulated.
 
         Returns:
-          Features of background, normal brain and lesion, each at full and half size.
+          The features of six PatchGANs: background, normal brain and lesion, each at
+          full and at half size.
         """
         if mask.shape[-1] != len(LABELS):
             raise ValueError(f"mask {mask.shape}, expected {len(LABELS)} channels")
@@ -123,7 +127,7 @@ class LabelwiseDiscriminators(nn.Module):
 
 
 class WholeImageDiscriminator(nn.Module):
-    """The ablation without label-wise discriminators: one multi-scale D (Table V)."""
+    """One multi-scale discriminator: the ablation without label-wise ones (Table V)."""
 
     ndf: int = 64
     layers: int = 3

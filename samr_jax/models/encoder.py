@@ -10,9 +10,10 @@ from samr_jax.models.layers import ConvBlock, ResidualBlock, rematerialised
 
 
 class Encoder(nn.Module):
-    """7 x 7 convolution, then stride-2 convolutions that double the channels.
+    """A 7 x 7 convolution, then convolutions of stride 2 that double the channels.
 
-    ``(N, H, W, C)`` becomes ``(N, H / 2^d, W / 2^d, ngf 2^d)``, d `downsamplings`.
+    It maps ``(N, H, W, C)`` to ``(N, H / 2^d, W / 2^d, ngf 2^d)``, where d is
+    `downsamplings`.
     """
 
     ngf: int = 16
@@ -38,7 +39,7 @@ class Encoder(nn.Module):
 
 
 class Trunk(nn.Module):
-    """`blocks` residual blocks at constant width."""
+    """A chain of residual blocks, all with as many channels as the input."""
 
     blocks: int
     norm: str = "batch"

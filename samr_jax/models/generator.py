@@ -1,4 +1,4 @@
-"""The CG-SAMR generator: two encoders, a trunk and a stretch-out decoder."""
+"""The generator of CG-SAMR: two encoders, a trunk and a stretch-out decoder."""
 
 from typing import Any
 
@@ -17,23 +17,23 @@ class Generator(nn.Module):
     ``heads="shared", blocks=9`` is CG-SAMR as the authors released it.
 
     Half of the residual blocks come before the decoder and half belong to it. Without
-    the atlas the mask's encoder is twice as wide, so that the ablation changes what the
-    generator knows and not the capacity of anything behind the encoder.
+    the atlas, the encoder of the mask is twice as wide: the layers behind it keep their
+    size, so that the ablation removes knowledge and not capacity.
 
     Attributes:
-      sequences: how many MR sequences, S.
-      ngf: channels of the encoders' first convolution.
-      downsamplings: H and W must be divisible by 2^downsamplings.
-      blocks: residual blocks.
-      heads: 'per_branch' or 'shared'; see `StretchOutDecoder`, as for the next three.
+      sequences: number of MR sequences, S.
+      ngf: channels of the first convolution of each encoder.
+      downsamplings: number of times that H and W are halved.
+      blocks: residual blocks before and in the decoder.
+      heads: see `StretchOutDecoder`, as for the next three.
       confidence: whether there are synthesis and confidence map modules.
       branch_blocks: residual blocks at the start of each branch.
       stretch_out: whether each sequence has its own up-sampling branch.
       use_atlas: whether the atlas is encoded.
       norm: kind of `Norm`; 'batch' is the paper's.
       norm_axis: mapped axis of the devices over which batch norm is synchronised.
-      dtype: what the layers compute in; outputs are always float32.
-      rematerialise: recomputes activations in the backward pass to save memory.
+      dtype: dtype of the computation; outputs are always float32.
+      rematerialise: saves memory; see `rematerialised`.
     """
 
     sequences: int
@@ -57,9 +57,13 @@ class Generator(nn.Module):
         """Synthesizes a batch of slices.
 
         Args:
-          mask: one-hot lesion masks ``(N, H, W, 5)``.
+          mask: one-hot lesion masks ``(N, H, W, 5)``; H and W are divisible by
+            2^downsamplings.
           atlas: ``(N, H, W, 3 S)`` in [-1, 1]; ignored without `use_atlas`.
           train: whether batch statistics are used and accumulated.
+
+        Raises:
+          ValueError: H or W cannot be halved so often.
         """
         self._check(mask)
         options = {

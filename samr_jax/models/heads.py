@@ -1,4 +1,4 @@
-"""The synthesis and confidence map modules (section III-B, equation (1))."""
+"""The synthesis module (SM) and the confidence map module (CM) (section III-B)."""
 
 from typing import Any
 
@@ -12,13 +12,16 @@ STYLES = ("per_branch", "shared")
 
 
 class Head(nn.Module):
-    """Convolutions 1 x 1 to 32, 3 x 3 to 16, 3 x 3 to 16, 3 x 3 to `outputs`.
+    """Four convolutions: 1 x 1 to 32 channels, 3 x 3 to 16, 16 and `outputs` channels.
 
     Attributes:
-      outputs: channels that come out.
-      norm: 'batch' (the paper, with ReLU), 'none' (released, with LeakyReLU 0.2), or
-        another kind of `Norm`.
-      slope: of the activation's negative side.
+      outputs: output channels.
+      norm: kind of `Norm` after each convolution but the last: 'batch' in the paper,
+        'none' in the released code.
+      slope: slope of the activation where its input is negative: 0 (ReLU) in the paper,
+        0.2 in the released code.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     outputs: int = 1
@@ -43,10 +46,19 @@ class Head(nn.Module):
 
 
 class ConfidenceHeads(nn.Module):
-    """A synthesis module and the confidence map module that judges it.
+    """A synthesis module, and the confidence map module that judges its image.
 
-    `__call__` maps the features f ``(N, H, W, C)`` to the intermediate image ŷ in
-    (-1, 1) and its confidence c in (0, 1), each ``(N, H, W, outputs)``.
+    Calling them maps the features f ``(N, H, W, C)`` of a branch to the intermediate
+    image ŷ in (-1, 1) and its confidence map c in (0, 1), each ``(N, H, W, outputs)``;
+    equation (1) compares ŷ with the real image, weighted by c.
+
+    Attributes:
+      outputs: channels of ŷ and of c.
+      style: 'per_branch' (the paper) or 'shared' (the released code); see
+        `StretchOutDecoder`.
+      norm: kind of `Norm`; 'shared' has none.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     outputs: int = 1

@@ -1,4 +1,4 @@
-"""The generators of pix2pixHD."""
+"""The generators of pix2pixHD (Wang et al., CVPR 2018)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from samr_jax.models.layers import Conv, ConvBlock, average_pool_3s2
 
 
 class GlobalFeatures(nn.Module):
-    """Encoder, residual blocks, up-convolutions: ``(N, H, W, C)`` to ngf channels."""
+    """The global generator without its last layer: ``(N, H, W, C)`` to ngf channels."""
 
     ngf: int = 64
     downsamplings: int = 4
@@ -40,13 +40,19 @@ class GlobalFeatures(nn.Module):
 
 
 class GlobalGenerator(nn.Module):
-    """pix2pixHD's global generator: ``(N, H, W, C)`` to images in [-1, 1].
+    """Maps ``(N, H, W, C)`` to images ``(N, H, W, outputs)`` in [-1, 1].
 
-    With 2 down-samplings and instance norm it is CycleGAN's generator.
+    With 2 down-samplings and instance norm this is the generator of CycleGAN.
 
     Attributes:
-      outputs: channels that come out.
-      activation: of what comes out.
+      outputs: output channels.
+      ngf: channels of the first convolution.
+      downsamplings: number of times that H and W are halved.
+      blocks: residual blocks at the smallest size.
+      activation: activation of the last layer.
+      norm: kind of `Norm`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     outputs: int
@@ -74,19 +80,22 @@ class GlobalGenerator(nn.Module):
 
 
 class LocalEnhancer(nn.Module):
-    """pix2pixHD's generator: ``(N, H, W, C)`` to images in [-1, 1], coarse to fine.
+    """The whole generator, coarse to fine: ``(N, H, W, C)`` to images in [-1, 1].
 
-    The global generator's features of the input at half size are added to those of a
-    shallow network at full size, which goes on from there. H and W must be divisible by
-    2^(downsamplings + 1).
+    The global generator computes features of the input at half size. A shallow network
+    at full size, the local enhancer, adds them to its own and computes the images from
+    the sum. H and W must be divisible by 2^(downsamplings + 1).
 
     Attributes:
-      outputs: channels that come out.
-      ngf: channels at full size; the global generator has twice as many.
-      downsamplings: of the global generator.
+      outputs: output channels.
+      ngf: channels at full size; the global generator starts with twice as many.
+      downsamplings: number of times that the global generator halves H and W.
       blocks: residual blocks of the global generator.
       local_blocks: residual blocks after the sum.
-      activation: of what comes out.
+      activation: activation of the last layer.
+      norm: kind of `Norm`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     outputs: int

@@ -1,8 +1,8 @@
-"""The networks of UCG-SAMR beside F2: E1, E2 and F1 (section III-E).
+"""Three networks of UCG-SAMR: the encoders E1 and E2 and the decoder F1 (III-E).
 
-F2 is `samr_jax.models.decoder.StretchOutDecoder`, the decoder of CG-SAMR. The others
-follow CG-SAMR's generator: what is half of its trunk there belongs to the encoders
-here, and the other half to the decoders.
+The fourth, F2, is the decoder of CG-SAMR, `samr_jax.models.decoder.StretchOutDecoder`.
+Together, an encoder and a decoder have the layers of CG-SAMR's generator: half of the
+residual blocks belong to the encoder and half to the decoder.
 """
 
 from typing import Any
@@ -16,25 +16,25 @@ from samr_jax.models.encoder import Encoder, Trunk
 from samr_jax.models.layers import Conv, ConvBlock
 
 DOMAIN_1 = len(LABELS) + len(TISSUES)
-"""Channels of domain 1: one-hot lesion map, then tissue probabilities."""
+"""Channels of domain 1: a one-hot lesion map, then tissue probabilities."""
 
 
 def anatomy(logits: jax.Array) -> jax.Array:
-    """What a network says of domain 1, ``(N, H, W, 8)``, as probabilities.
+    """Turns a network's logits of domain 1, ``(N, H, W, 8)``, into probabilities.
 
-    The first five channels are those of the labels (softmax), the last three those of
-    white matter, gray matter and CSF (a sigmoid each: in a lesion they need not add up
-    to one).
+    The first five channels are the labels (softmax). The last three are white matter,
+    gray matter and CSF, each with a sigmoid of its own, since they need not add up to
+    one inside a lesion.
     """
     labels, tissue = jnp.split(logits, [len(LABELS)], axis=-1)
     return jnp.concatenate([nn.softmax(labels), nn.sigmoid(tissue)], axis=-1)
 
 
 class DomainEncoder(nn.Module):
-    """E1 or E2: a domain's slices ``(N, H, W, C)`` to a latent code.
+    """E1 or E2: maps slices of one domain ``(N, H, W, C)`` to a latent code.
 
-    The code is as wide as that of CG-SAMR's generator, whose two encoders of `ngf` are
-    concatenated: ``(N, H / 2^d, W / 2^d, 2 ngf 2^d)``, d `downsamplings`.
+    The code is ``(N, H / 2^d, W / 2^d, 2 ngf 2^d)``, where d is `downsamplings`. It is
+    as wide as in CG-SAMR, which concatenates the codes of two encoders of `ngf`.
     """
 
     ngf: int = 16
@@ -56,7 +56,7 @@ class DomainEncoder(nn.Module):
 
 
 class AnatomyDecoder(nn.Module):
-    """F1: a latent code to domain 1, ``(N, H, W, 8)`` as `anatomy` has it."""
+    """F1: maps a latent code to domain 1, ``(N, H, W, 8)``, as `anatomy` returns it."""
 
     upsamplings: int = 4
     blocks: int = 3

@@ -1,4 +1,4 @@
-"""U-Nets: Ronneberger's for segmentation, and pix2pix's."""
+"""Two U-Nets: Ronneberger's, for segmentation, and the generator of pix2pix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,19 @@ from samr_jax.models.layers import Conv, ConvBlock, Norm, UpConv, max_half
 
 
 class UNet(nn.Module):
-    """Segments images ``(N, H, W, S)`` into logits of 5 labels, ``(N, H, W, 5)``.
+    """Segments images ``(N, H, W, S)``: logits of the labels, ``(N, H, W, classes)``.
 
-    Two 3 x 3 convolutions with batch norm and ReLU at each of ``depth + 1`` sizes, max
-    pooling, 2 x 2 up-convolutions, skip connections. Kernels start as in Ronneberger et
-    al. (2015), section 3: at 0.02, few channels hardly learn small labels.
+    There are two 3 x 3 convolutions with batch norm and ReLU at each of ``depth + 1``
+    sizes, max pooling, 2 x 2 up-convolutions and skip connections. Kernels start as in
+    Ronneberger et al. (2015), section 3. With a standard deviation of 0.02, networks of
+    few channels hardly learn small labels.
+
+    Attributes:
+      classes: number of labels.
+      features: channels at full size; each smaller size has twice as many.
+      depth: number of times that H and W are halved.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     classes: int = 5
@@ -52,13 +60,17 @@ class Pix2PixUNet(nn.Module):
     """The U-Net of pix2pix: ``(N, H, W, C)`` to ``(N, H, W, outputs)``.
 
     Attributes:
-      outputs: channels that come out.
-      features: channels of the first layer; they double until 8 times that.
-      downsamplings: 4 x 4 convolutions of stride 2; 8 in pix2pix, 5 in the released
-        segmentation network.
-      dropout: rate after the three innermost up-convolutions. It stays on at test time,
-        as pix2pix has it, and needs a 'dropout' random key.
-      activation: of what comes out; none for logits.
+      outputs: output channels.
+      features: channels of the first layer. Each further layer has twice as many, up to
+        8 features.
+      downsamplings: number of 4 x 4 convolutions of stride 2: 8 in pix2pix, 5 in the
+        segmentation network that the authors of CG-SAMR released.
+      dropout: rate after the three innermost up-convolutions. As in pix2pix, dropout is
+        on at test time too; it needs a random key named 'dropout'.
+      activation: activation of the last layer; None returns logits.
+      norm: kind of `Norm`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
     """
 
     outputs: int = 5

@@ -1,7 +1,7 @@
-"""The networks of UNIT: encoders and decoders of two domains that share a middle.
+"""The networks of UNIT (Liu et al., NIPS 2017): an encoder and a decoder per domain.
 
-As in the NIPS 2017 paper: the last residual block of the encoders and the first of the
-decoders are one and the same for both domains (`samr_jax.models.encoder.Trunk`).
+The two domains share the last residual block of their encoders and the first of their
+decoders; the shared blocks are `samr_jax.models.encoder.Trunk`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,11 @@ NORM = "instance"
 
 
 class UnitEncoder(nn.Module):
-    """A domain's own part: ``(N, H, W, C)`` to ``(N, H / 2^d, W / 2^d, ngf 2^d)``."""
+    """The part of an encoder that belongs to one domain.
+
+    It maps ``(N, H, W, C)`` to ``(N, H / 2^d, W / 2^d, ngf 2^d)``, where d is
+    `downsamplings`.
+    """
 
     ngf: int = 64
     downsamplings: int = 2
@@ -35,10 +39,10 @@ class UnitEncoder(nn.Module):
 
 
 class UnitDecoder(nn.Module):
-    """The reverse, to `outputs` channels.
+    """The part of a decoder that belongs to one domain, with `outputs` channels.
 
-    The last layer is 7 x 7, as in the authors' later code. It was 1 x 1 in 2017: of a
-    few channels, such a layer needs far more steps until labels come out sharp.
+    The last layer is 7 x 7, as in the authors' later code, and not 1 x 1 as in 2017:
+    with few channels, a 1 x 1 layer needs far more steps until labels are sharp.
     """
 
     outputs: int
