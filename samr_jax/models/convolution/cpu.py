@@ -1,52 +1,79 @@
 """Convolutions and their gradients in the forms that XLA compiles to fast CPU code.
 
-XLA's CPU backend has cliffs of up to two orders of magnitude, and multiplies more than
-it has to. The forms here are the same sums, rounded differently. Measured with jax
-0.10, whose CPU convolutions are YNNPACK's; docs/speed.md has what each gives.
+XLA's CPU backend (jax 0.10, whose CPU convolutions are YNNPACK's) is up to a hundred
+times slower for some convolutions than for similar ones, and always multiplies as often
+as the definition says. The forms here compute the same sums, rounded differently.
+docs/speed.md has the measurements; `samr_jax.models.convolution.forms` switches forms
+off.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samr_jax.models.convolution import winograd
+from samr_jax.models.convolution import forms, kernel_gradient, winograd
+from samr_jax.models.convolution.padding import NO_PADS, Pads, pad_to, padded_size
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
-"""Zeros before and after the rows, and the columns."""
+WORK_WORTH_COMPILING = 2**27
+"""Multiplications from which on a faster form repays its longer compilation."""
 
-PIXELS_PER_BLOCK = 2048
-"""Pixels whose products are summed at a time: their patches fit a core's cache."""
+CHANNELS_WORTH_TRANSFORMING = 128
+"""Input and output channels from which on Winograd's method saves more time in products
+than its transforms take."""
 
-SMALL_WORK = 2**27
-"""Multiplications below which XLA's own kernel gradient is used: it compiles faster."""
+CHANNELS_WORTH_TRANSFORMING_IN_CACHE = 64
+"""The same for transforms of blocks that stay in a core's cache."""
 
-WINOGRAD_CHANNELS = 128
-"""In and out of a convolution, from which on fewer products outweigh the transforms;
-half as many for the kernel's gradient, whose transforms stay in a core's cache."""
-
-NO_PADS: Pads = ((0, 0), (0, 0))
+PIXELS_PER_CHANNEL_WORTH_TRANSFORMING = 4
+"""Pixels for each channel below which the kernel's transform takes most of the time."""
 
 
 def convolve(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
-    """The convolution, as `jax.lax.conv_general_dilated` with explicit padding.
-
-    Never without padding, which is up to 25 times slower: one column, then cropped.
-    """
-    k_rows, k_columns = kernel.shape[:2]
+    """The convolution, as `jax.lax.conv_general_dilated` with explicit padding."""
     if _is_product(kernel, strides, pads):
         return _product(x, kernel)
-    suits = k_rows > 2 and not is_mostly_kernel(x, kernel)
-    if suits and _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
-        return _convolve_winograd(x, kernel, pads=pads)
+    worth_it = kernel.shape[0] > 2 and not is_mostly_kernel(x, kernel)
+    if worth_it and _suits_winograd(x, kernel, strides):
+        return _by_winograd(x, kernel, pads=pads)
     if _is_last_layer(kernel, strides):
-        return _convolve_to_one_feature(x, kernel, pads=pads)
-    if max(k_rows, k_columns) == 1 or pads != NO_PADS:
-        return by_xla(x, kernel, strides=strides, pads=pads)
-    y = by_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
-    return y[:, :, : (x.shape[2] - k_columns) // strides + 1]
+        return _rows_as_features(x, kernel, pads=pads)
+    if _lacks_padding(kernel, pads):
+        return _with_one_column(x, kernel, strides=strides)
+    return by_xla(x, kernel, strides=strides, pads=pads)
+
+
+def gradients(x, kernel, gradient, *, strides: int, pads: Pads):
+    """The gradients by x and by the kernel of `convolve`'s result."""
+    if _is_product(kernel, strides, pads):
+        return jax.vjp(_product, x, kernel)[1](gradient)
+    if _suits_winograd(x, kernel, strides):
+        form = partial(_by_winograd, pads=pads)
+        return jax.vjp(form, x, kernel)[1](gradient)
+    if _suits_folding(kernel, gradient, strides):
+        folded, unfold = jax.vjp(partial(_fold, pads=pads), x, kernel)
+        return unfold(gradients(*folded, gradient, strides=1, pads=NO_PADS))
+    if _is_left_to_xla(x, kernel, gradient):
+        return gradients_by_xla(x, kernel, gradient, strides=strides, pads=pads)
+    form = partial(convolve, kernel=kernel, strides=strides, pads=pads)
+    (by_x,) = jax.vjp(form, x)[1](gradient)
+    by_kernel = _gradient_by_kernel(x, kernel, gradient, strides, pads)
+    return by_x, by_kernel.astype(kernel.dtype)
+
+
+def _gradient_by_kernel(x, kernel, gradient, strides: int, pads: Pads) -> jax.Array:
+    if _is_last_layer(kernel, strides):
+        return kernel_gradient.of_one_feature(x, gradient, pads=pads)
+    if _suits_winograd_in_blocks(x, kernel, strides):
+        return kernel_gradient.by_winograd(x, kernel, gradient, pads=pads)
+    if not forms.uses("row-blocks"):
+        return gradients_by_xla(x, kernel, gradient, strides=strides, pads=pads)[1]
+    return kernel_gradient.in_row_blocks(
+        x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
+    )
 
 
 def by_xla(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
@@ -56,51 +83,100 @@ def by_xla(x, kernel, *, strides: int, pads: Pads) -> jax.Array:
     )
 
 
+def gradients_by_xla(x, kernel, gradient, *, strides: int, pads: Pads):
+    """The gradients by x and by the kernel as XLA has them, on any device."""
+    return jax.vjp(partial(by_xla, strides=strides, pads=pads), x, kernel)[1](gradient)
+
+
+def is_large(pixels: jax.Array, kernel: jax.Array) -> bool:
+    """Whether another form than XLA's is worth its compilation."""
+    return pixels.size // pixels.shape[-1] * kernel.size >= WORK_WORTH_COMPILING
+
+
+def is_mostly_kernel(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether transforms of kernels take more time than transforms of pixels."""
+    pixels = x.size // x.shape[-1]
+    return pixels < PIXELS_PER_CHANNEL_WORTH_TRANSFORMING * max(kernel.shape[2:])
+
+
+def _is_left_to_xla(x, kernel, gradient) -> bool:
+    """Whether the work is small, unless XLA is slow at it however small it is.
+
+    XLA is slow where padding makes the result larger than x, as PatchGANs do.
+    """
+    pixels = gradient.size // gradient.shape[-1]
+    few = pixels < kernel_gradient.PIXELS_IN_CACHE
+    small = few or not is_large(gradient, kernel)
+    return small and gradient.shape[1] <= x.shape[1]
+
+
 def _is_product(kernel, strides: int, pads: Pads) -> bool:
-    return kernel.shape[:2] == (1, 1) and strides == 1 and pads == NO_PADS
+    is_1x1 = kernel.shape[:2] == (1, 1) and strides == 1 and pads == NO_PADS
+    return is_1x1 and forms.uses("product")
 
 
 def _product(x, kernel) -> jax.Array:
-    """A 1 x 1 convolution: as one of matrices its gradients are, too."""
+    """A 1 x 1 convolution as a product of matrices, and so are its gradients."""
     *pixels, channels = x.shape
     return (x.reshape(-1, channels) @ kernel[0, 0]).reshape(*pixels, -1)
 
 
-def _suits_winograd(x, kernel, strides: int, channels: int) -> bool:
+def _lacks_padding(kernel, pads: Pads) -> bool:
+    lacks = pads == NO_PADS and max(kernel.shape[:2]) > 1
+    return lacks and forms.uses("one-column")
+
+
+def _with_one_column(x, kernel, *, strides: int) -> jax.Array:
+    """A convolution without padding; XLA is up to 25 times faster if it has some."""
+    y = by_xla(x, kernel, strides=strides, pads=((0, 0), (0, strides)))
+    return y[:, :, : (x.shape[2] - kernel.shape[1]) // strides + 1]
+
+
+def _suits_winograd(x, kernel, strides: int) -> bool:
+    return forms.uses("winograd") and _has_channels_for_winograd(
+        x, kernel, strides, CHANNELS_WORTH_TRANSFORMING
+    )
+
+
+def _suits_winograd_in_blocks(x, kernel, strides: int) -> bool:
+    return forms.uses("winograd-blocks") and _has_channels_for_winograd(
+        x, kernel, strides, CHANNELS_WORTH_TRANSFORMING_IN_CACHE
+    )
+
+
+def _has_channels_for_winograd(x, kernel, strides: int, channels: int) -> bool:
     return (
         kernel.shape[:2] in ((2, 2), (3, 3), (4, 4))
         and strides == 1
         and min(kernel.shape[2:]) >= channels
         and is_large(x, kernel)
-        and x.dtype == jnp.float32  # the transforms lose digits
+        and x.dtype == jnp.float32  # The transforms would round too coarsely.
     )
 
 
-def is_large(pixels: jax.Array, kernel: jax.Array) -> bool:
-    """Whether another form than XLA's is worth its compilation."""
-    return pixels.size // pixels.shape[-1] * kernel.size >= SMALL_WORK
-
-
-def is_mostly_kernel(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether transforms of kernels outweigh those of pixels."""
-    return x.size // x.shape[-1] < 4 * max(kernel.shape[2:])
-
-
-def _convolve_winograd(x, kernel, *, pads: Pads) -> jax.Array:
-    """Large tiles, unless their kernels would be most of what is transformed."""
+def _by_winograd(x, kernel, *, pads: Pads) -> jax.Array:
+    """In large tiles, unless that leaves most of the work to the kernel's transform."""
     size = 4 if kernel.shape[0] == 3 and is_mostly_kernel(x, kernel) else 6
-    rows, columns = _padded(x, pads)
-    x = _pad_to(x, pads[0][0], rows, pads[1][0], columns)
+    rows, columns = padded_size(x, pads)
+    x = pad_to(x, pads[0][0], rows, pads[1][0], columns)
     return winograd.convolve(x, kernel, size=size)
 
 
+def _suits_folding(kernel, gradient, strides: int) -> bool:
+    suits = strides == 2 and kernel.shape[:2] == (4, 4) and is_large(gradient, kernel)
+    return suits and forms.uses("fold")
+
+
 def _fold(x, kernel, *, pads: Pads) -> tuple[jax.Array, jax.Array]:
-    """Operands of stride 2 as of stride 1: even and odd places become channels."""
+    """Operands of stride 2 as operands of stride 1.
+
+    Even and odd rows and columns become channels.
+    """
     taps = kernel.shape[0] // 2
     n, *_, channels = x.shape
-    # Of an odd number of rows or columns, no output reaches the last.
-    down, across = (length // 2 for length in _padded(x, pads))
-    x = _pad_to(x, pads[0][0], 2 * down, pads[1][0], 2 * across)
+    # No output reaches the last of an odd number of rows or columns.
+    down, across = (length // 2 for length in padded_size(x, pads))
+    x = pad_to(x, pads[0][0], 2 * down, pads[1][0], 2 * across)
     x = x.reshape(n, down, 2, across, 2, channels).swapaxes(2, 3)
     kernel = kernel.reshape(taps, 2, taps, 2, channels, -1).swapaxes(1, 2)
     return (
@@ -111,139 +187,18 @@ def _fold(x, kernel, *, pads: Pads) -> tuple[jax.Array, jax.Array]:
 
 def _is_last_layer(kernel, strides: int) -> bool:
     k_rows, k_columns, _, features = kernel.shape
-    return features == 1 and strides == 1 and k_rows == k_columns > 3
+    suits = features == 1 and strides == 1 and k_rows == k_columns > 3
+    return suits and forms.uses("one-feature")
 
 
-def _convolve_to_one_feature(x, kernel, *, pads: Pads) -> jax.Array:
-    """The kernel's rows as features, added up with their shifts: a wider product."""
+def _rows_as_features(x, kernel, *, pads: Pads) -> jax.Array:
+    """A convolution to one feature: the kernel's rows become features of a wider one.
+
+    The rows are then added up, each with its shift.
+    """
     size = kernel.shape[0]
     rows = kernel[..., 0].transpose(1, 2, 0)[None]
     y = convolve(x, rows, strides=1, pads=((0, 0), pads[1]))
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (*pads[0], 0), *[(0, 0, 0)] * 2])
+    y = pad_to(y, pads[0][0], y.shape[1] + sum(pads[0]), 0, y.shape[2])
     height = y.shape[1] - size + 1
     return sum(y[:, i : i + height, :, i : i + 1] for i in range(size))
-
-
-def gradients(x, kernel, gradient, *, strides: int, pads: Pads):
-    """The gradients by x and by the kernel, of what `convolve` computes."""
-    if _is_product(kernel, strides, pads):
-        return jax.vjp(_product, x, kernel)[1](gradient)
-    if _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS):
-        form = partial(_convolve_winograd, pads=pads)
-        return jax.vjp(form, x, kernel)[1](gradient)
-    large = is_large(gradient, kernel)
-    if large and strides == 2 and kernel.shape[:2] == (4, 4):
-        folded, unfold = jax.vjp(partial(_fold, pads=pads), x, kernel)
-        return unfold(gradients(*folded, gradient, strides=1, pads=NO_PADS))
-    forward = partial(convolve, kernel=kernel, strides=strides, pads=pads)
-    (x_gradient,) = jax.vjp(forward, x)[1](gradient)
-    small = not large or gradient.size // gradient.shape[-1] < PIXELS_PER_BLOCK
-    if small and gradient.shape[1] <= x.shape[1]:
-        form = partial(by_xla, strides=strides, pads=pads)
-        return jax.vjp(form, x, kernel)[1](gradient)
-    if _is_last_layer(kernel, strides):
-        kernel_gradient = _kernel_gradient_of_one_feature(x, gradient, pads=pads)
-    elif _suits_winograd(x, kernel, strides, WINOGRAD_CHANNELS // 2):
-        kernel_gradient = _kernel_gradient_winograd(x, kernel, gradient, pads=pads)
-    else:
-        kernel_gradient = _kernel_gradient(
-            x, gradient, size=kernel.shape[:2], strides=strides, pads=pads
-        )
-    return x_gradient, kernel_gradient.astype(kernel.dtype)
-
-
-def _kernel_gradient(
-    x: jax.Array, gradient: jax.Array, *, size: Sequence[int], strides: int, pads: Pads
-) -> jax.Array:
-    """The kernel's gradient as products of matrices, summed over blocks of rows.
-
-    ``dL/dkernel[i, j] = Σ x[s u + i, s v + j]ᵀ gradient[u, v]`` over outputs (u, v).
-    The x of all columns j are laid side by side, and so are the gradients of all rows
-    i, so that one product yields all ``(i, j)`` while only k copies of each are made.
-    With strides s, row i is ``s t + q``: the s rows q count as channels of x.
-    """
-    (k_rows, k_columns), s = size, strides
-    n, height, width, features = gradient.shape
-    inputs, taps = x.shape[-1], -(-k_rows // s)
-    rows = height + taps - 1
-    blocks = -(-n * rows * width // PIXELS_PER_BLOCK)
-    block = -(-rows // blocks)
-    blocks = -(-rows // block)
-    x = _pad_to(x, pads[0][0], blocks * block * s, pads[1][0], _padded(x, pads)[1])
-    gradient = _pad_to(gradient, taps - 1, blocks * block + taps - 1, 0, width)
-
-    def product(index):
-        a = lax.dynamic_slice_in_dim(x, index * block * s, block * s, 1)
-        a = [
-            lax.slice_in_dim(a, j, j + s * (width - 1) + 1, s, 2)
-            for j in range(k_columns)
-        ]
-        a = jnp.concatenate(a, -1).reshape(n, block, s, width, k_columns * inputs)
-        a = a.swapaxes(2, 3).reshape(n * block * width, s * k_columns * inputs)
-        b = lax.dynamic_slice_in_dim(gradient, index * block, block + taps - 1, 1)
-        b = [b[:, taps - 1 - t : taps - 1 - t + block] for t in range(taps)]
-        b = jnp.concatenate(b, -1).reshape(n * block * width, taps * features)
-        return lax.dot_general(
-            a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
-        )
-
-    total = product(0) if blocks == 1 else _sum_over(blocks, product)
-    total = total.reshape(s, k_columns, inputs, taps, features)
-    total = total.transpose(3, 0, 1, 2, 4)
-    return total.reshape(taps * s, k_columns, inputs, features)[:k_rows]
-
-
-def _kernel_gradient_winograd(x, kernel, gradient, *, pads: Pads) -> jax.Array:
-    """The kernel's gradient with fewer products, summed over blocks of rows."""
-    n, height, width, _ = gradient.shape
-    taps = kernel.shape[0]
-    tile = 6 - taps + 1
-    block = tile * max(1, round(2 * PIXELS_PER_BLOCK / (n * width * tile)))
-    blocks = -(-height // block)
-    x = _pad_to(
-        x, pads[0][0], blocks * block + taps - 1, pads[1][0], _padded(x, pads)[1]
-    )
-    gradient = _pad_to(gradient, 0, blocks * block, 0, width)
-
-    def term(index):
-        a = lax.dynamic_slice_in_dim(x, index * block, block + taps - 1, 1)
-        b = lax.dynamic_slice_in_dim(gradient, index * block, block, 1)
-        return jax.vjp(lambda w: winograd.convolve(a, w, size=6), kernel)[1](b)[0]
-
-    return _sum_over(blocks, term)
-
-
-def _kernel_gradient_of_one_feature(
-    x: jax.Array, gradient: jax.Array, *, pads: Pads
-) -> jax.Array:
-    """One product: the gradient shifted by every ``(i, j)``, times all pixels of x."""
-    rows, columns = _padded(x, pads)
-    x = _pad_to(x, pads[0][0], rows, pads[1][0], columns)
-    size = rows - gradient.shape[1] + 1
-    shifted = [
-        _pad_to(gradient, i, rows, j, columns) for i in range(size) for j in range(size)
-    ]
-    total = lax.dot_general(
-        jnp.stack(shifted).reshape(size**2, -1),
-        x.reshape(-1, x.shape[-1]),
-        (((1,), (0,)), ((), ())),
-        preferred_element_type=jnp.float32,
-    )
-    return total.reshape(size, size, -1, 1)
-
-
-def _sum_over(count: int, term: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    zeros = jnp.zeros(jax.eval_shape(term, 0).shape)
-    return lax.fori_loop(0, count, lambda i, total: total + term(i), zeros)
-
-
-def _padded(x: jax.Array, pads: Pads) -> tuple[int, int]:
-    """Rows and columns with their zeros."""
-    return x.shape[1] + sum(pads[0]), x.shape[2] + sum(pads[1])
-
-
-def _pad_to(x: jax.Array, above: int, rows: int, left: int, columns: int) -> jax.Array:
-    """Zeros above and to the left, then behind (or a crop) until the size is right."""
-    below, right = rows - above - x.shape[1], columns - left - x.shape[2]
-    config = [(0, 0, 0), (above, below, 0), (left, right, 0), (0, 0, 0)]
-    return lax.pad(x, jnp.zeros((), x.dtype), config)
