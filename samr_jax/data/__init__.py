@@ -1,4 +1,4 @@
-"""Datasets: readers, intensity windows, the phantom, the TFDS builder, batches.
+"""Datasets: reading, writing, intensity windows, batches, phantom, and lesion edits.
 
-Everything here is numpy; nothing imports JAX.
+Everything here is numpy. No module imports JAX, but `batches` loads it through Grain.
 """

@@ -44,7 +44,7 @@ def group_average(
 
 
 def stack_neighbours(volume: np.ndarray) -> np.ndarray:
-    """Puts each slice beside its axial neighbours (section IV-A).
+    """Joins each slice with its axial neighbours along the channels (section IV-A).
 
     Args:
       volume: ``(Z, H, W, S)``.
@@ -69,7 +69,7 @@ def write_atlas(
     sequences: Sequence[str],
     windows: Mapping[str, Window],
 ) -> None:
-    """Writes the atlas in dataset units, one NIfTI a sequence, and the coverage."""
+    """Writes the atlas in dataset units, one NIfTI per sequence, and the coverage."""
     volumes = {
         name: windows[name].restore(average[..., i]) for i, name in enumerate(sequences)
     }
@@ -79,20 +79,21 @@ def write_atlas(
 
 
 def brain_of(atlas: np.ndarray, sequences: Sequence[str]) -> np.ndarray:
-    """Where an atlas has brain, for a mask that does not say.
+    """Where an atlas has brain, for masks that do not mark normal brain.
 
-    The group average falls off over the edge, where the brains of ever fewer subjects
-    reach: what is above half its usual brightness is inside the brain of about half.
+    At the edge of the brain the group average becomes darker, since fewer subjects have
+    brain there. A voxel with half the usual brightness is in the brain of about half of
+    the subjects.
 
     Args:
-      atlas: ``(N, H, W, 3 S)`` of network intensity, as of `stack_neighbours`.
+      atlas: ``(N, H, W, 3 S)`` network intensity, as `stack_neighbours` returns it.
       sequences: the S names.
 
     Returns:
       Boolean ``(N, H, W)``.
 
     Raises:
-      InputError: no sequence shows anatomy.
+      InputError: no sequence is anatomic.
     """
     shown = [i for i, s in enumerate(sequences) if MRSequence.named(s).anatomic]
     if not shown:

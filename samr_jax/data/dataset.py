@@ -31,7 +31,7 @@ from samr_jax.sequences import check_sequences
 FORMAT = 1
 DESCRIPTION = "dataset.json"
 MAX_EXTENT = 4096
-"""Rows, columns or slices; a description with more is damaged."""
+"""Largest number of rows, columns or slices; a file with more is damaged."""
 
 RECORDS = Path("samr_slices") / "1.0.0"
 
@@ -41,12 +41,12 @@ class Dataset:
     """A prepared dataset, opened for reading.
 
     Attributes:
-      directory: where it lies.
+      directory: the dataset's folder.
       sequences: names of the MR sequences, the order of every channel axis.
       grid: the slices' common grid.
       windows: per sequence, dataset units <-> network intensity.
-      subject_windows: per subject, the windows of those sequences that are in
-        arbitrary units of each scan.
+      subject_windows: per subject, the windows of the sequences whose arbitrary units
+        differ from scan to scan.
       splits: ``train``, ``val``, ``test`` -> subject names.
       simulated: whether the images come from the phantom.
       has_tissue: whether instances carry the tissue prior.
@@ -73,7 +73,7 @@ class Dataset:
 
     @functools.cached_property
     def brain(self) -> np.ndarray:
-        """Boolean ``(Z, H, W)``: inside the brain of half the training subjects."""
+        """Boolean ``(Z, H, W)``: brain in at least half of the training subjects."""
         return self._volume("brain.nii.gz") >= 0.5
 
     def split(self, name: str) -> Slices:
@@ -83,9 +83,9 @@ class Dataset:
         return Slices(self, name)
 
     def normalise(self, subject: str | None, images: np.ndarray) -> np.ndarray:
-        """Images ``(..., S)`` of a subject to network intensity.
+        """Maps a subject's images ``(..., S)`` to network intensity.
 
-        Without a subject, dataset units are meant.
+        With None for the subject, images are in dataset units.
         """
         windows = {**self.windows, **self.subject_windows.get(subject, {})}
         channels = [
@@ -95,7 +95,7 @@ class Dataset:
         return np.stack(channels, axis=-1)
 
     def restore(self, subject: str | None, images: np.ndarray) -> np.ndarray:
-        """Network intensity ``(..., S)`` to units; inverse of `normalise`."""
+        """Maps network intensity ``(..., S)`` to units; the inverse of `normalise`."""
         windows = {**self.windows, **self.subject_windows.get(subject, {})}
         channels = [
             windows[name].restore(images[..., i])
@@ -138,8 +138,8 @@ class Slices:
             if instance["labels"].max() >= len(LABELS) or instance["slice"] < 0:
                 raise ValueError("values out of range")
             instance["atlas"] = self._atlas[instance["slice"]]
-        # A damaged record fails in TFDS, in its native reader, or here; an IndexError
-        # would pass for the end of the split.
+        # A damaged record raises anything, in TFDS, in its native reader or here. An
+        # IndexError would be taken for the end of the split.
         except Exception as error:
             raise InputError(
                 f"{self.dataset.directory / RECORDS}: slice {index} of {self.name} is "
@@ -152,7 +152,7 @@ def open_dataset(directory: Path | str) -> Dataset:
     """Opens the dataset in `directory`.
 
     Raises:
-      InputError: there is none, or its description is damaged.
+      InputError: there is no dataset, or its description is damaged.
     """
     directory = Path(directory)
     path = directory / DESCRIPTION
@@ -195,7 +195,7 @@ def to_json(dataset: Dataset) -> dict:
 def _from_json(directory: Path, fields: Mapping) -> Dataset:
     sequences = check_sequences(fields["sequences"], source="sequences")
     affine = np.asarray(fields["affine"], np.float64)
-    # Written so that NaN is refused, too.
+    # NaN fails this comparison, too.
     if affine.shape != (4, 4) or not 1e-9 < abs(np.linalg.det(affine)) < 1e9:
         raise InputError("affine is not an invertible 4 x 4 matrix")
     height, width = (_extent(n) for n in fields["size"])
@@ -251,16 +251,16 @@ def _windows_from_json(fields: Mapping) -> dict[str, Window]:
 
 
 def _open_records(dataset: Dataset, split: str):
-    """TFDS's random access to a split's records; None where it has no subjects."""
+    """Opens the records of a split for random access; None if it has no subjects."""
     if not dataset.splits[split]:
         return None
     path = dataset.directory / RECORDS
-    # Imported here: whoever only needs the atlas should not wait for TFDS.
+    # Imported here because it takes a second, and the atlas does not need it.
     from samr_jax.data.tfds_builder import SamrSlices
 
     try:
-        # Not tfds.builder_from_directory: it imports whatever module features.json
-        # names. Here the features come from the description.
+        # tfds.builder_from_directory would import any module that features.json names.
+        # Here the features come from the description.
         builder = SamrSlices(
             data_dir=dataset.directory,
             size=dataset.grid.size,

@@ -1,6 +1,6 @@
-"""Ordinary augmentation: whole heads mirrored, turned, resized and moved.
+"""Ordinary augmentation: whole heads are mirrored, rotated, scaled and shifted.
 
-It needs no network, so that synthesized training data has to do better.
+It needs no network. Synthesized training data is worth its cost only if it helps more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from samr_jax.labels import BACKGROUND
 MAX_DEGREES = 15.0
 SCALES = (0.9, 1.1)
 MAX_SHIFT = 0.05
-"""Of the slice's side."""
+"""Largest shift, as a share of the slice's height or width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Warp:
     """One in-plane transform of a whole volume.
 
     Attributes:
-      mirrored: left to right.
-      degrees: of rotation.
-      scale: of the head's size.
-      shift: down and right, in pixels.
+      mirrored: whether left and right are exchanged.
+      degrees: angle of rotation.
+      scale: factor on the head's size.
+      shift: shift down and to the right, in pixels.
     """
 
     mirrored: bool
@@ -37,7 +37,7 @@ class Warp:
 
 
 def draw_warp(rng: np.random.Generator, size: tuple[int, int]) -> Warp:
-    """Draws a transform for slices of `size`."""
+    """Draws a random transform for slices of `size` (rows, columns)."""
     shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size
     return Warp(
         mirrored=bool(rng.random() < 0.5),
@@ -48,16 +48,16 @@ def draw_warp(rng: np.random.Generator, size: tuple[int, int]) -> Warp:
 
 
 def apply_warp(warp: Warp, stack: Stack, *, background: np.ndarray) -> Stack:
-    """The transformed volume: images by linear interpolation, labels by nearest.
+    """Transforms a volume: images by linear interpolation, labels by nearest neighbour.
 
     Args:
-      warp: the transform, about the slices' middle.
-      stack: the volume; its tissue is dropped.
+      warp: the transform, about the middle of the slices.
+      stack: the volume; the result has no tissue prior.
       background: intensity ``(S,)`` outside the brain.
     """
     angle = np.deg2rad(warp.degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    # From the places of the result to those of the original.
+    # From positions in the result to positions in the original.
     back = np.diag([1.0, -1.0 if warp.mirrored else 1.0]) @ turn.T / warp.scale
     middle = (np.array(stack.labels.shape[1:]) - 1) / 2
     matrix = np.eye(3)

@@ -1,4 +1,4 @@
-"""NIfTI files: reading that refuses what is broken, writing with clean headers."""
+"""NIfTI files: reading refuses broken files, writing leaves clean headers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 
 MAX_BYTES = 2**29
-"""A header that promises more is taken for a broken one: 512 x 512 x 512 as float32."""
+"""Largest volume: 512 x 512 x 512 as float32. A header with more is broken."""
 
 MAX_OFFSET = 2**24
-"""Bytes before the voxels, and after them: header extensions and padding."""
+"""Most bytes before or after the voxels: header extensions and padding."""
 
 MAX_COMPRESSION = 1032
-"""What gzip can make of a byte, at the most."""
+"""Most bytes that gzip can expand a single byte to."""
 
 VOXEL_RANGE_MM = (0.05, 30.0)
-"""Voxel sizes outside are metres, micrometres or damage."""
+"""Voxel sizes outside this range are in other units, or the header is damaged."""
 
 _SUFFIXES = (".nii", ".nii.gz")
 _READ_ERRORS = (
@@ -48,7 +48,7 @@ class Volume:
     Attributes:
       data: ``(X, Y, Z)`` in the file's own voxel order; float32 or an integer type.
       affine: 4 x 4, from voxel indices to RAS+ millimetres.
-      source: the file, for messages.
+      source: name of the file, for error messages.
     """
 
     data: np.ndarray
@@ -62,7 +62,7 @@ class Volume:
 
 
 def read_geometry(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and affine of a 3-D scan, from its header alone, checked."""
+    """Reads shape and affine of a 3-D scan from its header, and checks them."""
     with _content(path) as stream:
         header = _header(path, stream)
         return header.get_data_shape()[:3], header.get_best_affine()
@@ -169,7 +169,7 @@ def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 @contextlib.contextmanager
 def _content(path: str | Path) -> Iterator[BinaryIO]:
-    """The file's content, decompressed as it is read."""
+    """Opens the file's content, decompressed as it is read."""
     try:
         if not Path(path).is_file():
             raise InputError(f"{path}: no such file, expected a NIfTI volume")
@@ -186,8 +186,8 @@ def _content(path: str | Path) -> Iterator[BinaryIO]:
 def _header(path: str | Path, stream: BinaryIO) -> nib.Nifti1Header:
     """Reads the header and checks everything that it promises.
 
-    Not by nibabel's images: before any check, they read header extensions of whatever
-    size these claim.
+    nibabel's image classes are not used: before any check they read header extensions
+    of any size that the file claims.
     """
     block = stream.read(nib.Nifti2Header.sizeof_hdr)
     kinds = (nib.Nifti1Header, nib.Nifti2Header)
@@ -196,7 +196,7 @@ def _header(path: str | Path, stream: BinaryIO) -> nib.Nifti1Header:
         raise InputError(
             f"{path}: unreadable (it has no such header), expected a NIfTI volume"
         )
-    # The zeros say that there are no extensions; nothing in them is needed.
+    # Four zero bytes mean that there are no extensions, which are not needed.
     header = kind.from_fileobj(io.BytesIO(block[: kind.sizeof_hdr] + bytes(4)))
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape) < 1:
@@ -222,7 +222,7 @@ def _voxels(path: str | Path, stream: BinaryIO, header: nib.Nifti1Header) -> np.
     """The stored values, in the shape of the header."""
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     size = int(np.prod(shape)) * dtype.itemsize
-    # Before memory is taken for it.
+    # Checked before memory is allocated.
     if size > Path(path).stat().st_size * MAX_COMPRESSION:
         raise InputError(
             f"{path}: unreadable (the header promises {size} bytes, which the file "
@@ -235,7 +235,7 @@ def _voxels(path: str | Path, stream: BinaryIO, header: nib.Nifti1Header) -> np.
             f"{path}: unreadable (it ends after {len(content)} of {size} bytes of "
             "voxels), expected a NIfTI volume"
         )
-    # To the end of the file, where gzip has its check sum.
+    # Reading on to the end of the file verifies gzip's check sum.
     if len(stream.read(MAX_OFFSET + 1)) > MAX_OFFSET:
         raise InputError(
             f"{path}: unreadable (it goes on for more than {MAX_OFFSET} bytes after "

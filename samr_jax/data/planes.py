@@ -1,4 +1,4 @@
-"""Between a mask's voxels and axial planes on an atlas's grid."""
+"""Transfer between the voxels of a mask and axial planes on an atlas's grid."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Planes:
     """Axial planes on an atlas's in-plane grid, at the heights of a mask's slices.
 
     Attributes:
-      grid: the atlas's.
-      heights: slice index in the atlas of each plane, fractional, evenly spaced.
+      grid: grid of the atlas.
+      heights: fractional slice index in the atlas of each plane, evenly spaced.
       to_atlas: affine from the mask's voxels to atlas indices (column, row, slice).
-      shape: of the mask.
+      shape: shape of the mask.
     """
 
     grid: Grid
@@ -48,11 +48,11 @@ class Planes:
         return Planes(grid, heights[inside], to_atlas, tuple(shape))
 
     def interpolate(self, volume: np.ndarray) -> np.ndarray:
-        """A volume ``(Z, H, W)`` of the atlas at the planes: ``(P, H, W)``."""
+        """Interpolates a volume ``(Z, H, W)`` on the atlas's grid at the planes."""
         return at_heights(volume, self.heights)
 
     def from_mask(self, codes: np.ndarray) -> np.ndarray:
-        """The mask's labels in the planes ``(P, H, W)``, by nearest neighbour."""
+        """The mask's labels at the planes ``(P, H, W)``, by nearest neighbour."""
         height, width = self.grid.size
         rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
         inverse = np.linalg.inv(self.to_atlas)
@@ -62,14 +62,14 @@ class Planes:
             voxels = (
                 np.tensordot(inverse[:3, :3], points, 1) + inverse[:3, 3, None, None]
             )
-            # NIfTI's affines are of single precision, and scipy takes what lies any
-            # fraction of a voxel outside for background: a whole slice could be lost.
+            # NIfTI stores affines in single precision, and scipy treats a point outside
+            # by any fraction of a voxel as background. A whole slice could be lost.
             voxels = np.round(voxels, 4)
             out[plane] = ndimage.map_coordinates(codes, voxels, order=0)
         return out
 
     def to_mask(self, values: np.ndarray) -> np.ndarray:
-        """Values of the planes ``(P, H, W, C)`` at the mask's voxels, linear."""
+        """Interpolates values of the planes ``(P, H, W, C)`` at the mask's voxels."""
         step = self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
         out = np.zeros((*self.shape, values.shape[-1]), np.float32)
         y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")

@@ -1,4 +1,4 @@
-"""Volumes onto the dataset's grid: one interpolation, averaged over thick slices."""
+"""Resampling volumes onto a grid, by one interpolation, averaged over thick slices."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def resample(
 ) -> np.ndarray:
     """Samples a volume on the grid.
 
-    Where a grid step is longer than the volume's own voxels, it is filled by the mean
-    of several linear samples, so that a 4.4 mm slice is the average of its thickness
-    and not a point sample.
+    Where a step of the grid is longer than the volume's voxels, the value is the mean
+    of several linear samples along the step. A 4.4 mm slice is thus the average over
+    its thickness, not a sample at its middle.
 
     Args:
       data: ``(X, Y, Z)``.
@@ -58,8 +58,8 @@ def resample_like(
     Args:
       data: ``(X, Y, Z)``.
       affine: its voxel indices to RAS+ millimetres.
-      shape: of the other scan.
-      to_affine: of the other scan.
+      shape: shape of the other scan.
+      to_affine: affine of the other scan.
       transform: 4 x 4, from the other scan's millimetres to the volume's.
 
     Returns:
@@ -80,10 +80,11 @@ def sample(data: np.ndarray, affine: np.ndarray, points: np.ndarray) -> np.ndarr
 def coarsened(
     data: np.ndarray, affine: np.ndarray, spacing: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Averages whole blocks of voxels up to about `spacing` millimetres a side.
+    """Averages blocks of voxels whose sides are about `spacing` millimetres long.
 
     Returns:
-      The smaller volume and its affine; voxels that fill no block are cut off.
+      The smaller volume and its affine. Voxels at the end that do not fill a whole
+      block are left out.
     """
     own = np.linalg.norm(affine[:3, :3], axis=0)
     steps = np.clip(np.round(spacing / own).astype(int), 1, data.shape)
@@ -107,10 +108,11 @@ def _sample(
     for offset in np.ndindex(*steps):
         start = first + (np.array(offset) + 0.5) / steps - 0.5
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # tells of scipy before 0.18
+            # About a change in scipy 0.18.
+            warnings.simplefilter("ignore", UserWarning)
             total += ndimage.affine_transform(
                 data,
-                # scipy is several times faster when it knows that the axes agree.
+                # With a diagonal, scipy is several times faster.
                 diagonal if aligned else matrix,
                 offset=matrix @ start + to_voxel[:3, 3],
                 output_shape=tuple(shape),
@@ -122,7 +124,7 @@ def _sample(
 def _reach(
     data: np.ndarray, to_voxel: np.ndarray, shape: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """First and past-the-last grid indices that anything but zeros can reach."""
+    """First index, and last index plus one, of the grid that nonzero voxels reach."""
     if not data.any():
         return shape, np.zeros(3, int)
     spans = [np.flatnonzero(data.any(axis=(i - 2, i - 1))) for i in range(3)]
@@ -143,16 +145,16 @@ def resample_inside(
     grid: Grid,
     **options,
 ) -> np.ndarray:
-    """Samples a volume whose outside is not signal; see `resample`.
+    """Samples a volume inside the brain only; see `resample`.
 
-    The mean is taken over brain alone, so that voxels at the edge are not darkened by
-    the zeros beside them.
+    Means are taken over brain voxels, so that the zeros outside do not darken the edge
+    of the brain.
 
     Args:
       data: ``(X, Y, Z)``.
       brain: boolean, the same shape.
-      share: ``(Z, H, W)``, `brain` on the grid.
-      affine: of the volume.
+      share: ``(Z, H, W)``, `brain` resampled on the grid.
+      affine: voxel indices of the volume to RAS+ millimetres.
       grid: where to sample.
       **options: of `resample`.
 
@@ -166,10 +168,13 @@ def resample_inside(
 def resample_labels(
     labels: np.ndarray, affine: np.ndarray, grid: Grid, **options
 ) -> np.ndarray:
-    """Samples a map of our label codes: each voxel takes the label that fills most.
+    """Samples a label map; see `resample`.
+
+    Each voxel of the grid gets the label that fills the largest share of it, so that no
+    values between two codes arise.
 
     Returns:
-      ``(Z, H, W)`` uint8. Values between two codes never arise.
+      ``(Z, H, W)`` uint8.
     """
     shares = np.zeros((len(LABELS), grid.slices, *grid.size), np.float32)
     for code in np.unique(labels):
@@ -180,6 +185,6 @@ def resample_labels(
 
 
 def _samples_per_step(to_voxel: np.ndarray) -> np.ndarray:
-    """Samples along columns, rows and slices: the volume's voxels in a grid step."""
+    """Samples per grid step along columns, rows and slices: one per voxel."""
     lengths = np.linalg.norm(to_voxel[:3, :3], axis=0)
     return np.maximum(1, np.round(lengths)).astype(int)

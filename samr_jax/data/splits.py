@@ -11,7 +11,7 @@ from samr_jax.runtime.errors import InputError
 SPLITS = ("train", "val", "test")
 
 PAPER_FRACTIONS = (0.72, 0.10, 0.18)
-"""72, 10 and 18 of the paper's 100 patients (section IV-A)."""
+"""The paper has 72, 10 and 18 of 100 patients (section IV-A)."""
 
 
 def split_subjects(
@@ -43,7 +43,7 @@ def split_subjects(
 
 
 def _counts(total: int, fractions: tuple[float, float, float]) -> tuple[int, ...]:
-    """Patients a split by largest remainder; train and test hold one at the least."""
+    """Number of patients per split, by largest remainder; see `split_subjects`."""
     try:
         shares = np.asarray(fractions, float)
     except ValueError:

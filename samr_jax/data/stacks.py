@@ -1,4 +1,4 @@
-"""The slices of a dataset put together again: whole volumes of its subjects."""
+"""Stacks: the slices of a dataset, put together to the volumes of its subjects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from samr_jax.labels import BACKGROUND
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """What a dataset has of a subject, on its grid.
+    """One subject's volumes on the dataset's grid.
 
-    Slices that it left out, since they hold no brain, are background.
+    The dataset leaves out slices without brain. In a stack they are background.
 
     Attributes:
-      subject: the name.
+      subject: name of the subject.
       labels: ``(Z, H, W)`` uint8.
       images: ``(Z, H, W, S)`` float32, network intensity in [-1, 1].
       tissue: ``(Z, H, W, 3)`` uint8 as stored, or None.
@@ -35,7 +35,7 @@ class Stack:
 
 
 class Stacks:
-    """The subjects of a split, read when they are asked for."""
+    """The stacks of a split by subject, each read on access."""
 
     def __init__(self, dataset: Dataset, split: str):
         self.dataset = dataset
@@ -44,12 +44,12 @@ class Stacks:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The subjects, sorted."""
+        """Names of the subjects, sorted."""
         return tuple(sorted(self._rows))
 
     @functools.cached_property
     def atlas(self) -> np.ndarray:
-        """The atlas as instances have it, ``(Z, H, W, 3 S)`` int16."""
+        """The atlas in the form of `Slices`, ``(Z, H, W, 3 S)`` int16."""
         return stack_neighbours(pack(self.dataset.atlas))
 
     def __iter__(self) -> Iterator[Stack]:
@@ -72,15 +72,15 @@ class Stacks:
 
 
 def background(dataset: Dataset) -> np.ndarray:
-    """What 0 of every sequence's unit is in network intensity, ``(S,)``."""
+    """Network intensity ``(S,)`` of the value 0 in each sequence's unit."""
     return dataset.normalise(None, np.zeros(len(dataset.sequences), np.float32))
 
 
 def to_subject(stack: Stack, dataset: Dataset) -> Subject:
-    """The stack in the units of the dataset's windows, common to all its subjects.
+    """The stack in the units of the dataset's windows, which all subjects share.
 
-    Written again with these windows, images are what they were. The tissue prior is
-    left out.
+    A dataset that is written with these windows holds the same images again. The tissue
+    prior is left out.
     """
     images = dataset.restore(None, stack.images)
     images[stack.labels == BACKGROUND] = 0

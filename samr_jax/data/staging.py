@@ -24,8 +24,8 @@ class Staged:
     """A subject waiting on disk.
 
     Attributes:
-      name: the subject's.
-      path: its arrays.
+      name: name of the subject.
+      path: file of its arrays.
       windows: fitted windows of the sequences in arbitrary units.
       has_tissue: whether it has a tissue prior.
     """
@@ -53,11 +53,11 @@ def stage_subjects(
     """Runs all tasks in parallel processes, with a progress bar.
 
     Args:
-      tasks: one a subject.
-      directory: where the arrays wait.
-      grid, sequences: what every subject must have.
-      fixed: sequences whose window is given and need not be fitted.
-      workers: processes, -1 for one a core.
+      tasks: one per subject.
+      directory: folder for the arrays.
+      grid, sequences: grid and sequences that every subject must have.
+      fixed: given windows by sequence; the windows of all others are fitted.
+      workers: number of processes, -1 for one per core.
 
     Returns:
       Subjects by name, sorted.

@@ -1,4 +1,4 @@
-"""One subject on the dataset's grid: what every source of data yields."""
+"""One subject on the dataset's grid, and the grid: the output of every data source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Grid:
     Attributes:
       size: rows and columns ``(H, W)``.
       slices: number of slices ``Z``.
-      affine: 4 x 4, from ``(column, row, slice)`` to RAS+ millimetres, as NIfTI's.
+      affine: 4 x 4, from ``(column, row, slice)`` to RAS+ millimetres, as in NIfTI.
     """
 
     size: tuple[int, int]
@@ -52,11 +52,10 @@ class Subject:
 
     Attributes:
       name: identifier, unique in the dataset; never a patient's name.
-      images: ``(Z, H, W, S)`` float32 in the sequences' own units, 0 outside the brain
-        (APTw in percent).
+      images: ``(Z, H, W, S)`` float32 in the sequences' own units, 0 outside the brain.
       labels: ``(Z, H, W)`` uint8 of our codes.
       tissue: ``(Z, H, W, 3)`` float32 probabilities of WM, GM, CSF, or None.
-      patient: who the subject is, where one patient has several time points.
+      patient: identifier of the patient, where one patient has several time points.
     """
 
     name: str

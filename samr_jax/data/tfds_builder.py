@@ -1,4 +1,4 @@
-"""The TFDS builder: slices of subjects as ArrayRecord, written without TensorFlow."""
+"""The TFDS builder: slices in ArrayRecord files, written without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class SamrSlices(tfds.core.GeneratorBasedBuilder):
     An instance holds ``subject`` (text), ``slice`` (its index on the dataset's grid),
     ``labels [H, W]`` uint8 codes, ``images [H, W, S]`` int16 (network intensity times
     32767) and ``tissue [H, W, 3]`` uint8 (probability times 255; absent where the
-    dataset has none). The atlas is common to all subjects of a slice index, so it is
-    stored once, beside these files, and joined when an instance is read
+    dataset has none). The atlas depends on the slice index only. It is stored once, in
+    the dataset's folder ``atlas``, and added when an instance is read
     (`samr_jax.data.dataset`).
     """
 
@@ -38,7 +38,7 @@ class SamrSlices(tfds.core.GeneratorBasedBuilder):
         size: rows and columns of every slice.
         sequences: number of MR sequences ``S``.
         tissue: whether instances carry a tissue prior.
-        examples: split -> its instances.
+        examples: instances by split.
         """
         self._size = tuple(size)
         self._sequences = sequences
@@ -70,7 +70,7 @@ class SamrSlices(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, items: Iterable[dict]) -> Iterator:
-        # With shuffling disabled, TFDS wants integer keys in order.
+        # With shuffling disabled, TFDS requires integer keys in order.
         yield from enumerate(items)
 
 

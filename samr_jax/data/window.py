@@ -33,7 +33,7 @@ class Window:
             )
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """Maps the sequence's units to [-1, 1]; what lies outside is clipped."""
+        """Maps the sequence's units to [-1, 1] and clips values outside the window."""
         scaled = (np.asarray(values, np.float32) - self.low) / (self.high - self.low)
         return np.clip(2 * scaled - 1, -1, 1)
 
@@ -44,16 +44,17 @@ class Window:
 
 
 def fit_window(sequence: str, image: np.ndarray, brain: np.ndarray) -> Window:
-    """The window of one volume in arbitrary units.
+    """The window of one volume, fixed by its sequence or fitted to the brain.
 
     Args:
-      sequence: its name; a fixed window of its record is returned as it is.
+      sequence: name of the sequence.
       image: intensities of any shape, 0 outside the brain.
       brain: boolean array of the same shape.
 
     Returns:
-      0 to the 99.8th percentile of the brain: enhancing tumor and vessels stay below
-      the ceiling in all but the brightest voxels.
+      The fixed window of the sequence's record if there is one. Else 0 to the 99.8th
+      percentile of the brain, which clips only the brightest voxels of enhancing tumor
+      and vessels.
     """
     fixed = MRSequence.named(sequence).window
     if fixed is not None:

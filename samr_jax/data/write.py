@@ -1,7 +1,8 @@
-"""Writing a dataset: subjects in, one directory of records, atlas and description out.
+"""Writing a dataset: a directory with records, atlas and description.
 
-Subjects wait on disk (`samr_jax.data.staging`), so that memory does not grow with their
-number; the atlas and the windows need all training subjects before the first record.
+The atlas and the windows need all training subjects before the first record is written.
+Until then subjects wait on disk (`samr_jax.data.staging`), so that memory does not grow
+with their number.
 """
 
 from __future__ import annotations
@@ -48,19 +49,19 @@ def write_dataset(
 
     Args:
       output: directory to create; it appears whole or not at all.
-      tasks: one a subject; they run in parallel processes.
+      tasks: one per subject; they run in parallel processes.
       grid: the grid that every subject is on.
       sequences: order of the subjects' image channels.
       splits: ``train``, ``val``, ``test`` -> names of the subjects.
-      common_units: intensities mean the same in all subjects (the phantom,
-        standardised scans), so that one window, fitted on the training subjects, serves
-        all; otherwise each subject has a window of its own percentiles.
-      windows: per sequence ``(low, high)`` where they are known.
+      common_units: whether intensities mean the same in all subjects, as in the phantom
+        and in standardised scans. Then one window per sequence, fitted to the training
+        subjects, serves all. Otherwise each subject has its own fitted window.
+      windows: given windows ``(low, high)`` by sequence.
       atlas: ``(Z, H, W, S)`` in dataset units; by default the average of the training
         subjects with lesion voxels left out.
-      provenance: JSON-ready account of how the subjects were made.
+      provenance: JSON-ready record of how the subjects were made.
       simulated: whether the images are simulated.
-      workers: parallel processes, -1 for one a core.
+      workers: number of processes, -1 for one per core.
 
     Returns:
       The dataset, opened.
@@ -133,8 +134,8 @@ def _dataset_windows(
     *,
     common_units: bool,
 ) -> dict[str, Window]:
-    """Fixed windows, and for the others one that stands for the training subjects."""
-    # In common units the window should hold nearly every subject; else it only gives
+    """Fixed windows; for other sequences a typical window of the training subjects."""
+    # In common units the window must suit nearly every subject. Otherwise it only gives
     # synthesized images a typical scale.
     percentile = 90 if common_units else 50
 
@@ -149,8 +150,8 @@ def _dataset_windows(
 def _write(
     dataset: Dataset, staged: Mapping[str, Staged], atlas: np.ndarray | None
 ) -> None:
-    """Fills ``dataset.directory``; the description with the hash comes last."""
-    # TFDS takes a second to import, and only building and training need it.
+    """Writes all files into ``dataset.directory``, the description last."""
+    # Imported here because it takes a second, and only building and training need it.
     import tensorflow_datasets as tfds
 
     from samr_jax.data.tfds_builder import SamrSlices
@@ -183,13 +184,13 @@ def _write(
             if names
         },
     )
-    # TFDS announces on standard output that it downloads, which it does not.
+    # TFDS prints that it downloads, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             builder.download_and_prepare(
                 download_dir=dataset.directory.parent / "stage"
             )
-        except RuntimeError as error:  # so ArrayRecord's writer tells of a full disk
+        except RuntimeError as error:  # ArrayRecord's writer, on a full disk
             raise OSError(errno.EIO, str(error).splitlines()[0]) from error
     dataset = dataclasses.replace(dataset, content_hash=digest.hexdigest())
     write_json(dataset.directory / DESCRIPTION, to_json(dataset))

@@ -1,1 +1,4 @@
-"""What knows no MRI: files, errors, memory, devices, interruption, launching."""
+"""General infrastructure: files, errors, memory, devices, interruption, launching.
+
+Nothing in this folder is about MRI.
+"""

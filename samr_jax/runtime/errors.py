@@ -1,8 +1,8 @@
-"""The exceptions that users are meant to see; commands print them as one line."""
+"""The exceptions that are meant for users; commands print them as one line."""
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong.
+    """Something that the user has given is wrong.
 
     The message is one line: which file or field, what was found, what was expected.
     Commands print it and exit with status 1; library callers catch a `ValueError`.
@@ -10,4 +10,4 @@ class InputError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on though its input was right: say, it diverged."""
+    """Training cannot go on although its input is right, say after divergence."""

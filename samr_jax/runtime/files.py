@@ -15,19 +15,24 @@ from typing import Any
 from samr_jax.runtime.errors import InputError
 
 MAX_JSON = 2**26
-"""Bytes; a larger file is not one of ours."""
+"""Most characters of a JSON file; this package writes none that is larger."""
 
 _NAME = re.compile(r"\w[\w .+()-]{0,99}")
 
 
 def check_name(name: str, *, source: str) -> str:
-    """Returns a name that may become part of a file's name, or refuses it.
+    """Returns `name` if it may be part of a file's name.
 
-    Letters, digits, blanks and ``_ . + - ( )`` are allowed, at most 100 and not a dot
-    at the start: no name leads out of its folder, hides a file or breaks a page.
+    Allowed are at most 100 letters, digits, blanks and ``_ . + - ( )``, the first one a
+    letter, a digit or ``_``. Such a name cannot lead out of its folder, hide a file or
+    break an HTML page.
+
+    Args:
+      name: the name.
+      source: file or setting that the name comes from, for the error.
 
     Raises:
-      InputError: says which name of `source` it is.
+      InputError: the name is not allowed.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -39,7 +44,7 @@ def check_name(name: str, *, source: str) -> str:
 
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Turns what the file system refuses into an `InputError` that names `path`."""
+    """Turns an error of the file system into an `InputError` that names `path`."""
     try:
         yield
     except OSError as error:
@@ -50,13 +55,13 @@ def writing(path: Path | str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which it becomes if all went well.
+    """Yields a temporary path, which is renamed to `path` if no exception occurred.
 
     Raises:
       InputError: the file system refuses (full, read-only, no permission).
     """
     path = Path(path)
-    # The suffix stays last: libraries choose the format by it.
+    # The suffix stays at the end, since libraries choose the format by it.
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         with writing(path):
@@ -71,7 +76,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_directory(path: Path | str) -> Iterator[Path]:
-    """Yields a folder beside `path`, which it becomes if all went well.
+    """Yields a temporary folder, which is renamed to `path` if no exception occurred.
 
     Raises:
       InputError: `path` exists and is not empty, or the file system refuses.
@@ -99,24 +104,24 @@ def check_new_directory(path: Path | str) -> Path:
 
 
 def _to_disk(path: Path) -> None:
-    """Waits for the disk: else the new name may outlive a power cut, empty."""
+    """Flushes a file to the disk, or it could be empty after a power cut."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Writes a text file in one piece."""
+    """Writes a text file; it appears whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text)
 
 
 def write_json(path: Path | str, content: Any) -> None:
-    """Writes JSON in one piece; NaN is not JSON and is refused."""
+    """Writes a JSON file; it appears whole or not at all. NaN raises a ValueError."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
-    """Reads JSON, or raises an `InputError` that says what is wrong with the file."""
+    """Reads a JSON file; an `InputError` says if that is not possible, and why."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_JSON + 1)
@@ -129,11 +134,11 @@ def read_json(path: Path | str) -> Any:
 
 @contextlib.contextmanager
 def locked(path: Path | str, *, wait: bool) -> Iterator[None]:
-    """Holds a lock file; the lock dies with its process.
+    """Holds a lock on a file; the lock ends with the process at the latest.
 
     Args:
       path: the lock file; its folder is made when missing.
-      wait: for another holder to let go, rather than giving up.
+      wait: whether to wait while another process holds the lock.
 
     Raises:
       InputError: the folder cannot be written, or another process holds the lock and
@@ -155,6 +160,6 @@ def locked(path: Path | str, *, wait: bool) -> Iterator[None]:
 
 
 def cache_directory() -> Path:
-    """Where built datasets and compiled programs are kept."""
+    """The folder for built datasets and compiled programs."""
     default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "samr_jax"
     return Path(os.environ.get("SAMR_JAX_CACHE", default)).expanduser()

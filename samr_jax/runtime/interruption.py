@@ -1,4 +1,4 @@
-"""Being asked to stop."""
+"""Stopping in order when the system asks for it (SIGTERM)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, so that the loop can save and leave."""
+    """Yields an event that SIGTERM sets, so that a loop can save its state and end.
+
+    Outside the main thread, where Python allows no signal handlers, it is never set.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,4 +1,4 @@
-"""What every command does before and around its work."""
+"""The common frame of all commands: flags, errors, logging, and devices."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _log = logging.getLogger(__name__)
 def run(main: Callable[[], None]) -> None:
     """Parses the flags and calls `main`.
 
-    What the user can mend becomes one line and exit status 1: an `InputError`, a
-    `TrainingError`, an unknown flag or a config override that does not fit.
+    Errors that the user can correct are printed as one line, with exit status 1: an
+    `InputError`, a `TrainingError`, an unknown flag or a config override that does not
+    fit.
     """
 
     def parse(argv: list[str]) -> None:
         keep_freed_memory()  # Config files import JAX.
         try:
             rest = flags.FLAGS(argv)
-        # What config files and their overrides raise is of any kind.
+        # Config files and their overrides may raise any exception.
         except Exception as error:
             reason = _unknown_override(argv) or _reason(error)
             raise InputError(f"flags: {reason}") from error
@@ -58,7 +59,7 @@ def _is_of_several_processes() -> bool:
 
 
 def _leave_the_others(error: RuntimeError) -> None:
-    """Ends this process of several, most likely because another one is gone."""
+    """Ends this process, one of several, most likely because another one has ended."""
     reason = str(error).splitlines() or [""]
     print(
         f"error: another process has failed or cannot be reached ({reason[0]:.200}); "
@@ -66,12 +67,12 @@ def _leave_the_others(error: RuntimeError) -> None:
         file=sys.stderr,
         flush=True,
     )
-    # Not sys.exit: JAX would wait for the others before it lets go.
+    # sys.exit would not return: JAX waits for the other processes at exit.
     os._exit(1)
 
 
 def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
-    """The value of a config file flag; a file that cannot be read is an error."""
+    """The value of a config file flag; an `InputError` if the file cannot be read."""
     try:
         config.value.items()
     except OSError as error:
@@ -80,7 +81,7 @@ def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
 
 
 def read_config_file(path: Path, variant: str = "paper") -> ml_collections.ConfigDict:
-    """The config of a file in ``configs/``, in a variant of those that it has."""
+    """The config of a file in ``configs/``, in one of its variants."""
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a config")
     try:
@@ -90,11 +91,11 @@ def read_config_file(path: Path, variant: str = "paper") -> ml_collections.Confi
 
 
 def _reason(error: Exception) -> str:
-    """One line of what flags and config files raise."""
+    """The message of an exception from flags and config files, in one line."""
     if isinstance(error, KeyError | AttributeError):
         field = str(error.args[0]).replace('"', "").replace("'", "")
         return f"unknown config field {field}"
-    # A config file's own error comes last, behind a description of where.
+    # A config file's own error is on the last line, after where it was raised.
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
 
@@ -120,11 +121,11 @@ def _unknown_override(argv: list[str]) -> str | None:
 
 
 def prepare_process() -> None:
-    """Logging, the compilation cache, memory, and several hosts if they were announced.
+    """Sets up logging, memory, the compilation cache, and runs over several hosts.
 
-    Hosts: `jax.distributed` connects the processes before any device is touched, with
-    ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` set, or on
-    a slice of TPU VMs, which knows them, with ``SAMR_JAX_DISTRIBUTED=1``.
+    `jax.distributed` connects the processes of several hosts before any device is used.
+    Set ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID``. On a
+    slice of TPU VMs, where JAX finds them itself, set ``SAMR_JAX_DISTRIBUTED=1``.
     """
     _log_to_console()
     import jax
@@ -145,12 +146,16 @@ def prepare_process() -> None:
 
 
 def _is_private(cache: Path) -> bool:
-    """Makes a folder that only the user can write to: what is in it is executed."""
+    """Makes a folder private to the user, since the programs in it are executed.
+
+    Returns:
+      False if that is not possible.
+    """
     try:
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         cache.chmod(0o700)
     except OSError as error:
-        # Another user's folder cannot be made private, either.
+        # This is also raised for a folder of another user.
         _log.warning("no compilation cache: %s (%s)", cache, error.strerror)
         return False
     return cache.stat().st_uid == os.getuid()
@@ -169,10 +174,10 @@ def _connect_processes(initialize: Callable) -> None:
 
 
 def _log_to_console() -> None:
-    """Our own messages on standard error; of the libraries' only warnings.
+    """Logs this package's messages on standard error, but hardly any of libraries.
 
-    Orbax logs the traceback of a save that failed before it raises the error, of which
-    the user then gets one line.
+    When a save fails, Orbax logs a traceback and then raises the error, which `run`
+    prints as one line.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -185,9 +190,10 @@ def _log_to_console() -> None:
 
 
 def _report_unless_of_a_failed_save(raised) -> None:
-    """TensorStore's threads go on after Orbax has closed their loop, once for an array.
+    """Leaves out errors that only follow from a failed save.
 
-    Why the save has failed is an error of its own.
+    After a failed save Orbax closes its event loop, and TensorStore's threads then
+    raise one error per array. The cause of the failure is reported elsewhere.
     """
     if str(raised.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(raised)

@@ -1,4 +1,4 @@
-"""What becomes of memory that this process frees."""
+"""Settings of the C library's memory allocator."""
 
 import ctypes
 
@@ -6,12 +6,13 @@ _ARENA_MAX, _MMAP_MAX, _TRIM_THRESHOLD = -8, -4, -1  # glibc's mallopt(3)
 
 
 def keep_freed_memory() -> None:
-    """Makes this process keep the memory that it frees, for the next step.
+    """Makes this process keep the memory that it frees, for use in the next step.
 
-    XLA's CPU backend allocates all temporaries of a step anew, gigabytes that the
-    system would take back and clear page by page every time. Settings of glibc's
-    malloc: one heap for all threads, no mappings apart from it, never trimmed.
-    Threads that have allocated before are left out, so it comes before `import jax`.
+    XLA's CPU backend allocates all temporaries of every step anew. By default the
+    system would take back these gigabytes after each step and clear them page by page
+    before the next one. glibc's malloc is therefore set to one heap for all threads, no
+    separate mappings and no trimming. The settings do not affect threads that have
+    allocated before, so call this before `import jax`.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,7 +1,7 @@
-"""Many devices: one per-device step under `jax.pmap`, the state replicated.
+"""Data parallelism: a per-device step under `jax.pmap`, with a replicated state.
 
-The step is written for one device; collectives over `AXIS` make N devices equal to one
-device with the whole batch.
+The step is written for one device. Collectives over `AXIS` make N devices compute the
+same as one device with the whole batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from samr_jax.runtime.errors import InputError
 
 AXIS = "batch"
-"""The one axis that every collective is over."""
+"""Name of the axis of all collectives."""
 
 
 def parallel_step(step: Callable) -> Callable:
@@ -30,13 +30,15 @@ def parallel_step(step: Callable) -> Callable:
 
 
 def compile_step(step: Callable, state, batch) -> tuple[Callable, float]:
-    """Compiles what `parallel_step` made, for a state and a batch of these shapes.
+    """Compiles a step of `parallel_step` for the shapes of a state and a batch.
+
+    With several processes the step is returned as it is and compiles at its first call,
+    since a compiled `jax.pmap` does not accept a batch that is divided among processes.
 
     Returns:
-      The compiled step, and the GiB that it takes of each device's memory: arguments,
-      results that do not take an argument's place, and temporaries, as XLA counts them;
-      NaN where it does not. With several processes it is compiled at its first call,
-      since a compiled `jax.pmap` takes no batch of which each process has its own part.
+      The compiled step, and the memory that it needs on each device in GiB: arguments,
+      results that do not reuse an argument's buffer, and temporaries, as XLA counts.
+      NaN where XLA does not count.
     """
     if jax.process_count() > 1:
         return step, math.nan
@@ -54,15 +56,18 @@ def compile_step(step: Callable, state, batch) -> tuple[Callable, float]:
 
 
 def replicate(tree):
-    """Puts a tree of host arrays on every device, laid out as `parallel_step` returns
-    its state, so that the second step does not compile anew."""
+    """Puts a tree of host arrays on every device.
+
+    The layout is that of a state that `parallel_step` returns, so that the second step
+    does not compile again.
+    """
     mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     return jax.tree.map(lambda array: jax.device_put(array, sharding), tree)
 
 
 def check_divisible(batch_size: int, parts: int = 1) -> None:
-    """Raises `InputError` unless every device gets the same share, in equal parts."""
+    """Raises `InputError` unless every device gets `parts` equal parts of the batch."""
     devices = jax.device_count()
     if batch_size % (devices * parts):
         within = f" of {parts} parts each (config.accumulation)" if parts > 1 else ""
@@ -82,12 +87,12 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def to_host(tree):
-    """A replicated tree as numpy arrays, which any number of devices can take up."""
+    """A replicated tree as numpy arrays, for use on any number of devices."""
     return jax.tree.map(np.asarray, jax.device_get(tree))
 
 
 def must_block() -> bool:
-    """Whether every step has to be waited for.
+    """Whether each step has to finish before the next one is dispatched.
 
     XLA:CPU dead-locks when collectives of several devices are dispatched ahead.
     """
@@ -95,5 +100,5 @@ def must_block() -> bool:
 
 
 def is_first_process() -> bool:
-    """Whether this process writes what is written once."""
+    """Whether this process writes the files that a run has only once."""
     return jax.process_index() == 0

@@ -1,4 +1,4 @@
-"""Twice the training slices: brains are nearly, never wholly, symmetric."""
+"""Training on mirror images as well: brains are nearly, but not fully, symmetric."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 class WithMirrored:
-    """Slices, and after them each of them with left and right exchanged.
+    """All slices, followed by the mirror image of each slice.
 
-    ``slices[len(slices) // 2 + i]`` is the mirror image of ``slices[i]``: of all its
-    arrays along their second axis, which runs from right to left. The atlas is
-    mirrored too, so it is still that of the mirrored brain.
+    ``slices[len(slices) // 2 + i]`` is the mirror image of ``slices[i]``. All arrays,
+    the atlas included, are mirrored along their second axis, which runs from the
+    patient's right to the left.
     """
 
     def __init__(self, slices: Sequence[dict]):

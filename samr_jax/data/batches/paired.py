@@ -1,8 +1,8 @@
 """Batches as a function of the step.
 
-The order comes from a seed alone: batch ``t`` is the same for any number of reading
-threads, and the processes of a run share out the same global batch. So the number of
-the step is all that a checkpoint has to know of the data.
+The order depends on a seed only: batch ``t`` is the same for any number of reading
+threads, and the processes of a run divide the same global batch among them. So a
+checkpoint stores the step's number and no other state of the data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ READ_AHEAD = 32
 
 
 class Batches:
-    """Endless shuffled batches, every instance once an epoch.
+    """Endless shuffled batches; every instance occurs once per epoch.
 
     ``batches[t]`` is this process's part of global batch ``t``: a dictionary of arrays
     with a leading axis of ``batch_size // process_count``.
@@ -37,11 +37,11 @@ class Batches:
     ):
         """Args:
         slices: instances; see `samr_jax.data.dataset.Slices`.
-        batch_size: instances of the global batch.
-        seed: of the order.
-        fields: what to keep of an instance.
-        process_index: which process this is.
-        process_count: how many share the global batch.
+        batch_size: number of instances in the global batch.
+        seed: seed of the order.
+        fields: arrays of an instance that a batch has.
+        process_index: number of this process.
+        process_count: number of processes that divide the global batch.
         """
         if len(slices) == 0:
             raise InputError("the training split holds no slices, expected at least 1")

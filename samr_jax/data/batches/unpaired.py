@@ -1,7 +1,7 @@
 """Unpaired batches: masks of some subjects, images of others (section III-E).
 
-Both domains are shuffled on their own. Like paired ones, batches are a function of the
-step alone, and the processes of a run share out the same global batch.
+Each domain is shuffled independently. As in `samr_jax.data.batches.paired`, batches are
+a function of the step, and the processes of a run divide the same global batch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from samr_jax.runtime.errors import InputError
 
 
 class UnpairedBatches:
-    """Endless batches of two domains, no mask beside the images of its own slice.
+    """Endless batches of two domains; no batch has a mask and images of one slice.
 
     ``batches[t]`` is this process's part of global batch ``t``: a dictionary of arrays
-    with a leading axis of ``batch_size // process_count``. Row ``i`` of the fields of
-    domain 1 has nothing to do with row ``i`` of those of domain 2.
+    with a leading axis of ``batch_size // process_count``. Row ``i`` of domain 1 and
+    row ``i`` of domain 2 are unrelated.
 
     Attributes:
-      epoch_steps: steps in which the larger domain is seen once.
+      epoch_steps: number of steps in which every instance of the larger domain occurs
+        once.
     """
 
     def __init__(
@@ -41,15 +42,15 @@ class UnpairedBatches:
     ):
         """Args:
         slices: instances; see `samr_jax.data.dataset.Slices`.
-        batch_size: instances of the global batch, in each domain.
-        seed: of the order and of the subjects' division.
-        fields: what to keep of an instance of domain 1.
-        unpaired_fields: what to keep of an instance of domain 2.
-        same_subjects: take every subject for both domains, in place of one half of
-          them for each. An instance of domain 2 whose slice is in the batch's domain 1
-          is then exchanged for a random other one.
-        process_index: which process this is.
-        process_count: how many share the global batch.
+        batch_size: number of instances of each domain in the global batch.
+        seed: seed of the order and of the division of the subjects.
+        fields: arrays of an instance of domain 1 that a batch has.
+        unpaired_fields: arrays of an instance of domain 2 that a batch has.
+        same_subjects: whether both domains have all subjects. By default each domain
+          has one half of them. Where the two domains of a batch share a slice, a random
+          other slice replaces it in domain 2.
+        process_index: number of this process.
+        process_count: number of processes that divide the global batch.
         """
         if batch_size % process_count:
             raise InputError(
@@ -72,7 +73,7 @@ class UnpairedBatches:
         self.epoch_steps = max(1, max(map(len, domains)) // batch_size)
 
     def rows(self, step: int) -> tuple[list[int], list[int]]:
-        """Which slices make up the global batch, in domain 1 and in domain 2."""
+        """Indices of the global batch's slices in domain 1 and in domain 2."""
         start = step * self._batch_size
         positions = range(start, start + self._batch_size)
         first, second = (
@@ -106,7 +107,7 @@ class UnpairedBatches:
 
 
 class _ShuffledRows:
-    """Rows without end, each once an epoch, in a new order every epoch."""
+    """An endless sequence of rows: every row once per epoch, in a new order."""
 
     def __init__(self, rows: Sequence[int], seed: tuple[int, ...]):
         @functools.lru_cache(maxsize=2)
@@ -122,7 +123,7 @@ class _ShuffledRows:
 
 
 def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
-    """The slices of one random half of the subjects, and those of the other."""
+    """Rows of one random half of the subjects, and rows of the other half."""
     owners = [slices[row]["subject"] for row in range(len(slices))]
     names = sorted(set(owners))
     if len(names) < 2:

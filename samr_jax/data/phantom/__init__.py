@@ -1,9 +1,10 @@
 """The embedded dataset: a digital brain phantom with gliomas.
 
-Everything here is simulated. Real anatomy, the MNI152 template that nilearn ships, is
-deformed per subject; lesions push it aside, grow in it and leave edema around them; and
-tissue constants at 3 T go through the sequences' signal equations and a scanner's
-imperfections. No download and no patient data are involved.
+All images are simulated. The anatomy of every subject is a deformation of the MNI152
+template, which comes with nilearn. Lesions displace tissue, grow in it and are
+surrounded by edema. The sequences' signal equations turn tissue constants at 3 T into
+images, and a model of the scanner adds bias and noise. There is no download and no
+patient data.
 
 Example:
   >>> subject = simulate_subject(0, seed=0, grid=grid(64, slices=2))

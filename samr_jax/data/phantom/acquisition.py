@@ -1,4 +1,4 @@
-"""What the scanner and the tissue's grain add to an ideal signal."""
+"""Deviations from the ideal signal: coil bias, texture of the tissue, and noise."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ BIAS = 0.1
 """Half of the coil's 20 % intensity variation."""
 
 APTW_DRIFT, APTW_NOISE = 0.25, 0.2
-"""Percent: the slowly varying error of a B0 correction, and noise. More is blotchy."""
+"""Error of APTw in percent: smooth, from the correction of B0, and white noise."""
 
 
 def coil_bias(rng: np.random.Generator, axes: Axes) -> np.ndarray:
@@ -22,7 +22,7 @@ def coil_bias(rng: np.random.Generator, axes: Axes) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, axes: Axes) -> np.ndarray:
-    """Multiplicative grain of the tissue ``(Z, Y, X)``, the same for all sequences."""
+    """Multiplicative texture of the tissue ``(Z, Y, X)``, equal for all sequences."""
     return 1 + 0.012 * Field.draw(rng, 2.0).on(axes)
 
 
@@ -32,14 +32,14 @@ def acquire(
     """One sequence's image of a noise-free signal.
 
     Args:
-      signal: ``(Z, Y, X)`` scanner units, or percent of APTw.
-      sequence: its name.
-      rng: the sequence's own generator: no sequence depends on which others are there.
-      axes: the voxels' positions.
+      signal: ``(Z, Y, X)`` in scanner units, or in percent for APTw.
+      sequence: name of the sequence.
+      rng: generator for this sequence only, so that sequences do not affect each other.
+      axes: positions of the voxels.
 
     Returns:
-      ``(Z, Y, X)`` float32, with bias and Rician noise; APTw is a ratio, so the bias
-      cancels and its error is normal.
+      ``(Z, Y, X)`` float32, with bias and Rician noise. APTw is a ratio of signals, in
+      which the bias cancels; its error is normally distributed.
     """
     if not MRSequence.named(sequence).anatomic:
         drift = APTW_DRIFT * Field.draw(rng, 5.0).on(axes)

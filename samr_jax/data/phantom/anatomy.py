@@ -1,4 +1,4 @@
-"""Healthy anatomy: the MNI152 template that nilearn ships, and tissue maps from it."""
+"""Healthy anatomy: the MNI152 template of nilearn, and tissue maps from it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from scipy import ndimage
 
 SHARPENING = 2.2
-"""Exponent on the tissue probabilities: an average brain is blurrier than a brain."""
+"""Exponent on the tissue probabilities, since an average of brains is blurred."""
 
 _NUCLEI = (  # centre and half extents (z, y, |x|) in MNI mm
     ((2, 3, 25), (13, 20, 9)),  # putamen and pallidum
     ((9, -18, 12), (10, 13, 10)),  # thalamus
     ((12, 12, 13), (12, 14, 7)),  # caudate head
 )
-"""Deep grey nuclei as ellipsoids, placed by eye: they hold more iron than cortex."""
+"""Deep grey nuclei as ellipsoids, placed by eye. Iron makes their T2 shorter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Template:
         """Linear interpolation of one map.
 
         Args:
-          name: the attribute.
+          name: name of the map: ``white``, ``grey``, ``depth`` or ``ventricle``.
           points: ``(3, Z, Y, X)`` positions z, y, x in mm.
 
         Returns:
-          ``(Z, Y, X)`` float32; the maps' edges repeat outside them.
+          ``(Z, Y, X)`` float32; outside a map, its edge values repeat.
         """
         voxels = points - self.origin[:, None, None, None]
         return ndimage.map_coordinates(
@@ -55,8 +55,8 @@ class Template:
 
 @functools.lru_cache(maxsize=1)
 def template() -> Template:
-    """Loads the packaged MNI152 maps; no download, once per process."""
-    from nilearn import datasets  # takes 3 s: only those who simulate wait for it
+    """Loads the MNI152 maps of nilearn, once per process and without a download."""
+    from nilearn import datasets  # takes 3 s, and only simulation needs it
 
     images = (
         datasets.load_mni152_brain_mask(resolution=1),
@@ -100,7 +100,7 @@ def tissue_probabilities(points: np.ndarray, atrophy: np.ndarray) -> np.ndarray:
 
 
 def deep_grey(points: np.ndarray) -> np.ndarray:
-    """How far positions belong to the deep grey nuclei, 0..1."""
+    """Share 0..1 of the grey matter at each position that is deep grey nuclei."""
     z, y, x = points[0], points[1], np.abs(points[2])
     nearest = np.full(z.shape, np.inf, np.float32)
     for centre, extent in _NUCLEI:

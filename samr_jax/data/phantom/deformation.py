@@ -1,4 +1,4 @@
-"""One subject's healthy shape: where in the template each of its points comes from."""
+"""The healthy shape of a subject: the template position of each of its points."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from samr_jax.data.phantom.random_field import Field
 
 _LOBES = ((60.0, 3.0), (25.0, 1.5))
 _FOLDS = ((12.0, 1.4), (7.0, 0.9))
-"""Blob size and standard deviation of the displacements in mm. The template is
-mirror-symmetric; these are not."""
+"""Blob size and standard deviation of random displacements in mm.
+
+They also break the mirror symmetry of the template.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +25,11 @@ class Shape:
 
     Attributes:
       matrix: ``(3, 3)`` size, proportions and pose in z, y, x, subject to template.
-      lobes: per direction, the displacements that move the skull as well.
-      folds: per direction, the displacements of gyri and sulci inside it.
-      ventricles: millimetres by which the ventricles' walls lie further out.
-      atrophy: mean log odds of CSF.
-      sulci: field by which the log odds vary from sulcus to sulcus.
+      lobes: displacements of skull and brain, along each direction.
+      folds: further displacements of gyri and sulci, along each direction.
+      ventricles: millimetres by which the ventricles' walls are moved outwards.
+      atrophy: mean of the log odds that are added to CSF.
+      sulci: field of the variation of these log odds from sulcus to sulcus.
     """
 
     matrix: np.ndarray
@@ -58,7 +60,7 @@ class Shape:
         )
 
     def skull(self, axes: Axes) -> np.ndarray:
-        """Template positions ``(3, Z, Y, X)`` by the smooth part of the shape alone."""
+        """Template positions ``(3, Z, Y, X)`` of the axes' points, by lobes only."""
         offset = offsets(axes, CENTRE)
         points = np.empty((3, *(len(axis) for axis in axes)), np.float32)
         for i, row in enumerate(self.matrix):
@@ -70,11 +72,11 @@ class Shape:
         return _displaced(self.skull(axes), self.folds, _FOLDS, axes)
 
     def log_odds_of_fluid(self, axes: Axes) -> np.ndarray:
-        """How much wider the subject's sulci are than the template's ``(Z, Y, X)``."""
+        """Log odds ``(Z, Y, X)`` added to CSF: above 0 means wider sulci."""
         return self.atrophy + 0.8 * self.sulci.on(axes)
 
     def ventricle_shift(self, coarse: Axes) -> np.ndarray:
-        """Displacement ``(3, Z, Y, X)`` in mm that moves the ventricles' walls out."""
+        """Displacement ``(3, Z, Y, X)`` in mm that widens the ventricles."""
         distance = template().sample("ventricle", self.brain(coarse))
         outwards = np.stack(np.gradient(distance, COARSE))
         return -self.ventricles * np.exp(-np.abs(distance) / 8) * outwards

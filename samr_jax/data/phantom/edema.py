@@ -1,4 +1,4 @@
-"""Vasogenic edema: it runs along white matter and stops at cortex and ventricles."""
+"""Vasogenic edema: it spreads in white matter and stops at cortex and ventricles."""
 
 from collections.abc import Mapping
 
@@ -9,15 +9,18 @@ from samr_jax.data.phantom.geometry import COARSE
 from samr_jax.data.phantom.lesion import soft_step
 
 FARTHEST = 200.0
+"""Upper limit of the length of a path, in mm."""
 
 
 def draw_reach(rng: np.random.Generator) -> float:
-    """How far edema travels in white matter: 5 to 32 mm, 17 on average."""
+    """Draws how far edema spreads in white matter: 5 to 32 mm, 17 mm on average."""
     return float(np.clip(rng.gamma(5.0, 3.4), 5, 32))
 
 
 def travel(core: np.ndarray, tissue: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The way that fluid has come from the core, in mm of white matter.
+    """Length of the fluid's path from the core, in mm of white matter.
+
+    A millimetre of other tissue counts as several millimetres of white matter.
 
     Args:
       core: ``(Z, Y, X)`` fraction of tumor and cavity, on the coarse axes.
@@ -43,9 +46,10 @@ def edema_fraction(
     tissue: np.ndarray,
     noise: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """Share of edema in what the core leaves ``(Z, Y, X)``, 0..1.
+    """Share ``(Z, Y, X)``, 0..1, of edema in the tissue outside the core.
 
-    White matter takes up most; cortex little, which leaves the finger-like outline.
+    White matter takes up most fluid and cortex little, which gives edema its
+    finger-like outline.
     """
     front = reach * (1 + 0.3 * noise["lobes"]) + 2 * noise["bumps"]
     receptive = tissue[0] + 0.35 * tissue[1]

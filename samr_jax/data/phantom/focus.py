@@ -1,4 +1,4 @@
-"""One focus of a glioma: what kind, where, how large, and how it pushes."""
+"""One focus of a glioma: its kind, position, size and mass effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from samr_jax.data.phantom.geometry import Axes, offsets
 
 PATTERNS = {"ring": 0.5, "solid": 0.15, "surgical": 0.35}
-"""How often each kind occurs; the paper's patients are post-operative."""
+"""Probability of each kind; the paper's patients have had surgery."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Focus:
       pattern: ``ring`` (necrotic core in an enhancing rim), ``solid`` (patchy, few
         cysts) or ``surgical`` (resection cavity with residual tumor at its wall).
       centre: z, y, x in mm.
-      radius: of the sphere of the same volume, mm.
-      frame: ``(3, 3)`` rotation and proportions, from mm to mm of that sphere.
-      rim: thickness of the solid wall, mm.
-      cover: the wall holds tumor where a normal field exceeds minus this.
-      enhancement: tumor takes up contrast agent where a normal field exceeds minus
-        this.
-      push: by how much tissue at the core's edge has moved outwards, mm.
+      radius: radius in mm of a sphere of the same volume.
+      frame: ``(3, 3)`` rotation and proportions that map the ellipsoid to that sphere.
+      rim: thickness of the solid wall in mm.
+      cover: the wall has tumor where a standard normal field is above ``-cover``.
+      enhancement: tumor takes up contrast agent where a standard normal field is above
+        ``-enhancement``.
+      push: displacement in mm of tissue at the core's edge, outwards.
     """
 
     pattern: str
@@ -42,7 +42,7 @@ class Focus:
 
     @staticmethod
     def draw(rng: np.random.Generator, centre: np.ndarray, *, largest: float) -> Focus:
-        """Draws a focus at a place; `largest` bounds its radius (mm)."""
+        """Draws a focus at `centre` with a radius of at most `largest` mm."""
         pattern = str(rng.choice(list(PATTERNS), p=list(PATTERNS.values())))
         radius = float(np.clip(rng.lognormal(np.log(17.0), 0.4), 5.0, largest))
         proportions = np.exp(rng.normal(0, 0.22, 3))
@@ -61,7 +61,7 @@ class Focus:
 
     @property
     def roughness(self) -> float:
-        """How irregular the outlines are; a surgeon leaves them smooth."""
+        """Factor on the irregularity of outlines, which are smoother after surgery."""
         return 0.4 if self.pattern == "surgical" else 1.0
 
     def distance(self, axes: Axes) -> np.ndarray:
@@ -75,10 +75,10 @@ class Focus:
 
 
 def mass_effect(foci: Sequence[Focus], depth: np.ndarray, axes: Axes) -> np.ndarray:
-    """Where displaced tissue came from (radial, after Prastawa et al. 2009).
+    """Offsets to the positions from which tissue was displaced by the foci.
 
-    The push grows from the centre to the core's edge, fades over 20 mm, and vanishes at
-    the skull, which does not move.
+    The displacement is radial, after Prastawa et al. 2009. It grows from the centre to
+    the core's edge, decays over 20 mm, and is 0 at the skull.
 
     Args:
       foci: the subject's foci.

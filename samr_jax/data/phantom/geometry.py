@@ -1,7 +1,7 @@
-"""Where the phantom is sampled: the common grid, and the finer points behind it.
+"""The points at which the phantom is sampled: its grid, and finer and coarser points.
 
 Positions are RAS+ millimetres of MNI space. Inside the phantom every array is indexed
-``[z, y, x]``, and a rectangular set of points is its three `Axes`.
+``[z, y, x]``, and a rectangular set of points is given by three `Axes`.
 """
 
 import math
@@ -18,13 +18,13 @@ FIELD_OF_VIEW = 212.0
 SLICE_SPACING = 4.4
 
 CENTRE = (22.0, -17.0, 0.0)
-"""z, y, x: the middle of the brain in the plane, the corona radiata in height."""
+"""z, y, x: the height of the corona radiata, and the middle of the brain in plane."""
 
 REACH = (70.0, 106.0, 84.0)
-"""Half extents in z, y, x around `CENTRE` that hold every deformed brain."""
+"""Half extents in z, y, x of a box around `CENTRE` that holds any deformed brain."""
 
 COARSE = 3.0
-"""Millimetres between the points at which slow and smooth things are computed."""
+"""Millimetres between the points for smooth quantities that are costly to compute."""
 
 
 def grid(size: int = 256, slices: int = 15) -> Grid:
@@ -32,7 +32,7 @@ def grid(size: int = 256, slices: int = 15) -> Grid:
 
     Args:
       size: rows and columns; the field of view stays 212 mm (section IV-A).
-      slices: slices, 4.4 mm apart, centred on the middle of the brain.
+      slices: number of slices, 4.4 mm apart, centred on `CENTRE`.
     """
     pixel = FIELD_OF_VIEW / size
     return Grid.centred(
@@ -41,7 +41,7 @@ def grid(size: int = 256, slices: int = 15) -> Grid:
 
 
 def grid_axes(grid: Grid) -> Axes:
-    """Positions of an axis-aligned grid's slices, rows and columns.
+    """Positions of the slices, rows and columns of an axis-aligned grid.
 
     Raises:
       InputError: the grid is oblique.
@@ -60,10 +60,10 @@ def grid_axes(grid: Grid) -> Axes:
 
 
 def within_reach(axes: Axes) -> tuple[slice, slice, slice]:
-    """The part of the axes that can touch the brain.
+    """The part of the axes that can reach the brain.
 
     Raises:
-      InputError: there is none.
+      InputError: no part of the axes reaches it.
     """
     hits = [
         np.flatnonzero(np.abs(axis - centre) <= reach)
@@ -75,21 +75,22 @@ def within_reach(axes: Axes) -> tuple[slice, slice, slice]:
 
 
 def oversampling(spacing: float) -> int:
-    """Points that a voxel of this size is averaged over, at most 1.7 mm apart."""
+    """Number of points, at most 1.7 mm apart, over which a voxel is averaged."""
     return math.ceil(abs(spacing) / 1.7)
 
 
 def refine(axis: np.ndarray, spacing: float) -> np.ndarray:
-    """Splits every voxel of an axis into `oversampling` equal parts (their middles)."""
+    """The middles of `oversampling` equal parts of every voxel along an axis."""
     parts = oversampling(spacing)
     offsets = ((np.arange(parts) + 0.5) / parts - 0.5) * spacing
     return (axis[:, None] + offsets.astype(np.float32)).ravel()
 
 
 def coarse_axes(axes: Axes) -> Axes:
-    """Points `COARSE` apart: the whole plane, the slices of `axes` and 24 mm beyond.
+    """Points `COARSE` mm apart in the whole plane, from 24 mm below to 24 mm above.
 
-    They depend on the slices only, so a lesion stays where it is at every image size.
+    They depend on the slices of `axes` only, so that a lesion is the same at every size
+    of the image.
     """
     lowest, highest = float(axes[0].min()), float(axes[0].max())
     centres = ((lowest + highest) / 2, *CENTRE[1:])

@@ -1,4 +1,4 @@
-"""What foci replace: volume fractions of tumor and cavity with ragged, soft edges."""
+"""Volume fractions of tumor and cavity, with irregular and gradual edges."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from samr_jax.data.phantom.geometry import Axes
 from samr_jax.data.phantom.random_field import Field
 
 CORE = ("enhancing", "infiltrated", "necrosis", "resection")
-"""Tissues of the core: two of label tumor, two of label cavity."""
+"""Tissues of the core: the first two are tumor, the last two cavity."""
 
 _SCALES = {"lobes": 14.0, "wall": 9.0, "bumps": 6.0, "patch": 4.5, "grain": 2.5}
+"""Size in mm of the blobs of each random field."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Irregularity:
 
 
 def soft_step(distance: np.ndarray, width: float) -> np.ndarray:
-    """0 below, 1 above, linear over `width` mm around 0: a partial volume."""
+    """Partial volume at an edge: from 0 to 1, linear over `width` mm around 0."""
     return np.clip(distance / width + 0.5, 0, 1)
 
 
@@ -59,7 +60,7 @@ def core_fractions(
 def _focus_fractions(
     focus: Focus, noise: Mapping[str, np.ndarray], axes: Axes
 ) -> dict[str, np.ndarray]:
-    """One focus: a cavity, the wall around it, and which of the wall is what."""
+    """Volume fractions of one focus: its cavity and the tissues of the wall."""
     distance = focus.distance(axes) + _wobble(focus, noise)
     wall = focus.rim * np.exp(0.45 * noise["wall"])
     wall += focus.roughness * (1.6 * noise["patch"] + noise["grain"])
@@ -76,6 +77,6 @@ def _focus_fractions(
 
 
 def _wobble(focus: Focus, noise: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Millimetres by which the core's surface is moved inwards."""
+    """Millimetres ``(Z, Y, X)`` by which noise moves the core's surface inwards."""
     rough = focus.roughness * (1.8 * noise["bumps"] + 0.7 * noise["grain"])
     return min(1.0, focus.radius / 14) * (3.2 * noise["lobes"] + rough)

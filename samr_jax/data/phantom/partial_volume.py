@@ -1,4 +1,4 @@
-"""What each voxel holds: volume fractions of every tissue, averaged over the voxel."""
+"""Partial volume: fractions of every tissue, averaged over each voxel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samr_jax.data.phantom.patient import Patient
 from samr_jax.data.phantom.random_field import resample
 
 SKULL_STRIP = 1.2
-"""Millimetres of the brain's outermost rim that a skull strip takes along."""
+"""Millimetres of the brain's outermost rim that skull stripping removes."""
 
 
 class Mixture(NamedTuple):
@@ -32,15 +32,15 @@ class Mixture(NamedTuple):
 
 
 def mix(patient: Patient, axes: Axes, spacing: tuple[float, float, float]) -> Mixture:
-    """The contents of the voxels of a grid.
+    """Computes the contents of the voxels of a grid.
 
-    Signals mix linearly, so averaging fractions over a thick slice is averaging its
-    signal. One slice at a time, so that memory stays small.
+    Signals mix linearly, so the average of the fractions gives the average of the
+    signal over a thick slice. Slices are computed one by one to save memory.
 
     Args:
-      patient: the anatomy.
-      axes: the voxels' middles.
-      spacing: their signed sizes along z, y, x in mm.
+      patient: anatomy and lesion.
+      axes: positions of the voxels' middles.
+      spacing: signed sizes of the voxels along z, y, x in mm.
     """
     parts = tuple(oversampling(size) for size in spacing)
     y, x = (
@@ -80,7 +80,7 @@ def _mix_points(patient: Patient, axes: Axes) -> Mixture:
 def _open_to_core(
     points: np.ndarray, depth: np.ndarray, fluid: np.ndarray
 ) -> np.ndarray:
-    """Where a core can be: it fills sulci, but not the ventricles nor the outer CSF."""
+    """Share of each point that a core may fill: not the ventricles or the outer CSF."""
     in_ventricle = soft_step(-template().sample("ventricle", points), 2.0)
     at_surface = np.clip(1.5 - depth / 6, 0, 1)
     return 1 - fluid * np.maximum(in_ventricle, at_surface)

@@ -1,4 +1,4 @@
-"""A virtual patient: everything about a subject that does not depend on the scan."""
+"""A virtual patient: anatomy and lesion, which do not depend on the scan."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from samr_jax.data.phantom.vessels import Veins
 from samr_jax.runtime.errors import InputError
 
 FURTHER_FOCI = (0.7, 0.22, 0.08)
-"""Probabilities of 0, 1 and 2 foci beside the first."""
+"""Probabilities of 0, 1 and 2 further foci."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Patient:
-    """Anatomy and lesion, ready to be sampled at any axes within the slab.
+    """Anatomy and lesion, which can be sampled at any axes within the slices.
 
     Attributes:
       shape: the healthy shape.
       veins: the cortical veins.
       irregularity: the noise in the lesion's outlines.
       foci: one to three.
-      reach: of the edema, mm.
-      coarse: axes of the two arrays below.
-      shift: ``(3, Z, Y, X)`` displacement by ventricles and mass effect, mm.
-      travelled: ``(Z, Y, X)`` way of the edema from the core, mm.
+      reach: distance in mm that edema spreads from the core.
+      coarse: axes of `shift` and `travelled`.
+      shift: ``(3, Z, Y, X)`` displacement in mm by ventricles and mass effect.
+      travelled: ``(Z, Y, X)`` length in mm of the fluid's path from the core.
     """
 
     shape: Shape
@@ -45,7 +45,7 @@ class Patient:
     travelled: np.ndarray
 
     def template_positions(self, axes: Axes) -> np.ndarray:
-        """Where in the template the axes' points come from ``(3, Z, Y, X)``."""
+        """Template positions ``(3, Z, Y, X)`` of the axes' points."""
         points = self.shape.brain(axes)
         for direction, shift in zip(points, self.shift, strict=True):
             direction += resample(shift, self.coarse, axes)
@@ -79,10 +79,11 @@ def draw_patient(seed: int, index: int, axes: Axes) -> Patient:
 def _sites(
     points: np.ndarray, depth: np.ndarray, coarse: Axes, axes: Axes
 ) -> np.ndarray:
-    """Weights ``(Z, Y, X)`` of where a focus may start: white matter of the slab.
+    """Weights ``(Z, Y, X)`` of the positions where a focus may start.
 
-    Not within 10 mm of the brain's surface nor 6 mm of the ventricles, and in the
-    middle 70 % of the slab, so that the slices show it.
+    A focus starts in white matter, at least 10 mm from the brain's surface and 6 mm
+    from the ventricles, within the middle 70 % of the slices' height, so that they show
+    it.
     """
     middle = (axes[0][0] + axes[0][-1]) / 2
     half = max(0.35 * abs(axes[0][-1] - axes[0][0]), 1.6)
@@ -97,7 +98,7 @@ def _sites(
 def _draw_foci(
     rng: np.random.Generator, sites: np.ndarray, coarse: Axes
 ) -> tuple[Focus, ...]:
-    """The first focus, and perhaps smaller ones in reach of it."""
+    """Draws the first focus, and possibly smaller ones near it."""
     centre = _pick(rng, sites, coarse)
     to_midline = abs(float(centre[2]))  # few gliomas grow through the falx
     foci = [Focus.draw(rng, centre, largest=np.clip(1.3 * to_midline, 10, 27))]
@@ -111,7 +112,7 @@ def _draw_foci(
 
 
 def _pick(rng: np.random.Generator, weights: np.ndarray, coarse: Axes) -> np.ndarray:
-    """One of the coarse points (z, y, x in mm), by weight."""
+    """Draws one of the coarse points (z, y, x in mm) with the given weights."""
     cumulative = np.cumsum(weights, dtype=np.float64)
     chosen = np.searchsorted(cumulative, rng.uniform(0, cumulative[-1]), side="right")
     index = np.unravel_index(min(chosen, weights.size - 1), weights.shape)

@@ -1,12 +1,13 @@
 """Tissue constants at 3 T and the sequences' signal equations.
 
-T1 of white matter, cortex and nuclei follows Wright 2008, T2 Stanisz 2005, tumors de
-Blank's fingerprinting and Togao 2014 (APTw). Where sources disagree we chose within
-their spread, and where they are silent (CSF within 3.7 to 4.3 s, vessel, infiltrated,
-necrosis, resection, uptake of gadolinium in healthy tissue) we chose freely, so that
-contrast ratios to white matter land in the ranges measured on real high-grade patients.
-Those ranges decide against MPRAGE for T1w, where it darkens grey matter and CSF too
-much, and for it after contrast agent. T2 is the effective one of an echo train.
+Sources: T1 of white matter, cortex and nuclei is from Wright 2008, T2 from Stanisz
+2005, and tumors from de Blank's fingerprinting and Togao 2014 (APTw). Where sources
+disagree, a value within their spread was chosen. Where there is no source (T1 of CSF
+within 3.7 to 4.3 s, vessel, infiltrated, necrosis, resection, uptake of gadolinium in
+healthy tissue), values were chosen so that contrast ratios to white matter are in the
+ranges measured on real high-grade patients. These ranges also exclude MPRAGE for T1w,
+where it makes grey matter and CSF too dark, and favour it after contrast agent. T2 is
+the effective T2 of an echo train.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 
 class Tissue(NamedTuple):
-    """What a sequence sees: T1 and T2 in ms, proton density, APTw in %, Gd in mM."""
+    """Constants of a tissue: T1 and T2 in ms, proton density, APTw in %, Gd in mM."""
 
     t1: float
     t2: float
@@ -41,10 +42,10 @@ TISSUES = {
     "necrosis": Tissue(3000, 500, 0.98, 1.6, 0.03),
     "resection": Tissue(3500, 1200, 0.99, 0.8, 0.01),
 }
-"""Healthy tissues first, then the lesion's; the order of every tissue axis."""
+"""Healthy tissues, then tissues of the lesion; the order of every tissue axis."""
 
 RELAXIVITY = 4.5e-3
-"""Gadolinium's r1 per mM and ms."""
+"""r1 of gadolinium, per mM and ms."""
 
 GAIN = 1000.0
 """Scanner units per unit signal, the same for every subject."""
@@ -68,7 +69,7 @@ def with_gadolinium(tissue: Tissue) -> Tissue:
 
 
 def gadolinium_weighted(tissue: Tissue) -> float:
-    """MPRAGE-like sequence after contrast agent."""
+    """Signal of an MPRAGE-like sequence after contrast agent."""
     return inversion_recovery(with_gadolinium(tissue), tr=2300, ti=1350, te=4)
 
 
@@ -88,7 +89,11 @@ SIMULATED = (*SIGNALS, *MAPS)
 
 
 def vary(rng: np.random.Generator) -> dict[str, Tissue]:
-    """One subject's tissues: T1, T2 by 2.5 %, gadolinium by 15 %, APTw by 0.2 %."""
+    """Draws one subject's tissues around `TISSUES`.
+
+    Standard deviations are 2.5 % of T1 and T2, 1 % of density, 15 % of gadolinium, and
+    0.2 percentage points of APTw.
+    """
     varied = {}
     for name, tissue in TISSUES.items():
         t1, t2, density, uptake = np.exp(

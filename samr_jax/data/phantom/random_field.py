@@ -1,7 +1,7 @@
-"""Randomness: a stream of numbers per purpose, and smooth random fields.
+"""Smooth random fields, and an independent random generator for every purpose.
 
-A field is drawn once, on a lattice fixed in millimetres, and can then be evaluated at
-any axes: the same subject looks the same at every resolution.
+A field is drawn once, on a lattice that is fixed in millimetres, and evaluated at any
+axes, so that a subject is the same at every resolution.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from samr_jax.data.phantom.geometry import Axes
 
-_HALF_EXTENT = 136.0
+_HALF_EXTENT = 136.0  # mm that the lattice covers on each side of 0
 _BSPLINE_POWER = 151 / 315  # integral of the squared cubic B-spline
 
 
 def stream(seed: int, index: int, purpose: str) -> np.random.Generator:
-    """A generator of its own for every purpose, so that none disturbs another."""
+    """An independent generator for each purpose: more draws in one change no other."""
     return np.random.default_rng([seed, index, zlib.crc32(purpose.encode())])
 
 
@@ -51,7 +51,7 @@ class Field:
 
 
 def resample(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
-    """Linear interpolation from one rectangular set of points to another."""
+    """Linear interpolation of `values` at `source` to the points of `target`."""
     return _separable(
         values, [_linear(s, t) for s, t in zip(source, target, strict=True)]
     )

@@ -1,4 +1,4 @@
-"""From an index to a subject: anatomy and lesion, then signal, then scanner."""
+"""Simulation of a subject: anatomy and lesion, signal, and scanner."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LABEL_OF_TISSUE = {
     "necrosis": CAVITY,
     "resection": CAVITY,
 }
-"""What an annotator calls each tissue; all others are normal brain."""
+"""Labels of tissues in the annotation; all other tissues are normal brain."""
 
 
 def simulate_subject(
@@ -33,8 +33,8 @@ def simulate_subject(
 ) -> Subject:
     """Simulates one subject; the same arguments give the same arrays.
 
-    The anatomy and the lesion depend on `seed`, `index` and the grid's slices, not on
-    its in-plane size nor on which sequences are asked for.
+    Anatomy and lesion depend on `seed`, `index` and the slices of the grid. They depend
+    neither on its size in plane nor on the sequences.
 
     Args:
       index: number of the subject, from 0.
@@ -43,17 +43,19 @@ def simulate_subject(
       sequences: any of the paper's five, in any order.
 
     Returns:
-      The subject: images in scanner units (about 0..1000, one protocol for all) and
-      percent of APTw; WM, GM and CSF of the displaced anatomy as if it had no lesion.
+      The subject. Anatomic images are in scanner units (about 0..1000) that are the
+      same for all subjects, APTw is in percent. The tissue maps show the displaced
+      anatomy as if it had no lesion.
 
     Raises:
-      InputError: a sequence cannot be simulated, or the grid is oblique or off.
+      InputError: a sequence cannot be simulated, or the grid is oblique or misses the
+        brain.
     """
     names = _check(sequences)
     axes = grid_axes(grid)
     window = within_reach(axes)
     axes = tuple(axis[part] for axis, part in zip(axes, window, strict=True))
-    with threadpool_limits(1):  # small products: BLAS threads only get in the way
+    with threadpool_limits(1):  # threads do not pay for small products
         patient = draw_patient(seed, index, axes)
         spacing = tuple(np.diag(grid.affine)[2::-1])
         brain, anatomy, fractions = mix(patient, axes, spacing)
@@ -82,11 +84,11 @@ def _check(sequences: Sequence[str]) -> tuple[str, ...]:
 def _images(
     fractions: np.ndarray, names: tuple[str, ...], seed: int, index: int, axes: Axes
 ) -> np.ndarray:
-    """Images ``(S, Z, Y, X)``: mixed signals, grain of the tissue, scanner."""
+    """Images ``(S, Z, Y, X)``: mean signals of voxels, with texture and noise."""
     tissues = physics.vary(stream(seed, index, "tissues"))
     grain = texture(stream(seed, index, "texture"), axes)
     images = []
-    for name in names:  # each on its own: BLAS rounds as the shape of a product says
+    for name in names:  # not in one product: BLAS would round differently
         (signals,) = physics.signal_matrix(tissues, [name]).T
         signal = np.tensordot(signals, fractions, axes=1) * grain
         images.append(acquire(signal, name, stream(seed, index, name), axes))
@@ -94,7 +96,7 @@ def _images(
 
 
 def _labels(fractions: np.ndarray) -> np.ndarray:
-    """The label that holds most of each voxel ``(Z, Y, X)`` uint8, brain or not."""
+    """The label with the largest share of each voxel, ``(Z, Y, X)`` uint8."""
     share = np.zeros((TUMOR + 1, *fractions.shape[1:]), np.float32)
     for name, fraction in zip(physics.TISSUES, fractions, strict=True):
         share[LABEL_OF_TISSUE.get(name, NORMAL)] += fraction
@@ -104,7 +106,7 @@ def _labels(fractions: np.ndarray) -> np.ndarray:
 def _channels_last(
     values: np.ndarray, window: tuple[slice, ...], grid: Grid
 ) -> np.ndarray:
-    """Puts ``(C, ...)`` of the window into the whole grid ``(Z, H, W, C)``."""
+    """Puts an array ``(C, ...)`` of the window into the grid, ``(Z, H, W, C)``."""
     whole = np.zeros((grid.slices, *grid.size, len(values)), values.dtype)
     whole[window] = np.moveaxis(values, 0, -1)
     return whole

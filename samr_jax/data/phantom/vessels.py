@@ -1,4 +1,4 @@
-"""Large veins: bright after contrast agent, flow voids on T2w."""
+"""Large veins: bright after contrast agent, dark on T2w (flow voids)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from samr_jax.data.phantom.geometry import Axes
 from samr_jax.data.phantom.random_field import Field
 
 _CALIBRE = 0.16
-"""Half width of a vein in units of its fields: about 1.5 mm at their scale."""
+"""Half width of a vein, in units of the fields' values; about 1.5 mm."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Veins:
-    """A subject's cortical veins: the curves on which two random fields both vanish."""
+    """A subject's cortical veins: the curves on which two random fields are both 0."""
 
     first: Field
     second: Field
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Veins:
-        """Draws the pattern of the cortical veins."""
+        """Draws the two fields."""
         return Veins(Field.draw(rng, 11.0), Field.draw(rng, 11.0))
 
     def fraction(
         self, points: np.ndarray, depth: np.ndarray, fluid: np.ndarray, axes: Axes
     ) -> np.ndarray:
-        """Volume fraction of venous blood.
+        """Volume fraction ``(Z, Y, X)`` of venous blood.
 
         Args:
           points: ``(3, Z, Y, X)`` template positions.
