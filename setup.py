@@ -44,6 +44,7 @@ setup(
         "safetensors>=0.6",
         "scikit-image>=0.26",
         "scipy>=1.14",
+        "surface-distance",
         "threadpoolctl",
         "tensorboardX>=2.6",
         "tensorflow-datasets>=4.9.10",

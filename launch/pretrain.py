@@ -27,18 +27,18 @@ def main() -> None:
     from samr_jax.tables.make import make_table
     from samr_jax.tables.pack import pack
     from samr_jax.tables.rows import CG_SAMR
-    from samr_jax.tables.table_runs import Bench
+    from samr_jax.tables.table_runs import TableRuns
 
     workdir = Path(_WORKDIR.value)
     package = workdir / "cg_samr"
     if package.exists():
         raise InputError(f"{package}: exists already, expected another --workdir")
-    bench = Bench(
+    runs = TableRuns(
         workdir=workdir,
         configs=lambda name: read_config_file(CONFIGS / f"{name}.py", "pretrained"),
         budget=CG_SAMR,
     )
-    table = make_table(1, bench, only=[CG_SAMR.title])
+    table = make_table(1, runs, only=[CG_SAMR.title])
     results = read_json(workdir / "table1.json")["results"]
     scores = {
         name: {
@@ -48,7 +48,7 @@ def main() -> None:
         for name, result in results.items()
     }
     model = load_model(workdir / CG_SAMR.key / "seed-0")
-    pack(model, bench.dataset, package, scores=scores, table=table.read_text())
+    pack(model, runs.dataset, package, scores=scores, table=table.read_text())
     print(package)
 
 

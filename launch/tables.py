@@ -5,6 +5,14 @@
 
 Writes table<N>.md and table<N>.json into the work directory, our numbers beside the
 published ones. Run again, it takes what is finished and goes on with the rest.
+
+    python launch/tables.py --table=1 --data_dir=prepared --folds=5 --status
+
+``--folds=5`` is a cross-validation by patient: every row is trained five times, with
+atlas and intensity scale fitted to each fold's training patients, every patient is
+tested once, and the numbers are over all patients. ``--status`` trains nothing: it
+prints which runs are finished, and how many hours the others will take by steps that
+it times.
 """
 
 import ast
@@ -22,6 +30,10 @@ _DATA = flags.DEFINE_string(
     "data_dir", None, "A prepared dataset; by default the embedded one."
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "One run of every row for each.")
+_FOLDS = flags.DEFINE_integer(
+    "folds", 0, "Folds of a cross-validation; 0 takes the dataset's own split.", 0
+)
+_STATUS = flags.DEFINE_bool("status", False, "Print what is left to do, and stop.")
 _STEPS = flags.DEFINE_integer("steps", None, "Of every run; by default by epochs.", 1)
 _ONLY = flags.DEFINE_list("only", [], "Rows to take, by their titles.")
 _SET = flags.DEFINE_multi_string(
@@ -34,18 +46,23 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 def main() -> None:
     from samr_jax.tables.make import make_table
     from samr_jax.tables.rows import TABLES
-    from samr_jax.tables.table_runs import Bench
+    from samr_jax.tables.status import status
+    from samr_jax.tables.table_runs import TableRuns
 
     if _TABLE.value not in TABLES:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
-    bench = Bench(
+    runs = TableRuns(
         workdir=Path(_WORKDIR.value),
         configs=lambda name: read_config_file(CONFIGS / f"{name}.py", _VARIANT.value),
         budget=TABLES[_TABLE.value].budget,
         seeds=read_seeds(_SEEDS.value),
         overrides=read_overrides(),
+        folds=_FOLDS.value,
     )
-    print(make_table(_TABLE.value, bench, only=_ONLY.value).read_text())
+    if _STATUS.value:
+        print(status(_TABLE.value, runs, only=_ONLY.value))
+        return
+    print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
 
 
 def read_seeds(texts: list[str]) -> tuple[int, ...]:

@@ -1,12 +1,14 @@
-"""The two trivial rows of Table I, scored as the methods beside them are."""
+"""The two trivial rows of Table I, scored in the same way as the methods."""
 
 from __future__ import annotations
 
 import functools
 
 from samr_jax.data.dataset import Dataset
-from samr_jax.evaluation.evaluate import filled_split, further_parts, header
+from samr_jax.evaluation.evaluate import description, filled_split
 from samr_jax.evaluation.scores.intervals import average_intervals
+from samr_jax.evaluation.scores.registry import split_scores
+from samr_jax.evaluation.scores.score import Setting
 from samr_jax.evaluation.scores.trivial import (
     ATLAS,
     PAINTED,
@@ -14,7 +16,7 @@ from samr_jax.evaluation.scores.trivial import (
     label_means,
     painted_atlas,
 )
-from samr_jax.evaluation.scoring import Fidelity, accumulate, batched
+from samr_jax.evaluation.scoring import batched, judge_of, score_syntheses
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.model import Model
 
@@ -26,10 +28,16 @@ def evaluate_trivial(
     batch_size: int,
     segmenter: Model | None = None,
 ) -> dict[str, dict]:
-    """Evaluations of what needs no network: the atlas, plain and painted.
+    """Evaluates two syntheses that need no network: the atlas, plain and painted.
+
+    Args:
+      dataset: whose atlas and training patients are used.
+      split: which of its splits is scored.
+      batch_size: slices that are scored at a time.
+      segmenter: trained on real images; see `samr_jax.evaluation.evaluate.evaluate`.
 
     Returns:
-      Name -> an evaluation as of a method that synthesizes.
+      Name of the row -> an evaluation of the same form as a method's.
     """
     slices = filled_split(dataset, split)
     means = label_means(dataset.split("train"))
@@ -37,17 +45,17 @@ def evaluate_trivial(
         ATLAS: atlas_slices,
         PAINTED: functools.partial(painted_atlas, means=means),
     }
+    judge = None
+    if segmenter is not None:
+        judge = judge_of(segmenter, batch_size=batch_size)
     results = {}
     for name, synthesize in trivial.items():
-        parts = further_parts(
-            dataset, split, segmenter=segmenter, batch_size=batch_size
-        )
-        parts.append(Fidelity(dataset.sequences))
         pairs = (
-            (batch, Synthesis(synthesize(batch), None, None))
-            for batch in batched(slices, batch_size)
+            (instances, Synthesis(synthesize(instances), None, None))
+            for instances in batched(slices, batch_size)
         )
-        scores = accumulate(pairs, parts)
-        scores["intervals"] = average_intervals(scores, seed=0)
-        results[name] = header(name, "atlas", dataset, split) | scores
+        scores = split_scores(Setting(dataset, split, judge=judge))
+        result = score_syntheses(pairs, dataset.sequences, scores)
+        result["intervals"] = average_intervals(result)
+        results[name] = description(name, "atlas", dataset, split) | result
     return results

@@ -15,12 +15,12 @@ from samr_jax.evaluation.drawing.translation import (
 from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
 from samr_jax.evaluation.reports.summaries import beyond_table
 from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
+from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
+from samr_jax.evaluation.scores.registry import split_scores
+from samr_jax.evaluation.scores.score import Setting
 from samr_jax.evaluation.scoring import (
-    Calibration,
-    MaskFollow,
-    Memorisation,
-    Part,
     accumulate,
+    judge_of,
     predictions,
     score,
     score_segmentation,
@@ -44,24 +44,24 @@ def evaluate(
     batch_size: int,
     segmenter: Model | None = None,
 ) -> dict:
-    """Evaluates a model and writes what comes of it.
+    """Evaluates a model on a split and writes scores, tables and figures.
 
-    Into `workdir`: ``metrics.json`` and ``table.md``; of a method that synthesizes, in
-    the form of the paper's Table I, with ``figures/comparison.png`` like its Fig. 6; of
-    one that segments, in that of Table IV, with ``figures/segmentation.png``, or, if it
-    does both, ``figures/translation.png`` like Fig. 8.
+    Every evaluation writes ``metrics.json`` and ``table.md``. A method that synthesizes
+    gets a table in the form of the paper's Table I, and ``figures/comparison.png`` like
+    Fig. 6. A method that segments gets a table in the form of Table IV, and
+    ``figures/segmentation.png``. A method that does both gets
+    ``figures/translation.png``, like Fig. 8, in place of the latter.
 
     Args:
       model: a trained one.
-      dataset: may be another than it was trained on.
-      split: of the dataset.
-      workdir: where to write.
-      batch_size: of the one compiled batch.
-      segmenter: trained on real images; whether syntheses follow their masks is
-        judged by it.
+      dataset: the dataset, which may differ from the one of the training.
+      split: which of its splits.
+      workdir: directory to write into.
+      batch_size: instances of the one compiled batch.
+      segmenter: trained on real images; judges whether syntheses follow their masks.
 
     Returns:
-      What ``metrics.json`` holds.
+      The content of ``metrics.json``.
 
     Raises:
       InputError: the split is empty, or the dataset is not what the model was made for.
@@ -73,21 +73,20 @@ def evaluate(
                 f"{used.dataset.sequences} as in training of {used.method.name}"
             )
     slices = filled_split(dataset, split)
-    result = header(model.method.name, model.method.prior, dataset, split)
+    result = description(model.method.name, model.method.prior, dataset, split)
     result["step"] = model.step
     result["provenance"] = provenance(model)
     if model.method.can_synthesize:
-        parts = further_parts(
-            dataset, split, segmenter=segmenter, batch_size=batch_size
-        )
+        judge = None
+        if segmenter is not None:
+            judge = judge_of(segmenter, batch_size=batch_size)
         lambda_cm = model.method.error_scale(model.method_state)
-        if lambda_cm is not None:
-            parts.append(Calibration(dataset.sequences, lambda_cm))
-        result |= score(model, slices, batch_size=batch_size, parts=parts)
-        result["intervals"] = average_intervals(result, seed=0)
+        scores = split_scores(Setting(dataset, split, lambda_cm, judge))
+        result |= score(model, slices, batch_size=batch_size, scores=scores)
+        result["intervals"] = average_intervals(result)
     if model.method.can_segment:
         summary = score_segmentation(model, slices, batch_size=batch_size)
-        summary["intervals"] = dice_intervals(summary, seed=0)
+        summary["intervals"] = dice_intervals(summary)
         result["segmentation"] = summary
     write_json(workdir / "metrics.json", result)
     write_text(workdir / "table.md", table(result))
@@ -98,26 +97,29 @@ def evaluate(
 def add_mask_follow(
     result: dict, model: Model, segmenter: Model, dataset: Dataset, *, batch_size: int
 ) -> dict:
-    """An evaluation with ``mask_follow``, which a run by itself does not have."""
-    slices = filled_split(dataset, result["split"])
+    """Adds the score ``mask_follow`` to an evaluation that was made without segmenter.
+
+    Args:
+      result: the evaluation.
+      model: the evaluated one.
+      segmenter: trained on real images.
+      dataset: the dataset of the evaluation.
+      batch_size: instances of the one compiled batch.
+    """
+    split = result["split"]
+    slices = filled_split(dataset, split)
     pairs = predictions(model, slices, batch_size=batch_size)
-    return result | accumulate(pairs, [MaskFollow(segmenter, batch_size=batch_size)])
-
-
-def further_parts(
-    dataset: Dataset, split: str, *, segmenter: Model | None, batch_size: int
-) -> list[Part]:
-    """What is scored beyond the paper."""
-    parts = []
-    if split != "train" and len(dataset.split("train")):
-        parts.append(Memorisation(dataset.split("train")))
-    if segmenter is not None:
-        parts.append(MaskFollow(segmenter, batch_size=batch_size))
-    return parts
+    judge = judge_of(segmenter, batch_size=batch_size)
+    scored = MASK_FOLLOW.make(Setting(dataset, split, judge=judge))
+    return result | accumulate(pairs, {MASK_FOLLOW.name: scored})
 
 
 def filled_split(dataset: Dataset, split: str) -> Slices:
-    """The slices of a split, of which there must be some."""
+    """The slices of a split.
+
+    Raises:
+      InputError: it has none.
+    """
     slices = dataset.split(split)
     if len(slices) == 0:
         raise InputError(
@@ -126,8 +128,15 @@ def filled_split(dataset: Dataset, split: str) -> Slices:
     return slices
 
 
-def header(name: str, prior: str, dataset: Dataset, split: str) -> dict:
-    """What a number cannot be read without."""
+def description(name: str, prior: str, dataset: Dataset, split: str) -> dict:
+    """The fields that say what the numbers of an evaluation are about.
+
+    Args:
+      name: of the method.
+      prior: what the method is told about a subject's anatomy.
+      dataset: the dataset of the evaluation.
+      split: which of its splits.
+    """
     return {
         "method": name,
         "anatomy_prior": prior,
@@ -159,7 +168,7 @@ def table(result: dict) -> str:
 def draw_figures(
     model: Model, slices: Slices, directory: Path, result: dict, *, batch_size: int
 ) -> None:
-    """The pictures that suit what the method does."""
+    """Draws the figures that `evaluate` lists, and the calibration's chart."""
     method = model.method
     options = {"batch_size": batch_size}
     if method.can_synthesize:
@@ -186,7 +195,16 @@ def draw_comparison(
     count: int = FIGURE_ROWS,
     zoom: bool = True,
 ) -> None:
-    """Real, synthesized, absolute error and 1 - c of the slices with most lesion."""
+    """Draws real and synthesized images, absolute errors and ``1 - c``.
+
+    Args:
+      model: a trained one that synthesizes.
+      slices: a split; its slices with most lesion are shown.
+      path: the PNG to write.
+      batch_size: instances of the one compiled batch.
+      count: how many slices to show.
+      zoom: whether to show the lesion's surroundings again, magnified.
+    """
     rows = lesion_rows(slices, count)
     (instances, synthesis), *_ = predictions(
         model, slices, batch_size=batch_size, rows=rows
@@ -206,7 +224,11 @@ def draw_comparison(
 def draw_translation(
     model: Model, slices: Slices, path: Path, *, batch_size: int
 ) -> None:
-    """Masks to images and images to masks, of the slices with most lesion."""
+    """Draws masks translated to images and images to masks, like Fig. 8.
+
+    Args:
+      model, slices, path, batch_size: as of `draw_comparison`.
+    """
     rows = lesion_rows(slices, FIGURE_ROWS)
     options = {"batch_size": batch_size, "rows": rows}
     (instances, synthesis), *_ = predictions(model, slices, **options)
@@ -226,7 +248,11 @@ def draw_translation(
 def draw_segmentation(
     model: Model, slices: Slices, path: Path, *, batch_size: int
 ) -> None:
-    """The labels found in the slices with most lesion, beside the real ones."""
+    """Draws real labels, the labels that were found, and the images.
+
+    Args:
+      model, slices, path, batch_size: as of `draw_comparison`.
+    """
     rows = lesion_rows(slices, FIGURE_ROWS)
     (instances, labels), *_ = segmentations(
         model, slices, batch_size=batch_size, rows=rows
@@ -242,7 +268,7 @@ def draw_segmentation(
 
 
 def draw_dataset(dataset: Dataset, path: Path, *, count: int = 6) -> None:
-    """A slice of each of a few training subjects."""
+    """Draws the slice with most lesion of a few training subjects."""
     slices = dataset.split("train")
     dataset_sheet(
         [slices[row] for row in lesion_rows(slices, count)],
@@ -253,9 +279,14 @@ def draw_dataset(dataset: Dataset, path: Path, *, count: int = 6) -> None:
 
 
 def lesion_rows(slices: Slices, count: int) -> list[int]:
-    """Instances worth looking at: each subject's slice with most lesion, largest first.
+    """The instances to show: the slices with most lesion, of different subjects.
 
-    Ties and further slices follow in order, so that `count` is reached where it can be.
+    Each subject's largest slice comes first, the largest of all in front; the other
+    slices follow in the same order.
+
+    Args:
+      slices: a split.
+      count: how many indices to return, if there are as many.
     """
     subjects = [item["subject"] for item in slices]
     order = largest_first(item["labels"] for item in slices)

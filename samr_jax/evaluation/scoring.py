@@ -1,21 +1,16 @@
-"""Running a model over a split, and the scores of what comes out."""
+"""Running a model over a split, and the scores of its syntheses and segmentations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Slices
+from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.window import unpack
-from samr_jax.evaluation.scores.calibration import (
-    confidence_calibration,
-    half_scale_error,
-)
-from samr_jax.evaluation.scores.memorisation import NearestTraining
-from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
-from samr_jax.labels import BACKGROUND
+from samr_jax.evaluation.scores.dice import DiceScores
+from samr_jax.evaluation.scores.registry import slice_scores
+from samr_jax.evaluation.scores.score import Judge, Score, ScoredSlices
 from samr_jax.models.generator import Synthesis
 from samr_jax.runs.batched import segment_all, synthesize_all
 from samr_jax.runs.model import Model
@@ -29,11 +24,11 @@ def predictions(
     Args:
       model: a trained one.
       slices: the instances.
-      batch_size: of the one compiled batch.
+      batch_size: instances of the one compiled batch.
       rows: which instances, by default all.
 
     Yields:
-      The instances of a batch and what was synthesized for them, as numpy arrays.
+      The instances of a batch and their syntheses, as numpy arrays.
     """
     for instances, stored in _stored(model, slices, batch_size, rows):
         yield instances, synthesize_all(model, stored, batch_size=batch_size)
@@ -42,143 +37,112 @@ def predictions(
 def segmentations(
     model: Model, slices: Slices, *, batch_size: int, rows: Sequence[int] | None = None
 ) -> Iterator[tuple[list[dict], np.ndarray]]:
-    """As `predictions`: label maps ``(N, H, W)`` found in the instances' images."""
+    """Segments the images of a split's instances, batch by batch.
+
+    Args:
+      model, slices, batch_size, rows: as of `predictions`.
+
+    Yields:
+      The instances of a batch and the label maps ``(N, H, W)`` found in their images.
+    """
     for instances, stored in _stored(model, slices, batch_size, rows):
-        probabilities = segment_all(model, stored, batch_size=batch_size)
-        yield instances, probabilities.argmax(axis=-1).astype(np.uint8)
+        yield instances, _labels(segment_all(model, stored, batch_size=batch_size))
 
 
-class Part(Protocol):
-    """Scores of one kind, accumulated over a split."""
+def judge_of(segmenter: Model, *, batch_size: int) -> Judge:
+    """The judge of syntheses that a model trained on real images makes."""
 
-    def add(
-        self,
-        synthesis: Synthesis,
-        real: np.ndarray,
-        labels: np.ndarray,
-        subjects: Sequence[str],
-    ) -> None:
-        """Adds slices: real images ``(N, H, W, S)`` in [-1, 1], labels and whose."""
+    def find(images: np.ndarray) -> np.ndarray:
+        stored = {"images": images}
+        return _labels(segment_all(segmenter, stored, batch_size=batch_size))
 
-    def summary(self) -> dict:
-        """JSON-ready fields of an evaluation."""
+    return Judge(segmenter.method.name, find)
 
 
 def score(
-    model: Model, slices: Slices, *, batch_size: int, parts: Sequence[Part] = ()
+    model: Model,
+    slices: Slices,
+    *,
+    batch_size: int,
+    scores: Mapping[str, Score] | None = None,
 ) -> dict:
-    """Scores of section IV-C on a split; see `SynthesisScores.summary`.
+    """Scores a model's syntheses of a split.
 
     Args:
       model: a trained one.
       slices: the split.
-      batch_size: of the one compiled batch.
-      parts: what else to score.
+      batch_size: instances of the one compiled batch.
+      scores: scores of the whole split, by name; none by default.
+
+    Returns:
+      See `score_syntheses`.
     """
     pairs = predictions(model, slices, batch_size=batch_size)
-    return accumulate(pairs, [Fidelity(model.dataset.sequences), *parts])
+    return score_syntheses(pairs, model.dataset.sequences, scores or {})
+
+
+def score_syntheses(
+    pairs: Iterable[tuple[list[dict], Synthesis]],
+    sequences: tuple[str, ...],
+    scores: Mapping[str, Score],
+) -> dict:
+    """Scores syntheses, whatever they were made by.
+
+    Args:
+      pairs: instances and their syntheses, batch by batch.
+      sequences: names of the channels.
+      scores: scores of the whole split, by name.
+
+    Returns:
+      JSON-ready: the fields of `SliceScores.summary`, and each score by its name.
+    """
+    of_slices = slice_scores(sequences)
+    further = accumulate(pairs, {"of slices": of_slices, **scores})
+    return further.pop("of slices") | further
 
 
 def accumulate(
-    pairs: Iterable[tuple[list[dict], Synthesis]], parts: Sequence[Part]
+    pairs: Iterable[tuple[list[dict], Synthesis]], scores: Mapping[str, Score]
 ) -> dict:
-    """The fields of all parts over instances and what was synthesized for them."""
+    """Adds all syntheses to all scores.
+
+    Args:
+      pairs: instances and their syntheses, batch by batch.
+      scores: by name.
+
+    Returns:
+      Name -> summary of every score that has one.
+    """
     for instances, synthesis in pairs:
-        real = unpack(np.stack([item["images"] for item in instances]))
-        labels = np.stack([item["labels"] for item in instances])
-        subjects = [item["subject"] for item in instances]
-        for part in parts:
-            part.add(synthesis, real, labels, subjects)
-    return {name: value for part in parts for name, value in part.summary().items()}
-
-
-class Fidelity:
-    """The paper's metrics: fields of `SynthesisScores.summary`."""
-
-    def __init__(self, sequences: Sequence[str]):
-        self._scores = SynthesisScores(sequences)
-
-    def add(self, synthesis, real, labels, subjects) -> None:
-        self._scores.add(synthesis.images, real, labels, subjects)
-
-    def summary(self) -> dict:
-        return self._scores.summary()
-
-
-class Calibration:
-    """``calibration``: confidence maps held against errors, inside the brain.
-
-    Without such maps it has no field.
-    """
-
-    def __init__(self, sequences: Sequence[str], lambda_cm: float):
-        self._sequences, self._lambda_cm = sequences, lambda_cm
-        self._confidence, self._errors, self._brain = [], [], []
-
-    def add(self, synthesis, real, labels, subjects) -> None:
-        if synthesis.confidence is not None:
-            self._confidence.append(synthesis.confidence)
-            self._errors.append(half_scale_error(synthesis.intermediate, real))
-            self._brain.append(labels[:, ::2, ::2] != BACKGROUND)
-
-    def summary(self) -> dict:
-        if not self._confidence:
-            return {}
-        calibration = confidence_calibration(
-            np.concatenate(self._confidence),
-            np.concatenate(self._errors),
-            sequences=self._sequences,
-            lambda_cm=self._lambda_cm,
-            region=np.concatenate(self._brain),
+        slices = ScoredSlices(
+            synthesized=synthesis.images,
+            real=unpack(np.stack([item["images"] for item in instances])),
+            labels=np.stack([item["labels"] for item in instances]),
+            subjects=[item["subject"] for item in instances],
+            heights=[int(item["slice"]) for item in instances],
+            intermediate=synthesis.intermediate,
+            confidence=synthesis.confidence,
         )
-        return {"calibration": calibration}
-
-
-class Memorisation:
-    """``memorisation``: how close syntheses lie to training slices."""
-
-    def __init__(self, training: Slices):
-        self._nearest = NearestTraining(unpack(item["images"]) for item in training)
-
-    def add(self, synthesis, real, labels, subjects) -> None:
-        self._nearest.add(synthesis.images, real)
-
-    def summary(self) -> dict:
-        return {"memorisation": self._nearest.summary()}
-
-
-class MaskFollow:
-    """``mask_follow``: Dice of the input mask and what a segmenter finds.
-
-    The segmenter was trained on real images; what it finds in the real images of the
-    same masks is scored beside, as ``real``.
-    """
-
-    def __init__(self, segmenter: Model, *, batch_size: int):
-        self._segmenter, self._batch_size = segmenter, batch_size
-        self._dice = {"synthesized": DiceCounts(), "real": DiceCounts()}
-
-    def add(self, synthesis, real, labels, subjects) -> None:
-        for name, images in (("synthesized", synthesis.images), ("real", real)):
-            probabilities = segment_all(
-                self._segmenter, {"images": images}, batch_size=self._batch_size
-            )
-            found = probabilities.argmax(axis=-1).astype(np.uint8)
-            self._dice[name].add(found, labels, subjects)
-
-    def summary(self) -> dict:
-        dice = {name: counts.summary() for name, counts in self._dice.items()}
-        return {"mask_follow": {"segmenter": self._segmenter.method.name, **dice}}
+        for each in scores.values():
+            each.add(slices)
+    summaries = {name: each.summary() for name, each in scores.items()}
+    return {name: found for name, found in summaries.items() if found is not None}
 
 
 def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict:
-    """Dice, lesions deleted and invented of the method's own segmentation."""
-    dice = DiceCounts()
+    """Scores a method's own segmentation of a split's real images.
+
+    Returns:
+      See `DiceScores.summary`.
+    """
+    dataset: Dataset = model.dataset
+    dice = DiceScores(dataset.grid.spacing[::-1])
     for instances, found in segmentations(model, slices, batch_size=batch_size):
         dice.add(
             found,
             np.stack([item["labels"] for item in instances]),
             [item["subject"] for item in instances],
+            [int(item["slice"]) for item in instances],
         )
     return dice.summary()
 
@@ -186,7 +150,7 @@ def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict
 def batched(
     slices: Slices, batch_size: int, rows: Sequence[int] | None = None
 ) -> Iterator[list[dict]]:
-    """The instances of a split, or those of some rows, so many at a time."""
+    """The instances of a split, or of some of its rows, in lists of at most a batch."""
     rows = range(len(slices)) if rows is None else rows
     for start in range(0, len(rows), batch_size):
         yield [slices[row] for row in rows[start : start + batch_size]]
@@ -195,12 +159,15 @@ def batched(
 def _stored(
     model: Model, slices: Slices, batch_size: int, rows: Sequence[int] | None
 ) -> Iterator[tuple[list[dict], dict[str, np.ndarray]]]:
-    """Batches of instances, and the arrays of them that the model's method reads."""
+    """Lists of instances, and the arrays of them that the model's method reads."""
     for instances in batched(slices, batch_size, rows):
-        yield (
-            instances,
-            {
-                name: np.stack([instance[name] for instance in instances])
-                for name in model.method.fields
-            },
-        )
+        stored = {
+            name: np.stack([instance[name] for instance in instances])
+            for name in model.method.fields
+        }
+        yield instances, stored
+
+
+def _labels(probabilities: np.ndarray) -> np.ndarray:
+    """The likeliest label of each pixel."""
+    return probabilities.argmax(axis=-1).astype(np.uint8)

@@ -1,7 +1,7 @@
 """The augmentation experiment: segmenters trained on real and further volumes.
 
-All take the same number of optimizer steps on the same real patients, so that what
-differs is what they see. They are tested on the real test patients.
+All segmenters take the same number of optimizer steps and are tested on the same real
+patients, so that they differ in their training data alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from samr_jax.runs.workdir import CONFIG, claim
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 from samr_jax.tables.rows import SEGMENTER, Row
-from samr_jax.tables.table_runs import METRICS, Bench, run
+from samr_jax.tables.run_record import METRICS
+from samr_jax.tables.table_runs import TableRuns, run
 
 _log = logging.getLogger(__name__)
 
@@ -27,88 +28,103 @@ CONTROL = "geometric"
 
 
 def augmented_evaluations(
-    bench: Bench, row: Row | None, share: float
-) -> tuple[list[dict], list[Path]]:
+    table_runs: TableRuns, row: Row | None, share: float
+) -> list[dict]:
     """Evaluations of segmenters trained on real volumes and a share of further ones.
 
+    A seed is that of the synthesizing run, of the manipulated masks and of the
+    segmenter.
+
     Args:
-      bench: whose runs synthesize.
-      row: what synthesizes; None for the ordinary transforms.
+      table_runs: their runs synthesize.
+      row: the row that synthesizes; None for ordinary geometric transforms.
       share: further volumes for each real training volume.
 
     Returns:
-      One a seed, and the runs' directories. A seed is that of the synthesizing run, of
-      the manipulated masks and of the segmenter.
+      One evaluation a seed, over the test patients of all folds.
     """
-    name = CONTROL if row is None else row.key
-    results, runs = [], []
-    for seed in bench.seeds:
-        directory = bench.workdir / FOLDER / name / f"share-{share:g}" / f"seed-{seed}"
-        results.append(_evaluation(bench, row, share, seed, directory))
-        runs.append(directory)
-    return results, runs
+    return table_runs.pooled(
+        lambda part: [_evaluation(part, row, share, seed) for seed in part.seeds]
+    )
 
 
-def real_steps(bench: Bench, seed: int) -> int:
-    """Optimizer steps of the segmenter on the real training data alone."""
-    config = bench.config(SEGMENTER, seed)
-    slices = len(bench.dataset.split("train"))
+def augmented_directories(
+    table_runs: TableRuns, row: Row | None, share: float
+) -> list[Path]:
+    """The work directories of the segmenters' runs, of all folds and seeds."""
+    return [
+        _directory(part, row, share, seed)
+        for part in table_runs.parts
+        for seed in part.seeds
+    ]
+
+
+def real_steps(table_runs: TableRuns, seed: int) -> int:
+    """Optimizer steps of the segmenter that is trained on real data alone."""
+    config = table_runs.config(SEGMENTER, seed)
+    slices = len(table_runs.dataset.split("train"))
     return config.steps or config.epochs * max(1, slices // config.batch_size)
 
 
-def volumes_of(bench: Bench, share: float) -> int:
-    """Further volumes: the share of the real training volumes, at least one."""
-    return max(1, round(share * len(bench.dataset.splits["train"])))
+def volumes_of(table_runs: TableRuns, share: float) -> int:
+    """How many further volumes: a share of the real training volumes, at least 1."""
+    return max(1, round(share * len(table_runs.dataset.splits["train"])))
+
+
+def _directory(table_runs: TableRuns, row: Row | None, share: float, seed: int) -> Path:
+    name = CONTROL if row is None else row.key
+    return table_runs.workdir / FOLDER / name / f"share-{share:g}" / f"seed-{seed}"
 
 
 def _evaluation(
-    bench: Bench, row: Row | None, share: float, seed: int, directory: Path
+    table_runs: TableRuns, row: Row | None, share: float, seed: int
 ) -> dict:
-    """Of a finished segmenter, which is trained where it is missing."""
-    config = bench.config(SEGMENTER, seed, steps=real_steps(bench, seed))
+    """The evaluation of one segmenter, which is trained if it is not finished."""
+    directory = _directory(table_runs, row, share, seed)
+    config = table_runs.config(SEGMENTER, seed, steps=real_steps(table_runs, seed))
     if (directory / METRICS).exists():
         facts = read_json(directory / CONFIG)["facts"]  # the mix itself is gone
         claim(directory, config, facts)
         result = read_json(directory / METRICS)
-        if result["dataset_hash"] == bench.dataset.content_hash:
+        if result["dataset_hash"] == table_runs.dataset.content_hash:
             return result
-    further = _further(bench, row, seed)
-    bench.workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=bench.workdir, prefix=".mix-") as scratch:
+    further = _further(table_runs, row, seed)
+    table_runs.workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=table_runs.workdir, prefix=".mix-") as scratch:
         mix = mixed(
-            bench.dataset,
+            table_runs.dataset,
             further,
             Path(scratch, "mix"),
-            volumes=volumes_of(bench, share),
+            volumes=volumes_of(table_runs, share),
         )
         config.data.dir = str(mix.directory)
         run(config, directory, mix)
     # Once more, on the real dataset itself rather than the mix's copy of it.
     return evaluate(
         load_model(directory),
-        bench.dataset,
+        table_runs.dataset,
         "test",
         directory,
         batch_size=config.eval_batch_size,
     )
 
 
-def _further(bench: Bench, row: Row | None, seed: int) -> Dataset:
-    """The set for the largest share, made once for each row and seed."""
+def _further(table_runs: TableRuns, row: Row | None, seed: int) -> Dataset:
+    """The further volumes of the largest share, made once for each row and seed."""
     name = CONTROL if row is None else row.key
-    directory = bench.workdir / FOLDER / name / f"set-{seed}"
-    count = volumes_of(bench, 1.0)
+    directory = table_runs.workdir / FOLDER / name / f"set-{seed}"
+    count = volumes_of(table_runs, 1.0)
     if (directory / DESCRIPTION).exists():
         found = open_dataset(directory)
         source = found.provenance.get("masks_of", found.provenance.get("volumes_of"))
-        if source != bench.dataset.content_hash:
+        if source != table_runs.dataset.content_hash:
             raise InputError(
                 f"{directory}: made of another dataset, expected another --workdir"
             )
         return found
     if row is None:
-        return geometric_set(bench.dataset, directory, count=count, seed=seed)
-    bench.evaluations(row)
-    model = load_model(bench.workdir / row.key / f"seed-{seed}")
+        return geometric_set(table_runs.dataset, directory, count=count, seed=seed)
+    table_runs.evaluations(row)
+    model = load_model(table_runs.directory(row, seed))
     _log.info("synthesizing %d volumes by %s", count, row.title)
-    return synthesized_set(model, bench.dataset, directory, count=count, seed=seed)
+    return synthesized_set(model, table_runs.dataset, directory, count=count, seed=seed)

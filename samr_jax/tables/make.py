@@ -1,4 +1,4 @@
-"""Making a table: its rows' evaluations, and what is printed of them."""
+"""Making a table: its rows' evaluations, their comparison, and the pages."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samr_jax.evaluation.baselines import evaluate_trivial
-from samr_jax.evaluation.reports.paper_tables import segmentation_table
+from samr_jax.evaluation.reports.paper_tables import COLUMNS, segmentation_table
 from samr_jax.evaluation.reports.summaries import (
     ablation_table,
     beyond_table,
+    differences_table,
     methods_table,
     sequences_table,
 )
-from samr_jax.evaluation.scores.intervals import difference_intervals
+from samr_jax.evaluation.scores.comparisons import corrected, subject_differences
+from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.evaluation.scores.seeds import over_seeds
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json, write_text
-from samr_jax.tables.augmentation_study import augmented_evaluations, volumes_of
+from samr_jax.tables.augmentation_study import (
+    augmented_directories,
+    augmented_evaluations,
+    volumes_of,
+)
 from samr_jax.tables.rows import (
     BASELINE,
     GEOMETRIC,
@@ -29,150 +35,192 @@ from samr_jax.tables.rows import (
     Row,
     Table,
 )
-from samr_jax.tables.run_record import circumstances_page, describe
-from samr_jax.tables.table_runs import Bench, account, check_comparable
+from samr_jax.tables.run_record import dataset_record, how_it_was_made, provenance_of
+from samr_jax.tables.table_runs import TableRuns, check_comparable
 
 
 class Made(NamedTuple):
-    """What one kind of table comes to.
+    """The outcome of one kind of table.
 
     Attributes:
       pages: Markdown.
       results: row's title -> its evaluation over seeds; of Table II by mix first.
-      runs: row's title -> directories of its runs.
+      directories: row's title -> the work directories of its runs.
+      comparisons: other row -> score -> paired difference; JSON-ready.
     """
 
     pages: list[str]
     results: dict[str, dict]
-    runs: dict[str, list[Path]]
+    directories: dict[str, list[Path]]
+    comparisons: dict[str, dict] | None = None
 
 
-def make_table(number: int, bench: Bench, *, only: Sequence[str] = ()) -> Path:
-    """Trains what is missing and writes ``table<N>.md`` and ``table<N>.json``.
+def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) -> Path:
+    """Trains the runs that are missing, writes ``table<N>.md`` and ``table<N>.json``.
 
     Args:
       number: 1 to 5.
-      bench: the runs.
+      table_runs: the runs.
       only: titles of the rows to take; by default all.
 
     Returns:
-      The Markdown file, in the bench's directory.
+      The Markdown file, in the directory of the runs.
 
     Raises:
       InputError: there is no such table or row, a row cannot be had from the dataset,
         or a run in the directory is of another config, dataset or split.
+    """
+    table, rows = chosen_rows(number, only)
+    table_runs.check(rows)
+    made = _KINDS[table.kind](table, rows, table_runs)
+    content = {
+        "table": number,
+        "title": table.title,
+        "seeds": list(table_runs.seeds),
+        "folds": table_runs.folds,
+        "dataset": dataset_record(table_runs.dataset),
+        "results": made.results,
+        "comparisons": made.comparisons,
+        "published": table.published,
+        "runs": {
+            name: list(map(provenance_of, directories))
+            for name, directories in made.directories.items()
+        },
+    }
+    write_json(table_runs.workdir / f"table{number}.json", content)
+    path = table_runs.workdir / f"table{number}.md"
+    write_text(path, "\n".join([*made.pages, how_it_was_made(content)]))
+    return path
+
+
+def chosen_rows(number: int, only: Sequence[str]) -> tuple[Table, tuple[Row, ...]]:
+    """A table and those of its rows that were asked for.
+
+    Raises:
+      InputError: there is no such table or row.
     """
     if number not in TABLES:
         raise InputError(
             f"--table={number}, expected one of {', '.join(map(str, TABLES))}"
         )
     table = TABLES[number]
-    rows = _chosen(table.rows, only)
-    bench.check(rows)
-    made = _KINDS[table.kind](table, rows, bench)
-    content = {
-        "table": number,
-        "title": table.title,
-        "seeds": list(bench.seeds),
-        "dataset": describe(bench.dataset),
-        "results": made.results,
-        "published": table.published,
-        "runs": {name: list(map(account, runs)) for name, runs in made.runs.items()},
-    }
-    write_json(bench.workdir / f"table{number}.json", content)
-    path = bench.workdir / f"table{number}.md"
-    write_text(path, "\n".join([*made.pages, circumstances_page(content)]))
-    return path
+    titles = [row.title for row in table.rows]
+    for title in only:
+        if title not in titles:
+            raise InputError(f"row {title!r}, expected some of {', '.join(titles)}")
+    return table, tuple(row for row in table.rows if not only or row.title in only)
 
 
-def _synthesis(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
+def _synthesis(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:
     """Tables I and III."""
-    results, simulated = {}, bench.dataset.simulated
+    results: dict[str, dict] = {}
     if table.trivial:
-        results = evaluate_trivial(
-            bench.dataset,
-            "test",
-            batch_size=bench.config(table.budget, 0).eval_batch_size,
-            segmenter=load_model(bench.segmenter()),
-        )
+        results = _trivial(table, table_runs)
     for row in rows:
-        results[row.title] = _over_seeds(row.title, bench.evaluations(row, follow=True))
+        evaluations = table_runs.evaluations(row, follow=True)
+        results[row.title] = _over_seeds(row.title, evaluations)
     check_comparable(results)
-    common = {"simulated": simulated, "published": table.published}
+    common = {"simulated": table_runs.dataset.simulated}
+    published = {"published": table.published}
     pages = [
-        methods_table(results, title=table.title, **common),
-        sequences_table(results, title=f"{table.title}, by sequence", **common),
+        methods_table(results, title=table.title, **common, **published),
+        sequences_table(
+            results, title=f"{table.title}, by sequence", **common, **published
+        ),
         beyond_table(results, title=f"{table.title}: beyond the paper"),
     ]
-    return Made(pages, results, _runs(rows, bench))
+    reference = table.budget.title
+    comparisons = None
+    if reference in results:
+        comparisons = _compared(results, reference)
+        title = f"{table.title}: paired differences"
+        pages.insert(
+            1,
+            differences_table(comparisons, reference=reference, title=title, **common),
+        )
+    return Made(pages, results, _directories(rows, table_runs), comparisons)
 
 
-def _segmentation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
-    """Table IV, and below it what a segmenter reaches that sees pairs."""
+def _segmentation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:
+    """Table IV, and below it the Dice that a segmenter reaches that sees pairs."""
+    rows = (*rows, SEGMENTER)
     results = {
-        row.title: _over_seeds(row.title, bench.evaluations(row))
-        for row in (*rows, SEGMENTER)
+        row.title: _over_seeds(row.title, table_runs.evaluations(row)) for row in rows
     }
     check_comparable(results)
-    dice = {name: result["dice"] for name, result in results.items()}
     page = segmentation_table(
-        dice,
+        {name: result["dice"] for name, result in results.items()},
         title=table.title,
-        simulated=bench.dataset.simulated,
+        simulated=table_runs.dataset.simulated,
         published=table.published,
         notes=[f"{SEGMENTER.title} is trained on pairs: the upper bound."],
     )
-    return Made([page], results, _runs((*rows, SEGMENTER), bench))
+    return Made([page], results, _directories(rows, table_runs))
 
 
-def _augmentation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
-    """Table II: a block for each mix, the real-only baseline last."""
-    baseline = _over_seeds(BASELINE, bench.evaluations(SEGMENTER))
-    pages, results = [], {}
-    runs = {BASELINE: _directories(bench, SEGMENTER), **_runs(rows, bench)}
-    for share, experiment in MIXES.items():
-        block = {} if share else {BASELINE: baseline}
-        for title, row in _mixed_rows(rows) if share else ():
-            evaluations, paths = augmented_evaluations(bench, row, share)
-            block[title] = _gain(_over_seeds(title, evaluations), baseline)
-            runs[f"{title}, mix {share:g}"] = paths
-        check_comparable({BASELINE: baseline, **block})
-        further = volumes_of(bench, share) if share else 0
-        title = (
-            f"{table.title}: {further} further + {len(bench.dataset.splits['train'])} "
-            "real volumes"
-        )
-        pages.append(
-            segmentation_table(
-                {name: result["dice"] for name, result in block.items()},
-                title=title,
-                simulated=bench.dataset.simulated,
-                published=table.published[experiment],
-                notes=[f"The paper's: {experiment}."],
-            )
-        )
-        results[f"{share:g}"] = block
-    return Made(pages, results, runs)
+def _augmentation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:
+    """Table II: a block for each mix, the segmenter of real data alone last."""
+    baseline = _over_seeds(BASELINE, table_runs.evaluations(SEGMENTER))
+    directories = {BASELINE: table_runs.directories(SEGMENTER)}
+    directories |= _directories(rows, table_runs)
+    sources = [*((row.title, row) for row in rows), (GEOMETRIC, None)]
+    blocks: dict[float, dict[str, dict]] = {}
+    for share in MIXES:
+        blocks[share] = {} if share else {BASELINE: baseline}
+        for title, row in sources if share else ():
+            evaluations = augmented_evaluations(table_runs, row, share)
+            blocks[share][title] = _over_seeds(title, evaluations)
+            name = f"{title}, mix {share:g}"
+            directories[name] = augmented_directories(table_runs, row, share)
+        check_comparable({BASELINE: baseline, **blocks[share]})
+    _add_gains(
+        [result for share in blocks if share for result in blocks[share].values()],
+        baseline,
+    )
+    pages = [
+        _mix_page(table, share, block, table_runs) for share, block in blocks.items()
+    ]
+    results = {f"{share:g}": block for share, block in blocks.items()}
+    return Made(pages, results, directories)
 
 
-def _ablation(table: Table, rows: Sequence[Row], bench: Bench) -> Made:
+def _mix_page(
+    table: Table, share: float, block: Mapping[str, Mapping], table_runs: TableRuns
+) -> str:
+    """The block of Table II for one share of further volumes."""
+    part = table_runs.parts[0]
+    further = volumes_of(part, share) if share else 0
+    real = len(part.dataset.splits["train"])
+    experiment = MIXES[share]
+    return segmentation_table(
+        {name: result["dice"] for name, result in block.items()},
+        title=f"{table.title}: {further} further + {real} real volumes",
+        simulated=table_runs.dataset.simulated,
+        published=table.published[experiment],
+        notes=[f"The paper's: {experiment}."],
+    )
+
+
+def _ablation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:
     """Table V: Dice of the first mix, and accuracy in the whole lesion."""
-    baseline = _over_seeds(BASELINE, bench.evaluations(SEGMENTER))
-    results, runs = {}, _runs(rows, bench)
+    baseline = _over_seeds(BASELINE, table_runs.evaluations(SEGMENTER))
+    results, directories = {}, _directories(rows, table_runs)
     for row in rows:
-        result = _over_seeds(row.title, bench.evaluations(row))
-        evaluations, paths = augmented_evaluations(bench, row, 1.0)
-        dice = _gain(_over_seeds(row.title, evaluations), baseline)["dice"]
+        result = _over_seeds(row.title, table_runs.evaluations(row))
+        augmented = augmented_evaluations(table_runs, row, 1.0)
+        dice = _over_seeds(row.title, augmented)["dice"]
         results[row.title] = {**result, "dice": dice}
-        runs[f"{row.title}, mix 1"] = paths
+        name = f"{row.title}, mix 1"
+        directories[name] = augmented_directories(table_runs, row, 1.0)
     check_comparable({BASELINE: baseline, **results})
+    _add_gains(list(results.values()), baseline)
     page = ablation_table(
         results,
         title=table.title,
-        simulated=bench.dataset.simulated,
+        simulated=table_runs.dataset.simulated,
         published=table.published,
     )
-    return Made([page], {BASELINE: baseline, **results}, runs)
+    return Made([page], {BASELINE: baseline, **results}, directories)
 
 
 _KINDS = {
@@ -183,8 +231,22 @@ _KINDS = {
 }
 
 
-def _mixed_rows(rows: Sequence[Row]) -> list[tuple[str, Row | None]]:
-    return [*((row.title, row) for row in rows), (GEOMETRIC, None)]
+def _trivial(table: Table, table_runs: TableRuns) -> dict[str, dict]:
+    """The rows that need no network, over the test patients of all folds."""
+    names: list[str] = []
+
+    def evaluate(part: TableRuns) -> list[dict]:
+        found = evaluate_trivial(
+            part.dataset,
+            "test",
+            batch_size=part.config(table.budget, 0).eval_batch_size,
+            segmenter=load_model(part.segmenter()),
+        )
+        names[:] = found
+        return list(found.values())
+
+    evaluations = table_runs.pooled(evaluate)
+    return dict(zip(names, evaluations, strict=True))
 
 
 def _over_seeds(title: str, evaluations: Sequence[dict]) -> dict:
@@ -197,23 +259,41 @@ def _over_seeds(title: str, evaluations: Sequence[dict]) -> dict:
     return result
 
 
-def _gain(result: dict, baseline: Mapping) -> dict:
-    """With intervals of the gain over the baseline, patient by patient."""
-    gain = difference_intervals(result["dice"], baseline["dice"], seed=0)
-    return {**result, "dice": {**result["dice"], "gain": gain}}
+def _compared(results: Mapping[str, Mapping], reference: str) -> dict[str, dict]:
+    """Paired differences of the reference and every other row, corrected together."""
+    ours = results[reference]["subjects"]
+    differences = {
+        (name, score): found
+        for name, result in results.items()
+        if name != reference
+        for score, found in subject_differences(
+            ours, result["subjects"], list(COLUMNS)
+        ).items()
+    }
+    return _by_row(corrected(differences))
 
 
-def _chosen(rows: Sequence[Row], only: Sequence[str]) -> tuple[Row, ...]:
-    titles = [row.title for row in rows]
-    for title in only:
-        if title not in titles:
-            raise InputError(f"row {title!r}, expected some of {', '.join(titles)}")
-    return tuple(row for row in rows if not only or row.title in only)
+def _add_gains(results: Sequence[dict], baseline: Mapping) -> None:
+    """Adds to each ``dice`` its gain over the baseline; all are corrected together."""
+    theirs = baseline["dice"]["subjects"]
+    differences = {
+        (place, label): found
+        for place, result in enumerate(results)
+        for label, found in subject_differences(
+            result["dice"]["subjects"], theirs, LESIONS
+        ).items()
+    }
+    for place, gain in _by_row(corrected(differences)).items():
+        results[place]["dice"]["gain"] = gain
 
 
-def _directories(bench: Bench, row: Row) -> list[Path]:
-    return [bench.workdir / row.key / f"seed-{seed}" for seed in bench.seeds]
+def _by_row(differences: Mapping[tuple, dict | None]) -> dict:
+    """(row, score) -> difference, as row -> score -> difference."""
+    rows: dict = {}
+    for (row, score), found in differences.items():
+        rows.setdefault(row, {})[score] = found
+    return rows
 
 
-def _runs(rows: Sequence[Row], bench: Bench) -> dict[str, list[Path]]:
-    return {row.title: _directories(bench, row) for row in rows}
+def _directories(rows: Sequence[Row], table_runs: TableRuns) -> dict[str, list[Path]]:
+    return {row.title: table_runs.directories(row) for row in rows}

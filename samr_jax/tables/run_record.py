@@ -1,14 +1,22 @@
-"""What a table says of how its numbers came about."""
+"""What a table says about how its numbers came about."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
+
+import jax
 
 from samr_jax.data.dataset import Dataset
+from samr_jax.runtime.files import read_json
+
+METRICS, RECORD = "metrics.json", "run.json"
+"""Files of a run: its evaluation; its seconds, device and commit."""
 
 
-def describe(dataset: Dataset) -> dict:
-    """JSON-ready: what the rows were trained and tested on."""
+def dataset_record(dataset: Dataset) -> dict:
+    """JSON-ready: the dataset that the rows were trained and tested on."""
     return {
         "hash": dataset.content_hash,
         "simulated": dataset.simulated,
@@ -19,21 +27,61 @@ def describe(dataset: Dataset) -> dict:
     }
 
 
-def circumstances_page(content: Mapping) -> str:
-    """How a table's numbers came about: data, seeds, budget, device, code.
+def device_and_commit() -> dict[str, str | None]:
+    """The devices, the version of JAX, and the commit of this code if it is known."""
+    devices = jax.devices()
+    here = Path(__file__).parent
+    try:
+        git = ["git", "-C", str(here), "rev-parse", "HEAD"]
+        done = subprocess.run(git, capture_output=True, text=True, check=True)
+        commit = done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "device": f"{len(devices)} x {devices[0].device_kind}",
+        "jax": jax.__version__,
+        "commit": commit,
+    }
+
+
+def provenance_of(run: Path) -> dict:
+    """JSON-ready: the config, the budget, the device and the commit of a run.
+
+    Args:
+      run: the work directory of a finished run.
+    """
+    config = read_json(run / "config.json")["config"]
+    metrics = read_json(run / METRICS)
+    record = run / RECORD
+    return {
+        "workdir": str(run),
+        "seed": config["seed"],
+        "steps": metrics["step"],
+        "batch_size": config["batch_size"],
+        "images_seen": metrics["step"] * config["batch_size"],
+        "config": config,
+        **(read_json(record) if record.exists() else {}),
+    }
+
+
+def how_it_was_made(content: Mapping) -> str:
+    """A page about a table's data, seeds, budget, device and code.
 
     Args:
       content: of ``table<N>.json``.
     """
     dataset, seeds = content["dataset"], ", ".join(map(str, content["seeds"]))
     size = " x ".join(map(str, dataset["size"]))
-    patients = ", ".join(f"{len(n)} {name}" for name, n in dataset["split"].items())
+    counts = {name: len(names) for name, names in dataset["split"].items()}
+    patients = ", ".join(f"{count} {name}" for name, count in counts.items())
+    if folds := content.get("folds"):
+        patients = f"{sum(counts.values())} in {folds} folds, each tested once"
     lines = [
         "# How it was made",
         "",
         f"- Data: {size}, {patients} patients, hash {dataset['hash'][:12]}.",
-        f"- Seeds: {seeds}; numbers are means, ± is the standard deviation over seeds, "
-        "intervals are over patients.",
+        f"- Seeds: {seeds}; numbers are means over seeds, ± is their standard "
+        "deviation, intervals are over patients.",
     ]
     for name, runs in content["runs"].items():
         first = runs[0]

@@ -1,48 +1,48 @@
-"""The runs behind a table: one dataset, one budget, every row and seed a directory."""
+"""The training runs behind a table: of every row, seed and fold."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import logging
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 
 from samr_jax.config import check_size, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import add_mask_follow, table
+from samr_jax.evaluation.scores.pooling import pool_folds
 from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import read_json, write_json, write_text
+from samr_jax.tables.folds import fold_dataset
 from samr_jax.tables.rows import SEGMENTER, Row
+from samr_jax.tables.run_record import METRICS, RECORD, device_and_commit
 from samr_jax.training.data import training_dataset
 from samr_jax.training.loop import train_and_evaluate
 
 _log = logging.getLogger(__name__)
-
-METRICS, RECORD = "metrics.json", "run.json"
 
 Configs = Callable[[str], ml_collections.ConfigDict]
 """Name of a file in ``configs/`` to its config."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Bench:
-    """What all runs of a table share.
+class TableRuns:
+    """The training runs of a table: of every row, seed and fold.
 
     Attributes:
-      workdir: ``<row>/seed-<n>`` below it are the runs.
-      configs: where config files come from.
-      budget: the row whose data and epochs all have.
-      seeds: of the runs of each row.
+      workdir: holds the runs, ``<row>/seed-<n>``; with folds, ``fold-<k>/<row>/...``.
+      configs: name of a file in ``configs/`` to its config.
+      budget: the row whose data and number of epochs all rows have.
+      seeds: one run of every row for each.
       overrides: fields of every config, such as ``{"steps": 10}``.
+      folds: of a cross-validation by patient; 0 takes the dataset's own split.
     """
 
     workdir: Path
@@ -50,14 +50,49 @@ class Bench:
     budget: Row
     seeds: Sequence[int] = (0,)
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    folds: int = 0
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """What every row is trained and evaluated on."""
+        """What every row is trained and evaluated on; with folds, all patients."""
         return training_dataset(self.config(self.budget, self.seeds[0]))
 
+    @functools.cached_property
+    def parts(self) -> tuple[TableRuns, ...]:
+        """The runs of each fold, which have a dataset of their own; without folds, the
+        runs themselves."""
+        if not self.folds:
+            return (self,)
+        return tuple(self._part(fold) for fold in range(self.folds))
+
+    def _part(self, fold: int) -> TableRuns:
+        dataset = fold_dataset(
+            self.dataset,
+            self.workdir / "datasets" / f"fold-{fold}",
+            fold=fold,
+            folds=self.folds,
+        )
+        return dataclasses.replace(
+            self,
+            workdir=self.workdir / f"fold-{fold}",
+            overrides={**self.overrides, "data.dir": str(dataset.directory)},
+            folds=0,
+        )
+
+    def pooled(self, evaluate: Callable[[TableRuns], Sequence[dict]]) -> list[dict]:
+        """Evaluations over the test patients of all folds.
+
+        Args:
+          evaluate: the runs of a fold to its evaluations, such as one for each seed.
+
+        Returns:
+          As many evaluations, each pooled over the folds.
+        """
+        by_part = [evaluate(part) for part in self.parts]
+        return [pool_folds(folds) for folds in zip(*by_part, strict=True)]
+
     def config(self, row: Row, seed: int, **changes: Any) -> ml_collections.ConfigDict:
-        """The config of a row: its file's, on the budget's data and epochs.
+        """The config of a row: that of its file, with the budget's data and epochs.
 
         Raises:
           InputError: an override names no field, or does not fit it.
@@ -74,26 +109,39 @@ class Bench:
         return config
 
     def check(self, rows: Sequence[Row]) -> None:
-        """Fails before hours of training where a row cannot be had."""
+        """Checks all rows against the dataset, before hours of training.
+
+        Raises:
+          InputError: a method cannot be trained on this dataset.
+        """
         for row in (*rows, SEGMENTER):
             method = build_method(self.config(row, self.seeds[0]), self.dataset)
-            size, source = (
-                self.dataset.grid.size,
-                f"{self.dataset.directory}, {method.name}",
-            )
-            check_size(size, method.downsamplings, source=source)
+            source = f"{self.dataset.directory}, {method.name}"
+            check_size(self.dataset.grid.size, method.downsamplings, source=source)
+
+    def directory(self, row: Row, seed: int) -> Path:
+        """The work directory of a run, which has no folds."""
+        return self.workdir / row.key / f"seed-{seed}"
+
+    def directories(self, row: Row) -> list[Path]:
+        """The work directories of a row's runs, of all folds and seeds."""
+        return [p.directory(row, seed) for p in self.parts for seed in self.seeds]
 
     def evaluations(self, row: Row, *, follow: bool = False) -> list[dict]:
-        """The row's evaluations, one a seed; what is missing is trained.
+        """The evaluations of a row, one a seed. Runs that are missing are trained.
 
         Args:
           row: of the table.
-          follow: whether to score the mask-follow Dice, too, by the segmenter of the
-            first seed.
+          follow: whether to add the mask-follow score, by the segmenter of the first
+            seed.
         """
+        return self.pooled(lambda part: part._evaluations(row, follow=follow))
+
+    def _evaluations(self, row: Row, *, follow: bool) -> list[dict]:
+        """`evaluations`, without folds."""
         results = []
         for seed in self.seeds:
-            directory = self.workdir / row.key / f"seed-{seed}"
+            directory = self.directory(row, seed)
             result = run(self.config(row, seed), directory, self.dataset)
             if follow and "mask_follow" not in result:
                 result = self._add_mask_follow(result, directory)
@@ -101,9 +149,13 @@ class Bench:
         return results
 
     def segmenter(self) -> Path:
-        """The run of the U-Net on real images alone, of the first seed."""
-        directory = self.workdir / SEGMENTER.key / f"seed-{self.seeds[0]}"
-        run(self.config(SEGMENTER, self.seeds[0]), directory, self.dataset)
+        """The run of the U-Net on real images, of the first seed; trained if missing.
+
+        It belongs to one dataset, so that it is a fold's.
+        """
+        seed = self.seeds[0]
+        directory = self.directory(SEGMENTER, seed)
+        run(self.config(SEGMENTER, seed), directory, self.dataset)
         return directory
 
     def _add_mask_follow(self, result: dict, directory: Path) -> dict:
@@ -120,7 +172,7 @@ class Bench:
 
 
 def run(config: ml_collections.ConfigDict, directory: Path, dataset: Dataset) -> dict:
-    """The evaluation of a run that is finished, or finished now.
+    """The evaluation of a run, which is trained to its end if it is not finished.
 
     Raises:
       InputError: the directory holds a run of another config or dataset.
@@ -134,7 +186,9 @@ def run(config: ml_collections.ConfigDict, directory: Path, dataset: Dataset) ->
     _log.info("training %s", directory)
     start = time.monotonic()
     result = train_and_evaluate(config, directory)
-    write_json(record, {"seconds": spent + time.monotonic() - start, **circumstances()})
+    write_json(
+        record, {"seconds": spent + time.monotonic() - start, **device_and_commit()}
+    )
     if result is None:
         raise TrainingError(
             f"{directory}: stopped before its end; the same command goes on from there"
@@ -142,44 +196,11 @@ def run(config: ml_collections.ConfigDict, directory: Path, dataset: Dataset) ->
     return result
 
 
-def circumstances() -> dict[str, str | None]:
-    """Where and by which code a run was made."""
-    devices = jax.devices()
-    here = Path(__file__).parent
-    try:
-        git = ["git", "-C", str(here), "rev-parse", "HEAD"]
-        done = subprocess.run(git, capture_output=True, text=True, check=True)
-        commit = done.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
-    return {
-        "device": f"{len(devices)} x {devices[0].device_kind}",
-        "jax": jax.__version__,
-        "commit": commit,
-    }
-
-
-def account(directory: Path) -> dict:
-    """What a table says of a run: its config, budget and circumstances."""
-    config = read_json(directory / "config.json")["config"]
-    metrics = read_json(directory / METRICS)
-    record = directory / RECORD
-    return {
-        "workdir": str(directory),
-        "seed": config["seed"],
-        "steps": metrics["step"],
-        "batch_size": config["batch_size"],
-        "images_seen": metrics["step"] * config["batch_size"],
-        "config": config,
-        **(read_json(record) if record.exists() else {}),
-    }
-
-
 def check_comparable(results: Mapping[str, Mapping]) -> None:
-    """Raises unless all evaluations are of one split of one dataset.
+    """Checks that all evaluations are of one split of one dataset.
 
     Raises:
-      InputError: names the first that is not.
+      InputError: one is not; the error names it.
     """
     (first, reference), *others = results.items()
     for name, result in others:

@@ -8,6 +8,8 @@ import pytest
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.baselines import evaluate_trivial
 from samr_jax.evaluation.evaluate import add_mask_follow, evaluate
+from samr_jax.evaluation.scores import registry
+from samr_jax.evaluation.scores.score import Column, ScoreKind
 from samr_jax.labels import LABELS, NORMAL
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
@@ -87,6 +89,42 @@ def test_trivial_rows_are_scored_as_methods_are(dataset):
         assert result["anatomy_prior"] == "atlas"
         assert result["dataset_hash"] == dataset.content_hash
         assert {"mask_follow", "memorisation", "intervals"} <= set(result)
+
+
+class MeanIntensity:
+    """A toy score: the mean of the synthesized images."""
+
+    def __init__(self):
+        self._means = []
+
+    def add(self, slices):
+        self._means.append(slices.synthesized.mean())
+
+    def summary(self):
+        return {"mean": float(np.mean(self._means)), "real": -0.5}
+
+
+def test_a_score_is_a_file_and_a_line(dataset, tmp_path, monkeypatch):
+    """What the registry lists is measured, written and printed."""
+    toy = ScoreKind(
+        name="toy",
+        make=lambda setting: MeanIntensity() if setting.split == "test" else None,
+        columns=(
+            Column("Toy", "{:.2f}", lambda found: found["mean"], lambda f: f["real"]),
+        ),
+        note="Toy: the mean intensity.",
+    )
+    monkeypatch.setattr(registry, "SCORE_KINDS", (*registry.SCORE_KINDS, toy))
+    result = evaluate(Painter(dataset), dataset, "test", tmp_path, batch_size=2)
+    mean = read_json(tmp_path / "metrics.json")["toy"]["mean"]
+    assert mean == result["toy"]["mean"]
+    table = (tmp_path / "table.md").read_text()
+    assert "| Toy |" in table and "Toy: the mean intensity." in table
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")]
+    last = {row[1].strip(): row[-2].strip() for row in rows}
+    assert last["Painter"] == f"{mean:.2f}" and last["(real images)"] == "-0.50"
+    other = evaluate(Painter(dataset), dataset, "val", tmp_path / "v", batch_size=2)
+    assert "toy" not in other
 
 
 def test_a_segmenter_of_other_sequences_is_refused(dataset, tmp_path):

@@ -4,6 +4,13 @@ import numpy as np
 import pytest
 
 from samr_jax.evaluation.scores.memorisation import NearestTraining
+from samr_jax.evaluation.scores.score import ScoredSlices
+
+
+def add(nearest, synthesized, real):
+    labels = np.zeros(real.shape[:-1], np.uint8)
+    count = range(len(real))
+    nearest.add(ScoredSlices(synthesized, real, labels, count, count))
 
 
 def test_distance_to_the_nearest_training_slice():
@@ -13,8 +20,8 @@ def test_distance_to_the_nearest_training_slice():
     real = rng.uniform(-1, 1, (3, 128, 128, 2))
     synthesized = np.stack([training[2], training[5] + 0.25, real[0]])
     nearest = NearestTraining(training)
-    nearest.add(synthesized[:2], real[:2])
-    nearest.add(synthesized[2:], real[2:])
+    add(nearest, synthesized[:2], real[:2])
+    add(nearest, synthesized[2:], real[2:])
     blocks = [
         images.reshape(-1, 64, 2, 64, 2, 2).mean((2, 4))
         for images in (synthesized, real, training)
@@ -36,6 +43,6 @@ def test_distance_to_the_nearest_training_slice():
 def test_no_ratio_where_every_real_slice_is_a_training_slice():
     images = np.random.default_rng(7).uniform(-1, 1, (2, 8, 8, 1))
     nearest = NearestTraining(images)
-    nearest.add(images + 0.5, images)
+    add(nearest, images + 0.5, images)
     assert nearest.summary()["ratio"] is None
     assert nearest.summary()["synthesized"] == pytest.approx(0.5, rel=1e-5)

@@ -6,20 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from samr_jax.evaluation.scores.intervals import (
-    average_intervals,
-    bootstrap_interval,
-    dice_intervals,
-    difference_intervals,
-)
-from samr_jax.evaluation.scores.metrics import (
-    DiceCounts,
-    SynthesisScores,
-    pixel_hits,
-    psnr,
-    ssim,
-    to_metric_range,
-)
+from samr_jax.evaluation.scores.intensity import to_metric_range
+from samr_jax.evaluation.scores.pixel_accuracy import pixel_hits
+from samr_jax.evaluation.scores.registry import slice_scores
+from samr_jax.evaluation.scores.score import ScoredSlices
+from samr_jax.evaluation.scores.similarity import psnr, ssim
 from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
 
@@ -39,9 +30,14 @@ def split():
 
 
 def scored(split, sequences=SEQUENCES):
-    scores = SynthesisScores(sequences)
-    scores.add(*split)
+    scores = slice_scores(sequences)
+    add(scores, *split)
     return scores.summary()
+
+
+def add(scores, synthesized, real, labels, subjects):
+    heights = range(len(labels))
+    scores.add(ScoredSlices(synthesized, real, labels, subjects, heights))
 
 
 def test_metric_range_is_the_affine_image():
@@ -147,9 +143,9 @@ def test_average_is_over_sequences(split):
 
 
 def test_batches_do_not_change_the_summary(split):
-    scores = SynthesisScores(SEQUENCES)
+    scores = slice_scores(SEQUENCES)
     for part in (slice(3, 5), slice(0, 1), slice(1, 3)):
-        scores.add(*(array[part] for array in split))
+        add(scores, *(array[part] for array in split))
     one, other = scores.summary(), scored(split)
     np.testing.assert_allclose(
         list(one["average"].values()), list(other["average"].values())
@@ -183,9 +179,7 @@ def test_images_that_are_not_finite_are_refused(split):
 
 def test_nothing_to_score_is_refused():
     with pytest.raises(InputError, match="expected at least one"):
-        SynthesisScores(SEQUENCES).summary()
-    with pytest.raises(InputError, match="expected at least one"):
-        DiceCounts().summary()
+        slice_scores(SEQUENCES).summary()
 
 
 def test_subject_weights_give_back_the_average_of_the_split(split):
@@ -200,74 +194,3 @@ def test_subject_weights_give_back_the_average_of_the_split(split):
             strict=True,
         )
         assert np.average(values, weights=weights) == pytest.approx(value)
-
-
-def test_dice_counts_pixels_of_a_patient_together():
-    reference = np.zeros((3, 4, 4), int)
-    predicted = np.zeros((3, 4, 4), int)
-    reference[0, 0], predicted[0, 0, :2] = TUMOR, TUMOR  # half of it found
-    reference[1, 0, 0] = TUMOR  # deleted
-    predicted[1, 2, 2] = CAVITY  # invented
-    reference[2], predicted[2] = TUMOR, TUMOR  # the other patient's, all found
-    counts = DiceCounts()
-    counts.add(predicted, reference, ["a", "a", "b"])
-    summary = json.loads(json.dumps(counts.summary(), allow_nan=False))
-    of_a = 2 * 2 / (2 + 5)
-    assert summary["subjects"]["a"]["tumor"] == pytest.approx(of_a)
-    assert summary["dice"]["tumor"] == pytest.approx((of_a + 1) / 2)
-    assert summary["dice"]["cavity"] == 0
-    assert summary["dice"]["edema"] is None
-    assert summary["deleted"] == {"edema": 0, "cavity": 0, "tumor": 1}
-    assert summary["invented"] == {"edema": 0, "cavity": 1, "tumor": 0}
-    assert summary["slices"] == {"edema": 0, "cavity": 0, "tumor": 3}
-
-
-def test_bootstrap_interval_approaches_the_normal_one():
-    values = np.random.default_rng(3).normal(10, 2, 400)
-    low, high = bootstrap_interval(values, seed=0)
-    half = 1.96 * values.std() / np.sqrt(400)
-    assert low == pytest.approx(values.mean() - half, abs=0.02)
-    assert high == pytest.approx(values.mean() + half, abs=0.02)
-    narrow = bootstrap_interval(values, seed=0, level=0.5)
-    assert low < narrow[0] < narrow[1] < high
-    assert bootstrap_interval(values, seed=0) == (low, high)
-
-
-def test_bootstrap_interval_weighs_patients_and_skips_the_unknown():
-    # Draws of two give 1, 3, or in half of all cases the weighted mean, 2.5.
-    values, weights = [1.0, None, 3.0], [1, 9, 3]
-    assert bootstrap_interval(values, weights=weights, seed=0) == (1, 3)
-    middle = bootstrap_interval(values, weights=weights, seed=0, level=0.2)
-    assert middle == (2.5, 2.5)
-
-
-def test_bootstrap_interval_needs_two_patients():
-    assert bootstrap_interval([1.0, None], seed=0) is None
-    assert bootstrap_interval([1.0, 2.0], weights=[1, 0], seed=0) is None
-
-
-def test_average_intervals_hold_the_average(split):
-    summary = scored(split)
-    for name, (low, high) in average_intervals(summary, seed=1).items():
-        assert low <= summary["average"][name] <= high
-
-
-def test_dice_intervals_are_of_each_label_over_patients():
-    counts = DiceCounts()
-    rng = np.random.default_rng(5)
-    predicted, reference = rng.integers(0, 5, (2, 6, 8, 8))
-    counts.add(predicted, reference, list("abcdef"))
-    summary = counts.summary()
-    intervals = dice_intervals(summary, seed=3)
-    tumor = [patient["tumor"] for patient in summary["subjects"].values()]
-    assert intervals["tumor"] == bootstrap_interval(tumor, seed=3)
-    assert difference_intervals(summary, summary, seed=3)["tumor"] == (0.0, 0.0)
-    worse = {
-        "subjects": {
-            n: {"tumor": v - 0.1} for n, v in zip("abcdef", tumor, strict=True)
-        }
-    }
-    gain = difference_intervals(
-        {"dice": {"tumor": 0}, "subjects": summary["subjects"]}, worse, seed=3
-    )
-    assert gain["tumor"] == pytest.approx((0.1, 0.1))

@@ -8,11 +8,14 @@ from samr_jax.evaluation.reports.markdown import PAPER_NOTE, SIMULATED_NOTE
 from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
 from samr_jax.evaluation.reports.summaries import (
     ablation_table,
+    differences_table,
     methods_table,
     sequences_table,
 )
+from samr_jax.evaluation.scores.dice import DiceScores
 from samr_jax.evaluation.scores.intervals import average_intervals
-from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
+from samr_jax.evaluation.scores.registry import slice_scores
+from samr_jax.evaluation.scores.score import ScoredSlices
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.sequences import SEQUENCES
 
@@ -20,10 +23,10 @@ from samr_jax.sequences import SEQUENCES
 def evaluation(sequences=SEQUENCES, *, offset=0.1, prior="atlas"):
     """An evaluation in which every pixel is off by `offset`; no slice has a cavity."""
     rng = np.random.default_rng(0)
-    real = rng.uniform(-0.8, 0.8, (3, 16, 16, len(sequences)))
-    labels = rng.choice([EDEMA, TUMOR], (3, 16, 16))
-    scores = SynthesisScores(sequences)
-    scores.add(real + offset, real, labels, ["a", "b", "c"])
+    real = rng.uniform(-0.8, 0.8, (5, 16, 16, len(sequences)))
+    labels = rng.choice([EDEMA, TUMOR], (5, 16, 16))
+    scores = slice_scores(sequences)
+    scores.add(ScoredSlices(real + offset, real, labels, "abcde", range(5)))
     return {"anatomy_prior": prior, "split": "test", **scores.summary()}
 
 
@@ -73,7 +76,7 @@ def test_table1_sets_methods_side_by_side_with_their_settings():
     assert "- Shin et al.: anatomy prior: the subject's own tissue; test split" in (
         markdown
     )
-    assert "3 slices of 3 subjects" in markdown
+    assert "5 slices of 5 subjects" in markdown
     assert markdown.startswith("# Table I\n")
     assert markdown.endswith("- One seed.\n")
 
@@ -98,7 +101,7 @@ def test_published_average_needs_the_same_sequences():
 
 def test_table1_prints_intervals_when_given():
     result = evaluation()
-    result["intervals"] = average_intervals(result, seed=0)
+    result["intervals"] = average_intervals(result)
     last = cells(table1({"m": result}, title="T"))[-1]
     assert last[:4] == ["95 % interval", "100.0 to 100.0", "n/a", "100.0 to 100.0"]
 
@@ -114,8 +117,8 @@ def test_segmentation_table_prints_dice_and_the_lesions_lost():
     predicted = np.zeros((2, 4, 4), int)
     reference[0], predicted[0, :2] = TUMOR, TUMOR
     reference[1, 0], predicted[1, 1] = EDEMA, CAVITY
-    counts = DiceCounts()
-    counts.add(predicted, reference, ["a", "a"])
+    counts = DiceScores((4.0, 1.0, 1.0))
+    counts.add(predicted, reference, ["a", "a"], [0, 1])
     markdown = segmentation_table(
         {"UNIT": counts.summary()},
         title="Table IV",
@@ -130,6 +133,10 @@ def test_segmentation_table_prints_dice_and_the_lesions_lost():
     assert scores["edema deleted"] == "1/1"
     assert scores["cavity deleted"] == "0/0"
     assert scores["cavity invented"] == "1"
+    # 4 pixels of 4 mm3, in the only patient, who has no cavity.
+    assert scores["cavity false ml"] == "0.02 (1/1)"
+    assert scores["tumor false ml"] == scores["cavity HD95"] == "n/a"
+    assert float(scores["tumor HD95"]) == pytest.approx(2, abs=0.1)
     assert SIMULATED_NOTE in markdown
 
 
@@ -144,7 +151,8 @@ def test_segmentation_table_prints_spread_interval_and_gain():
         "spread": {"dice": {"edema": 0.01, "cavity": None, "tumor": 0.02}},
         "intervals": {"edema": (0.4, 0.6), "cavity": None, "tumor": None},
     }
-    gain = {"edema": (-0.1, 0.2), "cavity": None, "tumor": None}
+    edema = {"mean": 0.05, "interval": (-0.1, 0.2), "p_holm": 0.024, "comparisons": 7}
+    gain = {"edema": edema, "cavity": None, "tumor": None}
     markdown = segmentation_table(
         {"a": {**result, "gain": gain}, "b": result}, title=""
     )
@@ -152,9 +160,9 @@ def test_segmentation_table_prints_spread_interval_and_gain():
     first, second = (dict(zip(header, row, strict=True)) for row in (first, second))
     assert first["Edema"] == "0.500 ± 0.010 [0.400 to 0.600]"
     assert first["Cavity"] == "n/a" and first["Tumor"] == "0.250 ± 0.020"
-    assert (
-        first["edema gain"] == "-0.100 to +0.200" and first["edema deleted"] == "1.5/3"
-    )
+    assert first["edema gain"] == "+0.050 [-0.100 to +0.200], p .024"
+    assert first["tumor gain"] == "n/a" and first["edema deleted"] == "1.5/3"
+    assert "Holm's correction for 7 comparisons" in markdown
     assert second["edema gain"] == "n/a"
     assert "gain" not in segmentation_table({"b": result}, title="")
 
@@ -166,6 +174,18 @@ def test_methods_table_has_a_row_a_method_and_its_prior():
     assert header == ["Method", "Edema", "Cavity", "Tumor", "SSIM", "PSNR", "Prior"]
     assert first[1:3] == ["100.0 (74.8)", "n/a (66.1)"] and first[-1] == "atlas"
     assert second[1] == "100.0" and second[-1] == "none"
+
+
+def test_differences_table_prints_means_intervals_and_corrected_p_values():
+    known = {"mean": 1.25, "interval": (0.5, 2.0), "p_holm": 0.0004, "patients": 6}
+    scores = dict.fromkeys(("edema", "cavity", "tumor", "ssim"))
+    markdown = differences_table(
+        {"SAMR": {**scores, "psnr": known}}, reference="CG-SAMR", title="T"
+    )
+    header, row = cells(markdown)
+    assert header[0] == "CG-SAMR minus" and row[0] == "SAMR"
+    assert row[1:] == ["n/a"] * 4 + ["+1.2 [+0.5 to +2.0], p < .001"]
+    assert "the 1 comparisons" in markdown and "At most 6 patients" in markdown
 
 
 def test_sequences_table_has_a_row_for_each_method_and_sequence():

@@ -11,8 +11,8 @@ def test_seeds_become_one_evaluation():
             "method": "m",
             "slices": 3,
             "average": {"ssim": value, "cavity": None},
-            "subjects": {n: {"ssim": value, "cavity": None} for n in "ab"},
-            "weights": {n: {"ssim": 3, "cavity": 0} for n in "ab"},
+            "subjects": {n: {"ssim": value, "cavity": None} for n in "abcde"},
+            "weights": {n: {"ssim": 3, "cavity": 0} for n in "abcde"},
         }
         for value in (0.5, 0.6, 0.7)
     ]

@@ -12,7 +12,9 @@ from samr_jax.data.dataset import open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
 from samr_jax.evaluation.reports import published as paper
-from samr_jax.evaluation.scores.metrics import DiceCounts, SynthesisScores
+from samr_jax.evaluation.scores.dice import DiceScores
+from samr_jax.evaluation.scores.registry import slice_scores
+from samr_jax.evaluation.scores.score import ScoredSlices
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json
@@ -28,7 +30,7 @@ from samr_jax.tables.rows import (
     UNPAIRED,
     Row,
 )
-from samr_jax.tables.table_runs import Bench, check_comparable
+from samr_jax.tables.table_runs import TableRuns, check_comparable
 from tests.commands import launch
 from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
 
@@ -53,6 +55,7 @@ def fake_evaluation(dataset, seed, *, segments):
     items = list(dataset.split("test"))
     labels = np.stack([item["labels"] for item in items])
     subjects = [item["subject"] for item in items]
+    heights = [item["slice"] for item in items]
     real = rng.uniform(-1, 1, (*labels.shape, 2))
     result = {
         "method": "fake",
@@ -62,11 +65,12 @@ def fake_evaluation(dataset, seed, *, segments):
         "step": 8,
     }
     if segments:
-        dice = DiceCounts()
-        dice.add(rng.permuted(labels, axis=1), labels, subjects)
+        dice = DiceScores(dataset.grid.spacing[::-1])
+        dice.add(rng.permuted(labels, axis=1), labels, subjects, heights)
         return {**result, "segmentation": dice.summary()}
-    scores = SynthesisScores(SEQUENCES)
-    scores.add(np.clip(real + 0.1 * (1 + seed), -1, 1), real, labels, subjects)
+    scores = slice_scores(SEQUENCES)
+    synthesized = np.clip(real + 0.1 * (1 + seed), -1, 1)
+    scores.add(ScoredSlices(synthesized, real, labels, subjects, heights))
     return {**result, **scores.summary()}
 
 
@@ -100,8 +104,8 @@ def trained_configs(monkeypatch):
 
 
 @pytest.fixture
-def the_bench(dataset, tmp_path):
-    return Bench(
+def table_runs(dataset, tmp_path):
+    return TableRuns(
         tmp_path / "tables",
         tiny,
         CG_SAMR,
@@ -126,7 +130,7 @@ def test_rows_are_the_papers():
 @pytest.mark.parametrize("variant", ["paper", "demo"])
 def test_every_row_has_a_config_and_the_budgets_epochs(tmp_path, variant):
     for table in TABLES.values():
-        own = Bench(tmp_path, lambda name: config_file(name, variant), table.budget)
+        own = TableRuns(tmp_path, lambda name: config_file(name, variant), table.budget)
         budget = own.config(table.budget, 0)
         for row in table.rows:
             config = own.config(row, 3)
@@ -150,22 +154,22 @@ def test_every_row_has_a_config_and_the_budgets_epochs(tmp_path, variant):
 )
 def test_wrong_overrides_are_one_line(tmp_path, overrides, message):
     with pytest.raises(InputError, match=message):
-        _ = Bench(tmp_path, tiny, CG_SAMR, overrides=overrides).dataset
+        _ = TableRuns(tmp_path, tiny, CG_SAMR, overrides=overrides).dataset
 
 
-def test_finished_runs_are_taken_again(trained_configs, the_bench, dataset):
-    make_table(1, the_bench, only=["Pix2Pix", "CG-SAMR"])
+def test_finished_runs_are_taken_again(trained_configs, table_runs, dataset):
+    make_table(1, table_runs, only=["Pix2Pix", "CG-SAMR"])
     expected = [("pix2pix", 0), ("pix2pix", 1), ("paired", 0), ("paired", 1)]
     assert sorted(trained_configs) == sorted([*expected, ("segmentation", 0)])
-    make_table(1, the_bench, only=["CG-SAMR"])
+    make_table(1, table_runs, only=["CG-SAMR"])
     assert len(trained_configs) == 5
-    make_table(1, dataclasses.replace(the_bench, seeds=(0, 2)), only=["CG-SAMR"])
+    make_table(1, dataclasses.replace(table_runs, seeds=(0, 2)), only=["CG-SAMR"])
     assert trained_configs[5:] == [("paired", 2)]
 
 
-def test_a_table_says_what_it_is_made_of(trained_configs, the_bench, dataset):
-    path = make_table(1, the_bench, only=["Pix2Pix", "CG-SAMR"])
-    content = json.loads((the_bench.workdir / "table1.json").read_text())
+def test_a_table_says_what_it_is_made_of(trained_configs, table_runs, dataset):
+    path = make_table(1, table_runs, only=["Pix2Pix", "CG-SAMR"])
+    content = json.loads((table_runs.workdir / "table1.json").read_text())
     assert content["seeds"] == [0, 1]
     assert content["dataset"]["hash"] == dataset.content_hash
     scores = [
@@ -188,17 +192,17 @@ def test_a_table_says_what_it_is_made_of(trained_configs, the_bench, dataset):
     assert "8 steps of 4 (32 images)" in text
 
 
-def test_segmentation_table_has_the_upper_bound(trained_configs, the_bench):
-    own = dataclasses.replace(the_bench, budget=TABLES[4].budget)
+def test_segmentation_table_has_the_upper_bound(trained_configs, table_runs):
+    own = dataclasses.replace(table_runs, budget=TABLES[4].budget)
     text = make_table(4, own).read_text()
     rows = [line.split("|")[1].strip() for line in text.splitlines() if "|" in line]
     assert rows[2:] == ["CycleGAN", "SynSeg-Net", "UNIT", "UCG-SAMR", "U-Net"]
     assert "(0.630)" in text
 
 
-def mixed_results(the_bench, monkeypatch):
+def mixed_results(table_runs, monkeypatch):
     """Stands in for segmenters trained on mixes: every row a seed of its own."""
-    dataset, calls = the_bench.dataset, []
+    dataset, calls = table_runs.dataset, []
 
     def augmented(own, row, share):
         calls.append((row and row.title, share))
@@ -208,22 +212,26 @@ def mixed_results(the_bench, monkeypatch):
             fake_evaluation(dataset, 10 * len(calls) + seed, segments=True)
             for seed in own.seeds
         ]
-        return results, [own.workdir / "segmentation" / f"seed-{s}" for s in own.seeds]
+        return results
+
+    def directories(own, row, share):
+        return own.directories(SEGMENTER)
 
     monkeypatch.setattr(make, "augmented_evaluations", augmented)
+    monkeypatch.setattr(make, "augmented_directories", directories)
     return calls
 
 
-def test_augmentation_table_has_a_block_a_mix(trained_configs, the_bench, monkeypatch):
-    calls = mixed_results(the_bench, monkeypatch)
-    text = make_table(2, the_bench, only=["SAMR", "CG-SAMR"]).read_text()
+def test_augmentation_table_has_a_block_a_mix(trained_configs, table_runs, monkeypatch):
+    calls = mixed_results(table_runs, monkeypatch)
+    text = make_table(2, table_runs, only=["SAMR", "CG-SAMR"]).read_text()
     names = ["SAMR", "CG-SAMR", None]
     assert calls == [(name, share) for share in (1.0, 0.5) for name in names]
     assert text.count("Geometric augmentation") >= 2
     assert "3 further + 3 real volumes" in text and "2 further + 3 real" in text
     for published in ("(0.807)", "(0.760)", "(0.647)"):
         assert published in text
-    content = json.loads((the_bench.workdir / "table2.json").read_text())
+    content = json.loads((table_runs.workdir / "table2.json").read_text())
     gain = content["results"]["1"]["CG-SAMR"]["dice"]["gain"]["tumor"]
     ours = content["results"]["1"]["CG-SAMR"]["dice"]["subjects"]
     base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
@@ -231,30 +239,30 @@ def test_augmentation_table_has_a_block_a_mix(trained_configs, the_bench, monkey
     assert len(ours) == len(base) == 1 and gain is None
 
 
-def test_ablation_table_joins_both_halves(trained_configs, the_bench, monkeypatch):
-    mixed_results(the_bench, monkeypatch)
-    text = make_table(5, the_bench, only=["w/o Atlas", "CG-SAMR"]).read_text()
+def test_ablation_table_joins_both_halves(trained_configs, table_runs, monkeypatch):
+    mixed_results(table_runs, monkeypatch)
+    text = make_table(5, table_runs, only=["w/o Atlas", "CG-SAMR"]).read_text()
     rows = [line for line in text.splitlines() if line.startswith("| w/o Atlas")]
     assert "(0.689)" in rows[0] and "(66.4)" in rows[0] and "(61.7)" in rows[0]
-    content = json.loads((the_bench.workdir / "table5.json").read_text())
+    content = json.loads((table_runs.workdir / "table5.json").read_text())
     run = content["runs"]["w/o Atlas"][0]
     assert run["config"]["ablation.atlas"] is False
     assert run["config"]["ablation.confidence"] is True
 
 
 def test_runs_of_different_splits_or_datasets_are_refused(
-    trained_configs, the_bench, dataset
+    trained_configs, table_runs, dataset
 ):
-    make_table(1, the_bench, only=["SAMR", "CG-SAMR"])
-    path = the_bench.workdir / "paired" / "seed-1" / "metrics.json"
+    make_table(1, table_runs, only=["SAMR", "CG-SAMR"])
+    path = table_runs.workdir / "paired" / "seed-1" / "metrics.json"
     good = json.loads(path.read_text())
     write_json(path, {**good, "split": "val"})
     with pytest.raises(InputError, match=r"CG-SAMR, run 2: .*'val', expected 'test'"):
-        make_table(1, the_bench, only=["SAMR", "CG-SAMR"])
+        make_table(1, table_runs, only=["SAMR", "CG-SAMR"])
     with pytest.raises(InputError, match="b: evaluated on dataset_hash 'x', expected"):
         check_comparable({"a": good, "b": {**good, "dataset_hash": "x"}})
     longer = dataclasses.replace(
-        the_bench, overrides={**the_bench.overrides, "steps": 9}
+        table_runs, overrides={**table_runs.overrides, "steps": 9}
     )
     with pytest.raises(InputError, match="steps is 0, this run has 9; expected the s"):
         make_table(1, longer, only=["SAMR"])
@@ -273,7 +281,7 @@ def test_missing_tissue_is_said_before_any_training(trained_configs, tmp_path):
         splits=split_subjects(names),
         workers=1,
     )
-    own = Bench(
+    own = TableRuns(
         tmp_path / "t", tiny, CG_SAMR, overrides={"data.dir": str(bare.directory)}
     )
     with pytest.raises(InputError, match=r"no tissue maps.*Shin et al\. needs"):
@@ -289,16 +297,16 @@ def test_missing_tissue_is_said_before_any_training(trained_configs, tmp_path):
         (1, ["UNIT"], "row 'UNIT', expected some"),
     ],
 )
-def test_unknown_tables_and_rows(the_bench, number, only, message):
+def test_unknown_tables_and_rows(table_runs, number, only, message):
     with pytest.raises(InputError, match=message):
-        make_table(number, the_bench, only=only)
+        make_table(number, table_runs, only=only)
 
 
 def test_networks_that_do_not_fit_are_said_before_any_training(
-    trained_configs, the_bench
+    trained_configs, table_runs
 ):
     deep = dataclasses.replace(
-        the_bench, overrides={**the_bench.overrides, "model.unet_depth": 6}
+        table_runs, overrides={**table_runs.overrides, "model.unet_depth": 6}
     )
     with pytest.raises(InputError, match="of 32 x 32, expected a multiple of 64"):
         make_table(1, deep, only=["CG-SAMR"])
@@ -316,14 +324,14 @@ def test_wrong_commands_are_one_line(arguments, message):
     assert message in launch("tables", *arguments).error
 
 
-def test_a_stopped_run_says_how_to_go_on(trained_configs, the_bench, monkeypatch):
+def test_a_stopped_run_says_how_to_go_on(trained_configs, table_runs, monkeypatch):
     monkeypatch.setattr(bench, "train_and_evaluate", lambda *_: None)
     with pytest.raises(TrainingError, match="the same command goes on"):
-        make_table(1, the_bench, only=["CG-SAMR"])
+        make_table(1, table_runs, only=["CG-SAMR"])
 
 
-def test_segmenters_of_all_mixes_take_the_same_steps(the_bench):
-    slices = len(the_bench.dataset.split("train"))
-    assert mixes.real_steps(the_bench, 0) == 2 * (slices // 4)
-    assert mixes.volumes_of(the_bench, 1.0) == 3
-    assert mixes.volumes_of(the_bench, 0.5) == 2
+def test_segmenters_of_all_mixes_take_the_same_steps(table_runs):
+    slices = len(table_runs.dataset.split("train"))
+    assert mixes.real_steps(table_runs, 0) == 2 * (slices // 4)
+    assert mixes.volumes_of(table_runs, 1.0) == 3
+    assert mixes.volumes_of(table_runs, 0.5) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 UNKNOWN = "n/a"
 
@@ -18,7 +18,7 @@ def page(
     *,
     simulated: bool,
 ) -> str:
-    """A heading, a table and notes below it; simulated data is named."""
+    """A heading, a table, and notes below; one of them says if data are simulated."""
     notes = [*notes, *([SIMULATED_NOTE] if simulated else [])]
     lines = [f"# {title}", "", *markdown_table(header, rows), ""]
     return "\n".join([*lines, *(f"- {note}" for note in notes)]) + "\n"
@@ -45,6 +45,23 @@ def cell(
     if ends is not None:
         text += f" [{interval(ends, pattern)}]"
     return text if theirs is None else f"{text} ({pattern.format(theirs)})"
+
+
+def gain_cell(gain: Mapping | None, pattern: str) -> str:
+    """A mean difference, [its interval], and the p-value with Holm's correction.
+
+    Args:
+      gain: with ``mean``, ``interval`` and ``p_holm``, or None.
+      pattern: format of the difference.
+    """
+    if gain is None:
+        return UNKNOWN
+    ends = interval(gain["interval"], pattern)
+    return f"{pattern.format(gain['mean'])} [{ends}], p {_p_value(gain['p_holm'])}"
+
+
+def _p_value(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")
 
 
 def interval(ends: Sequence[float] | None, pattern: str) -> str:

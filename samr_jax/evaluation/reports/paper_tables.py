@@ -6,23 +6,29 @@ from collections.abc import Mapping, Sequence
 
 from samr_jax.evaluation.reports.markdown import (
     PAPER_NOTE,
+    UNKNOWN,
     cell,
+    gain_cell,
     interval,
     page,
 )
-from samr_jax.labels import LABELS, LESION_LABELS
+from samr_jax.evaluation.scores.dice import LESIONS
+from samr_jax.evaluation.scores.registry import slice_columns
 
 COLUMNS = {
-    "edema": ("Edema", "{:.1f}"),
-    "cavity": ("Cavity", "{:.1f}"),
-    "tumor": ("Tumor", "{:.1f}"),
-    "ssim": ("SSIM", "{:.3f}"),
-    "psnr": ("PSNR", "{:.1f}"),
+    name: (column.heading, column.pattern)
+    for name, column in slice_columns().items()
+    if column.in_paper
 }
-"""Table I's columns: score -> heading and format."""
+"""Columns of Tables I and III: score -> heading and format."""
 
-LESIONS = tuple(LABELS[code] for code in LESION_LABELS)
 AVERAGE = "**Avg.**"
+
+GAIN_NOTE = (
+    "Gain: mean difference over patients to real data alone, its 95 % interval, and "
+    "the p-value of the paired t-test with Holm's correction for {} comparisons. "
+    "Where the p-value is above .05, the table does not show a difference."
+)
 
 
 def table1(
@@ -36,7 +42,7 @@ def table1(
     """Pixel accuracy, SSIM and PSNR by sequence, in the form of Tables I and III.
 
     Args:
-      results: method -> an evaluation with `SynthesisScores.summary`'s fields and
+      results: method -> an evaluation with the fields of `SliceScores.summary` and
         ``anatomy_prior``; optional are ``split``, and ``intervals`` as made by
         `average_intervals`, which add a row.
       title: heading.
@@ -79,29 +85,36 @@ def segmentation_table(
     """Dice of edema, cavity and tumor by method, in the form of Tables II and IV.
 
     Args:
-      results: method -> `DiceCounts.summary`; optional are ``intervals``, ``gain`` and,
-        of several seeds, ``spread``.
+      results: method -> `DiceScores.summary`; optional are ``intervals``, ``gain`` (of
+        `corrected`, by label) and, of several seeds, ``spread``.
       title: heading.
       simulated: whether to say that the images are.
       published: method -> the paper's numbers (`paper.TABLE_4`), put in brackets.
       notes: further lines below the table.
 
     Returns:
-      Markdown, with the lesions deleted and invented beside the paper's columns.
+      Markdown. Beside the paper's columns there are gains, distances between surfaces,
+      and the lesions that were deleted and invented.
     """
     published = published or {}
     header = ["Method", *(name.capitalize() for name in LESIONS)]
     gains = any("gain" in result for result in results.values())
     header += [f"{name} gain" for name in LESIONS] if gains else []
+    header += [f"{name} HD95" for name in LESIONS]
+    header += [f"{name} false ml" for name in LESIONS]
     header += [f"{name} {what}" for what in ("deleted", "invented") for name in LESIONS]
     rows = [
         [method, *_dice_row(result, published.get(method, {}), gains=gains)]
         for method, result in results.items()
     ]
     notes = [
-        "Dice: of all pixels of a patient, averaged over patients who have the label; "
-        "in square brackets the 95 % interval over patients.",
-        *(["Gain: 95 % interval of the difference to real data alone."] * gains),
+        "Dice: of all pixels of a patient, averaged over the patients whose reference "
+        "has the label; in square brackets the 95 % interval over patients.",
+        *([GAIN_NOTE.format(_comparisons(results))] * gains),
+        "HD95: 95 % Hausdorff distance in mm, over those patients in whom the label "
+        "was found. False ml: mean volume that was found in the patients whose "
+        "reference does not have the label; in brackets in how many it was, of how "
+        "many.",
         "Deleted: slices where the reference has the label and the segmentation none "
         "of it, of all slices with it. Invented: the reverse.",
         *([PAPER_NOTE] if any(method in published for method in results) else []),
@@ -111,7 +124,7 @@ def segmentation_table(
 
 
 def setting(method: str, result: Mapping) -> str:
-    """What a method was given and scored on: no number can be read without."""
+    """A line that says what a method was told and which slices it was scored on."""
     split = f"{result['split']} split, " if "split" in result else ""
     return (
         f"{method}: anatomy prior: {result['anatomy_prior']}; {split}"
@@ -120,7 +133,7 @@ def setting(method: str, result: Mapping) -> str:
 
 
 def _dice_row(result: Mapping, published: Mapping, *, gains: bool) -> list[str]:
-    """Cells of one method: Dice, perhaps gains, lesions deleted and invented."""
+    """Cells of one method, in the order of the header of `segmentation_table`."""
     theirs = published.get("dice", {})
     spread = result["spread"]["dice"] if result.get("seeds", 1) > 1 else {}
     cells = [
@@ -135,14 +148,31 @@ def _dice_row(result: Mapping, published: Mapping, *, gains: bool) -> list[str]:
     ]
     if gains:
         gain = result.get("gain", {})
-        cells += [interval(gain.get(name), "{:+.3f}") for name in LESIONS]
+        cells += [gain_cell(gain.get(name), "{:+.3f}") for name in LESIONS]
+    distances = result.get("hausdorff_95", {})
+    cells += [cell(distances.get(name), None, "{:.1f}") for name in LESIONS]
+    cells += [_false_cell(result.get("false_positives", {}), name) for name in LESIONS]
     deleted = [f"{result['deleted'][n]:g}/{result['slices'][n]:g}" for n in LESIONS]
     invented = [f"{result['invented'][name]:g}" for name in LESIONS]
     return [*cells, *deleted, *invented]
 
 
+def _false_cell(false: Mapping, label: str) -> str:
+    """Mean false volume, and in how many patients of how many."""
+    if not false.get(label, {}).get("patients"):
+        return UNKNOWN
+    counts = f"{false[label]['found_in']:g}/{false[label]['patients']:g}"
+    return f"{false[label]['mean_ml']:.2f} ({counts})"
+
+
+def _comparisons(results: Mapping[str, Mapping]) -> int:
+    """The number of comparisons that the p-values of the gains are corrected for."""
+    gains = [g for r in results.values() for g in r.get("gain", {}).values() if g]
+    return gains[0]["comparisons"] if gains else 0
+
+
 def _cell(ours: Mapping, theirs: Mapping, row: str, score: str) -> str:
-    """A score of one row: a sequence's, or the average's."""
+    """A score of one row: of a sequence, or of the average over sequences."""
 
     def value(result: Mapping) -> float | None:
         if row == AVERAGE:

@@ -1,8 +1,8 @@
 """The paper's published numbers, Tables I to V, in the form of our own summaries.
 
-They come from 18 test patients of one institution, so that beside other data they are
-context and not a target. They share their keys with `SynthesisScores.summary` and
-`DiceCounts.summary`, hence one table prints both.
+They come from 18 test patients of one institution, so that they are context and not a
+target for numbers of other data. They share their keys with `SliceScores.summary` and
+`DiceScores.summary`, so that one table prints both.
 
 Two printed averages are not the means of their columns, and are kept as printed:
 SynSeg-Net's SSIM (0.726, its mean is 0.725) and the accuracy without LSC (72.4, its

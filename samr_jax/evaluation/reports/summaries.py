@@ -1,11 +1,15 @@
-"""Tables with a row a method: averages, ablations, and what the paper lacks."""
+"""Tables with a row a method: averages, differences, ablations, further scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from samr_jax.evaluation.reports.markdown import PAPER_NOTE, cell, page
-from samr_jax.evaluation.reports.paper_tables import COLUMNS, LESIONS, setting
+from samr_jax.evaluation.reports.markdown import PAPER_NOTE, cell, gain_cell, page
+from samr_jax.evaluation.reports.paper_tables import COLUMNS, setting
+from samr_jax.evaluation.scores import registry
+from samr_jax.evaluation.scores.dice import LESIONS
+from samr_jax.evaluation.scores.intervals import MIN_PATIENTS
+from samr_jax.evaluation.scores.score import Column, ScoreKind
 
 
 def methods_table(
@@ -43,6 +47,46 @@ def methods_table(
     notes = [
         "Means over sequences; in square brackets the 95 % interval over patients.",
         *_paper_note(results, published),
+    ]
+    return page(title, header, rows, notes, simulated=simulated)
+
+
+def differences_table(
+    differences: Mapping[str, Mapping[str, Mapping | None]],
+    *,
+    reference: str,
+    title: str,
+    simulated: bool = False,
+) -> str:
+    """Paired differences between one row of Table I or III and each other row.
+
+    Args:
+      differences: row -> score -> its difference, with ``mean``, ``interval``,
+        ``p_holm`` and ``patients``; None where too few patients have the score.
+      reference: the row that the others are subtracted from.
+      title: heading.
+      simulated: whether to say that the images are.
+    """
+    header = [f"{reference} minus", *(heading for heading, _ in COLUMNS.values())]
+    rows = [
+        [
+            row,
+            *(
+                gain_cell(scores[score], pattern.replace("{:", "{:+"))
+                for score, (_, pattern) in COLUMNS.items()
+            ),
+        ]
+        for row, scores in differences.items()
+    ]
+    known = [d for scores in differences.values() for d in scores.values() if d]
+    patients = max((d["patients"] for d in known), default=0)
+    notes = [
+        "Mean over patients of the paired difference, its 95 % interval, and the "
+        "p-value of the paired t-test, with Holm's correction for the "
+        f"{len(known)} comparisons of this table.",
+        "Where the p-value is above .05, the table does not show a difference.",
+        f"At most {patients} patients; with fewer than {MIN_PATIENTS} there is neither "
+        "interval nor p-value.",
     ]
     return page(title, header, rows, notes, simulated=simulated)
 
@@ -94,7 +138,7 @@ def ablation_table(
     """Dice of augmentation and accuracy in the whole lesion, in Table V's form.
 
     Args:
-      results: variant -> an evaluation with ``dice``, a `DiceCounts.summary` of the
+      results: variant -> an evaluation with ``dice``, a `DiceScores.summary` of the
         segmenter that was trained with the variant's images.
       title, simulated, published: as of `methods_table`.
     """
@@ -140,53 +184,50 @@ def ablation_table(
 
 
 def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
-    """What the paper does not measure, by method; see `samr_jax.evaluation.scoring`.
+    """Scores that the paper does not have: those of `SCORE_KINDS`, a row a method.
 
     Args:
-      results: method -> an evaluation; of ``mask_follow``, ``memorisation`` and
-        ``calibration`` it has what could be measured.
+      results: method -> an evaluation, with the scores that could be measured.
       title: heading.
     """
-    follow = [f"Mask-follow {name}" for name in LESIONS]
-    header = ["Method", *follow, "Nearest ratio", "AUSE", "Calibration error"]
-    rows, ceiling = [], None
-    for method, result in results.items():
-        dice = result.get("mask_follow", {}).get("synthesized", {}).get("dice", {})
-        ceiling = ceiling or result.get("mask_follow", {}).get("real")
-        curves = result.get("calibration", {}).get("sequences", {}).values()
-        values = [
-            *(dice.get(name) for name in LESIONS),
-            result.get("memorisation", {}).get("ratio"),
-            _mean([curve["sparsification"]["ause"] for curve in curves]),
-            _mean([curve["calibration_error"] for curve in curves]),
-        ]
-        rows.append([method, *(cell(v, None, "{:.3f}") for v in values)])
-    if ceiling:
-        dice = [cell(ceiling["dice"][n], None, "{:.3f}") for n in LESIONS]
-        rows.append(["(real images)", *dice, "1.000", "", ""])
-    notes = [
-        "Mask-follow: Dice of the input mask and what a U-Net trained on real images "
-        "finds in the synthesized ones.",
-        "Nearest ratio: distance of a synthesized slice to the nearest training slice "
-        "over that of the real slice, median; far below 1 means repeated training "
-        "images.",
-        "AUSE and calibration error of λ_cm / c against the absolute error, mean over "
-        "sequences: 0 is perfect.",
+    kinds = [
+        kind
+        for kind in registry.SCORE_KINDS
+        if any(kind.name in result for result in results.values())
     ]
+    columns = [(kind, column) for kind in kinds for column in kind.columns]
+    header = ["Method", *(column.heading for _, column in columns)]
+    rows = [
+        [method, *(_score(result, *place) for place in columns)]
+        for method, result in results.items()
+    ]
+    real = [_real(results, *place) for place in columns]
+    if any(real):
+        rows.append(["(real images)", *real])
+    notes = [kind.note for kind in kinds]
     return page(title, header, rows, notes, simulated=False)
 
 
+def _score(result: Mapping, kind: ScoreKind, column: Column) -> str:
+    """A method's cell."""
+    found = result.get(kind.name)
+    return cell(None if found is None else column.value(found), None, column.pattern)
+
+
+def _real(results: Mapping[str, Mapping], kind: ScoreKind, column: Column) -> str:
+    """What real images reach: the same for all methods; empty if it is not known."""
+    found = [column.real(r[kind.name]) for r in results.values() if kind.name in r]
+    known = [value for value in found if value is not None]
+    return column.pattern.format(known[0]) if known else ""
+
+
 def _paper_note(results: Mapping, published: Mapping) -> list[str]:
-    """Says what the brackets are, where there are any."""
+    """A note about published numbers, if the table has any."""
     return [PAPER_NOTE] if results.keys() & published.keys() else []
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
 def _spread(result: Mapping, *path: str) -> float | None:
-    """The standard deviation over seeds, of several."""
+    """The standard deviation over seeds; None of a single seed."""
     if result.get("seeds", 1) < 2:
         return None
     value = result["spread"]

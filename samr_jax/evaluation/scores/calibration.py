@@ -12,11 +12,13 @@ Errors are in network intensity, whose range [-1, 1] is 2 wide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
+from samr_jax.evaluation.scores.score import Column, ScoredSlices, ScoreKind, Setting
+from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError
 
 CURVE_FRACTIONS = np.linspace(0, 0.95, 20)
@@ -175,3 +177,66 @@ def _remaining(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
     kept = np.repeat(np.bincount(tie, errors) / sizes, sizes)
     means = np.cumsum(kept) / np.arange(1, errors.size + 1)
     return means[::-1] / errors.mean()
+
+
+class Calibration:
+    """Accumulates confidence maps and errors inside the brain."""
+
+    def __init__(self, sequences: Sequence[str], lambda_cm: float):
+        self._sequences, self._lambda_cm = sequences, lambda_cm
+        self._confidence: list[np.ndarray] = []
+        self._errors: list[np.ndarray] = []
+        self._brain: list[np.ndarray] = []
+
+    def add(self, slices: ScoredSlices) -> None:
+        """Adds slices; those without confidence maps are passed over."""
+        if slices.confidence is None:
+            return
+        self._confidence.append(slices.confidence)
+        self._errors.append(half_scale_error(slices.intermediate, slices.real))
+        self._brain.append(slices.labels[:, ::2, ::2] != BACKGROUND)
+
+    def summary(self) -> dict | None:
+        """See `confidence_calibration`; None without confidence maps."""
+        if not self._confidence:
+            return None
+        return confidence_calibration(
+            np.concatenate(self._confidence),
+            np.concatenate(self._errors),
+            sequences=self._sequences,
+            lambda_cm=self._lambda_cm,
+            region=np.concatenate(self._brain),
+        )
+
+
+def _make(setting: Setting) -> Calibration | None:
+    if setting.lambda_cm is None:
+        return None
+    return Calibration(setting.dataset.sequences, setting.lambda_cm)
+
+
+def _over_sequences(number: Callable[[Mapping], float]) -> Callable[[Mapping], float]:
+    """The mean over sequences of a number of `calibration`."""
+    return lambda summary: float(
+        np.mean([number(scores) for scores in summary["sequences"].values()])
+    )
+
+
+CALIBRATION = ScoreKind(
+    name="calibration",
+    make=_make,
+    columns=(
+        Column(
+            heading="AUSE",
+            pattern="{:.3f}",
+            value=_over_sequences(lambda scores: scores["sparsification"]["ause"]),
+        ),
+        Column(
+            heading="Calibration error",
+            pattern="{:.3f}",
+            value=_over_sequences(lambda scores: scores["calibration_error"]),
+        ),
+    ),
+    note="AUSE and calibration error of λ_cm / c against the absolute error, mean over "
+    "sequences: 0 is perfect.",
+)

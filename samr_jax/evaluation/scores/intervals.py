@@ -1,6 +1,9 @@
-"""How far scores would move with other patients: bootstrap intervals.
+"""How far scores would move with other patients: Student's t intervals.
 
-Patients are drawn, not slices or pixels, since those of one patient are alike.
+Patients are the unit, not slices or pixels, since the slices of one patient are alike.
+They cover the true mean as often as they promise even for a handful of patients, which
+the percentiles of a bootstrap do not: with 4 patients these cover it in 80 % of cases
+instead of 95 %. With fewer than `MIN_PATIENTS` patients there is no interval at all.
 """
 
 from __future__ import annotations
@@ -8,87 +11,63 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy import stats
+
+MIN_PATIENTS = 5
+LEVEL = 0.95
+
+Interval = tuple[float, float]
 
 
-def bootstrap_interval(
+def mean_interval(
     values: Sequence[float | None],
     *,
-    seed: int,
-    level: float = 0.95,
     weights: Sequence[float] | None = None,
-    draws: int = 2000,
-) -> tuple[float, float] | None:
-    """Percentile interval of the mean over patients, who are drawn with replacement.
+    level: float = LEVEL,
+) -> Interval | None:
+    """The t interval of a mean over patients.
+
+    A weighted mean is a ratio of two sums; its standard error is the jackknife's, which
+    leaves out one patient at a time. With equal weights that is the usual one.
 
     Args:
       values: one a patient; None where the patient has no such score.
-      seed: of the draws.
+      weights: one a patient, equal by default. A patient of weight 0 does not count.
       level: of the interval.
-      weights: one a patient, for a weighted mean; equal by default. A patient without
-        weight is not drawn.
-      draws: how many.
 
     Returns:
-      The interval, or None with fewer than two patients to draw from.
+      The interval, or None with fewer than `MIN_PATIENTS` patients.
     """
     weights = np.ones(len(values)) if weights is None else np.asarray(weights, float)
     values = np.array(values, np.float64)  # None becomes NaN
     known = np.isfinite(values) & (weights > 0)
-    if known.sum() < 2:
-        return None
     values, weights = values[known], weights[known]
-    rows = np.random.default_rng(seed).choice(len(values), (draws, len(values)))
-    means = (values * weights)[rows].sum(axis=1) / weights[rows].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    n = len(values)
+    if n < MIN_PATIENTS:
+        return None
+    total, mass = np.sum(weights * values), np.sum(weights)
+    without = (total - weights * values) / (mass - weights)
+    variance = (n - 1) / n * np.square(without - without.mean()).sum()
+    half = stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(variance)
+    return float(total / mass - half), float(total / mass + half)
 
 
-def average_intervals(
-    summary: Mapping, *, seed: int, level: float = 0.95
-) -> dict[str, tuple[float, float] | None]:
-    """Interval over patients of each score in a summary's ``average``."""
+def average_intervals(summary: Mapping) -> dict[str, Interval | None]:
+    """Interval over patients of each score in the ``average`` of `SliceScores`."""
     subjects, weights = summary["subjects"], summary["weights"]
     return {
-        score: bootstrap_interval(
+        score: mean_interval(
             [subjects[name][score] for name in subjects],
             weights=[weights[name][score] for name in subjects],
-            seed=seed,
-            level=level,
         )
         for score in summary["average"]
     }
 
 
-def dice_intervals(
-    summary: Mapping, *, seed: int, level: float = 0.95
-) -> dict[str, tuple[float, float] | None]:
-    """Interval over patients of each label's Dice in a `DiceCounts.summary`."""
-    subjects = summary["subjects"]
+def dice_intervals(summary: Mapping) -> dict[str, Interval | None]:
+    """Interval over patients of each label's Dice in a `DiceScores.summary`."""
+    subjects = summary["subjects"].values()
     return {
-        label: bootstrap_interval(
-            [subjects[name][label] for name in subjects], seed=seed, level=level
-        )
-        for label in summary["dice"]
-    }
-
-
-def difference_intervals(
-    summary: Mapping, baseline: Mapping, *, seed: int, level: float = 0.95
-) -> dict[str, tuple[float, float] | None]:
-    """Interval of each label's gain in Dice over a baseline, patient by patient.
-
-    Args:
-      summary, baseline: of `DiceCounts.summary`, over the same patients.
-    """
-    ours, theirs = summary["subjects"], baseline["subjects"]
-
-    def gain(name: str, label: str) -> float | None:
-        pair = ours[name][label], theirs[name][label]
-        return None if None in pair else pair[0] - pair[1]
-
-    return {
-        label: bootstrap_interval(
-            [gain(name, label) for name in ours], seed=seed, level=level
-        )
+        label: mean_interval([patient[label] for patient in subjects])
         for label in summary["dice"]
     }

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from samr_jax.data.window import unpack
+from samr_jax.evaluation.scores.score import Column, ScoredSlices, ScoreKind, Setting
+
 SIDE = 64
 """Slices are averaged over blocks until neither side has twice as many pixels."""
 
@@ -36,7 +39,7 @@ def nearest_distance(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 class NearestTraining:
-    """Accumulates distances to the nearest training slice."""
+    """Accumulates each slice's distance to the nearest training slice."""
 
     def __init__(self, training: Iterable[np.ndarray]):
         """Args:
@@ -45,16 +48,18 @@ class NearestTraining:
         self._training = np.concatenate([features(image[None]) for image in training])
         self._distances: dict[str, list[np.ndarray]] = {"synthesized": [], "real": []}
 
-    def add(self, synthesized: np.ndarray, real: np.ndarray) -> None:
-        """Adds slices ``(N, H, W, S)`` in [-1, 1] and the real ones of their masks."""
-        for name, images in (("synthesized", synthesized), ("real", real)):
+    def add(self, slices: ScoredSlices) -> None:
+        """Adds synthesized slices and the real slices of their masks."""
+        pair = {"synthesized": slices.synthesized, "real": slices.real}
+        for name, images in pair.items():
             distance = nearest_distance(features(images), self._training)
             self._distances[name].append(distance)
 
     def summary(self) -> dict:
-        """JSON-ready: ``ratio``, the median over slices of synthesized over real
-        distance (None if every real slice is a training slice), its smallest value
-        ``lowest``, and both mean distances in network intensity."""
+        """JSON-ready: ``ratio``, the median over slices of a synthesized slice's
+        distance over that of its real slice (None if every real slice is a training
+        slice); ``lowest``, the smallest such ratio; and the mean distances of
+        ``synthesized`` and ``real`` slices in network intensity."""
         ours = np.concatenate(self._distances["synthesized"])
         real = np.concatenate(self._distances["real"])
         ratios = ours[real > 0] / real[real > 0]
@@ -65,3 +70,28 @@ class NearestTraining:
             "real": float(real.mean()),
             "training_slices": len(self._training),
         }
+
+
+def _make(setting: Setting) -> NearestTraining | None:
+    """None for the training split itself, and without training slices."""
+    training = setting.dataset.split("train")
+    if setting.split == "train" or not len(training):
+        return None
+    return NearestTraining(unpack(item["images"]) for item in training)
+
+
+MEMORISATION = ScoreKind(
+    name="memorisation",
+    make=_make,
+    columns=(
+        Column(
+            heading="Nearest ratio",
+            pattern="{:.3f}",
+            value=lambda summary: summary["ratio"],
+            real=lambda summary: 1.0,
+        ),
+    ),
+    note="Nearest ratio: distance of a synthesized slice to the nearest training slice "
+    "over the distance of the real slice, median; far below 1 means repeated training "
+    "images.",
+)

@@ -14,28 +14,36 @@ def over_seeds(results: Sequence[Mapping]) -> dict:
     """The mean of evaluations, in the form of one.
 
     Args:
-      results: of the same method on the same split, one a seed; whole ones, or the
-        ``segmentation`` of each.
+      results: evaluations of one method on one split, each of another seed; or the
+        ``segmentation`` of each evaluation.
 
     Returns:
-      Every number is the mean over seeds (None where no seed has one); the runs' own
-      ``provenance`` is left out. Added are ``seeds``, how many they are; ``spread``,
-      the same tree with standard deviations (0 of a single seed); and intervals over
-      patients of the patients' means.
+      Every number is the mean over seeds (None where no seed has one); ``provenance``,
+      which each run has of its own, is left out. Three fields are added: ``seeds``, the
+      number of seeds; ``spread``, the same tree with standard deviations over seeds (0
+      for a single seed); and ``intervals`` over patients of the patients' means.
     """
     results = [{k: v for k, v in r.items() if k != "provenance"} for r in results]
-    mean = _combine(results, _mean)
+    mean = mean_tree(results)
     mean["spread"] = _combine(results, lambda values: float(np.std(values, ddof=1)))
     mean["seeds"] = len(results)
     if "average" in mean:
-        mean["intervals"] = average_intervals(mean, seed=0)
+        mean["intervals"] = average_intervals(mean)
     if "dice" in mean:
-        mean["intervals"] = dice_intervals(mean, seed=0)
+        mean["intervals"] = dice_intervals(mean)
     return mean
 
 
+def mean_tree(values: Sequence[Mapping]) -> dict:
+    """The mean of trees of numbers, leaf by leaf, over the trees that have a number.
+
+    Names and curves are taken from the first tree.
+    """
+    return _combine(values, _mean)
+
+
 def _combine(values: Sequence[Any], combine: Callable[[list], float]) -> Any:
-    """The same tree; leaves that are no numbers (names, curves) are the first's."""
+    """Combines trees leaf by leaf. Names and curves are taken from the first tree."""
     first = values[0]
     if isinstance(first, Mapping):
         return {
@@ -50,5 +58,5 @@ def _combine(values: Sequence[Any], combine: Callable[[list], float]) -> Any:
 
 
 def _mean(values: list) -> float:
-    """Counts that all seeds share stay whole."""
+    """The mean; a count that all seeds share stays a whole number."""
     return values[0] if len(set(values)) == 1 else float(np.mean(values))

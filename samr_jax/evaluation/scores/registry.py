@@ -1,0 +1,49 @@
+"""All scores. A new score is a file of this folder and a line here."""
+
+from __future__ import annotations
+
+from samr_jax.evaluation.scores.calibration import CALIBRATION
+from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
+from samr_jax.evaluation.scores.memorisation import MEMORISATION
+from samr_jax.evaluation.scores.pixel_accuracy import PIXEL_ACCURACY
+from samr_jax.evaluation.scores.score import Score, ScoreKind, Setting
+from samr_jax.evaluation.scores.similarity import SIMILARITY
+from samr_jax.evaluation.scores.slice_scores import (
+    SliceColumn,
+    SliceMeasure,
+    SliceScores,
+)
+
+SLICE_MEASURES: tuple[SliceMeasure, ...] = (
+    PIXEL_ACCURACY,
+    SIMILARITY,
+)
+"""Scores of slices, by sequence: the columns of Tables I and III, in their order."""
+
+SCORE_KINDS: tuple[ScoreKind, ...] = (
+    MASK_FOLLOW,
+    MEMORISATION,
+    CALIBRATION,
+)
+"""Scores of a whole split, beyond the paper."""
+
+
+def slice_columns() -> dict[str, SliceColumn]:
+    """Scores of slices that tables print, by name."""
+    return {
+        name: column
+        for measure in SLICE_MEASURES
+        for name, column in measure.columns.items()
+        if column is not None
+    }
+
+
+def slice_scores(sequences: tuple[str, ...]) -> SliceScores:
+    """The scores of slices, with nothing added yet."""
+    return SliceScores(sequences, SLICE_MEASURES)
+
+
+def split_scores(setting: Setting) -> dict[str, Score]:
+    """The scores of a split that a setting allows, by name."""
+    made = {kind.name: kind.make(setting) for kind in SCORE_KINDS}
+    return {name: score for name, score in made.items() if score is not None}
