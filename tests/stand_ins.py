@@ -38,6 +38,7 @@ class Painter:
             name="Painter",
             prior="none",
             fields=("labels",),
+            error_scale=lambda state: None,
             can_synthesize=True,
             can_segment=False,
         )

@@ -305,9 +305,13 @@ def test_unknown_tables_and_rows(table_runs, number, only, message):
 def test_networks_that_do_not_fit_are_said_before_any_training(
     trained_configs, table_runs
 ):
-    deep = dataclasses.replace(
-        table_runs, overrides={**table_runs.overrides, "model.unet_depth": 6}
-    )
+    def deep_segmenter(name):
+        config = tiny(name)
+        if name == SEGMENTER.config:
+            config.model.unet_depth = 6
+        return config
+
+    deep = dataclasses.replace(table_runs, configs=deep_segmenter)
     with pytest.raises(InputError, match="of 32 x 32, expected a multiple of 64"):
         make_table(1, deep, only=["CG-SAMR"])
     assert not trained_configs
