@@ -67,7 +67,7 @@ def benchmark(
       ``peak_gib``, what XLA counts of FLOPs and bytes beside the machine's measured
       matrix rate and copy bandwidth, and the rates of `_time_data`.
     """
-    method, batch, state, optimizer = _prepared(config, size, axis_name=parallel.AXIS)
+    method, batch, state, optimizer = prepared(config, size, axis_name=parallel.AXIS)
     result = _settings(config, size, method, state) | {"machine": machine_rates()}
     if synthesis:
         result |= _time_synthesis(method, state, batch, steps)
@@ -94,11 +94,11 @@ def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
     Returns:
       JSON-ready: settings, ``train_gflop`` and ``synthesis_gflop``.
     """
-    method, batch, state, optimizer = _prepared(config, size, axis_name=None)
+    method, batch, state, optimizer = prepared(config, size, axis_name=None)
     step = make_train_step(method, optimizer=optimizer, seed=0)
     programs = {
         "train_gflop": jax.jit(step).trace(state, batch),
-        "synthesis_gflop": _synthesis(method).trace(state.gen.variables, batch),
+        "synthesis_gflop": synthesis_of(method).trace(state.gen.variables, batch),
     }
     counts = {
         name: _counted(it.lower(lowering_platforms=("cuda",)))["flops"] / 1e9
@@ -107,7 +107,7 @@ def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
     return _settings(config, size, method, state) | counts
 
 
-def _prepared(
+def prepared(
     config: ml_collections.ConfigDict, size: int, *, axis_name: str | None
 ) -> tuple[Method, dict, Any, optax.GradientTransformation]:
     """A method with random data and weights, and the optimizer of a training.
@@ -180,7 +180,9 @@ def count_parameters(state: Any) -> dict[str, int]:
     return counts
 
 
-def _synthesis(method: Method) -> Callable:
+def synthesis_of(method: Method) -> Callable:
+    """A function of variables and a stored batch that synthesizes its images."""
+
     @jax.jit
     def synthesize(variables, stored):
         return method.gen.apply(
@@ -194,7 +196,7 @@ def _synthesis(method: Method) -> Callable:
 
 
 def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict:
-    synthesize = _synthesis(method)
+    synthesize = synthesis_of(method)
     arguments = jax.device_put((state.gen.variables, batch))
     compiled, times = _compile(lambda: synthesize.lower(*arguments).compile())
     seconds = median_seconds(compiled, arguments, steps)

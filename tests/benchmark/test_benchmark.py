@@ -6,8 +6,10 @@ import jax
 import pytest
 
 from samr_jax.benchmark import measure
+from samr_jax.benchmark.forms import NONE_LEFT, compare_forms, savings_table
 from samr_jax.benchmark.measure import benchmark, count_work
 from samr_jax.config import default
+from samr_jax.models.convolution import forms
 from samr_jax.training.state import make_optimizer
 from tests.tiny import shrink
 
@@ -48,3 +50,17 @@ def test_the_step_that_is_timed_has_the_optimizer_of_a_training():
     params = jax.numpy.zeros(3)
     expected = jax.tree.structure(trained.init(params))
     assert jax.tree.structure(optimizer.init(params)) == expected
+
+
+def test_forms_are_compared_where_they_change_the_program():
+    config = shrink(default("pix2pix"))
+    savings = compare_forms(config, size=32, rounds=2, train=False)
+    by_form = {saving.without: saving for saving in savings}
+    assert by_form.keys() == {NONE_LEFT, *forms.FORMS}
+    # pix2pix up-samples, and its layers are too narrow for Winograd's method.
+    assert by_form["winograd"].wall is None
+    for saving in (by_form["subpixel"], by_form[NONE_LEFT]):
+        assert 0 < saving.wall < math.inf and 0 < saving.cpu < math.inf
+    lines = savings_table(savings).splitlines()
+    assert len(lines) == 2 + len(savings) + 1
+    assert "| winograd | the same program |" in lines
