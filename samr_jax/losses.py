@@ -47,7 +47,7 @@ def half_scale(images: jax.Array) -> jax.Array:
 
 
 def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
-    """How far the discriminators are from calling their input real (or synthesized).
+    """The loss of discriminators that ought to call their input real (or synthesized).
 
     Equations (2) and (8) with the non-saturating generator side: the discriminators
     minimise the loss of real input being real and synthesized being not, the generator
@@ -55,7 +55,7 @@ def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
 
     Args:
       features: see `Features`; only the logits count.
-      real: what the discriminators ought to say.
+      real: whether the discriminators ought to call the input real.
       kind: ``bce``, binary cross-entropy on logits, or ``lsgan``, least squares.
     """
     logits = [layers[-1].astype(jnp.float32) for layers in features]
@@ -110,15 +110,15 @@ def generalized_dice_loss(
     Args:
       reference: one-hot ``(N, H, W, L)``.
       probabilities: the segmentation, same shape, in [0, 1].
-      axis_name: sum over the devices of this axis too, so that the loss of a batch does
-        not depend on how it is shared out.
+      axis_name: device axis over which the sums run too, so that the loss of a batch
+        does not depend on the number of devices.
     """
     axes = tuple(range(reference.ndim - 1))
     overlap = jnp.sum(reference * probabilities, axes)
     total = jnp.sum(reference, axes) + jnp.sum(probabilities, axes)
     if axis_name is not None:
         overlap, total = jax.lax.psum((overlap, total), axis_name)
-    # A label that neither map holds counts as a perfect match.
+    # Avoids 0 / 0 for a label that neither map holds at all.
     epsilon = 1e-6
     return jnp.mean(1 - (2 * overlap + epsilon) / (total + epsilon))
 

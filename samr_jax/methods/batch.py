@@ -1,4 +1,4 @@
-"""What a step sees: batches on the device, decoded from their stored form."""
+"""Batches on the device, decoded from the integers in which they are stored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class Batch:
 
 
 def decode(stored: Mapping[str, jax.Array]) -> Batch:
-    """Stored integers to floats; inside the jitted step, so that little is sent."""
+    """Stored integers to floats.
+
+    It runs inside the jitted step, so that the host sends small integers.
+    """
 
     def scaled(name: str, scale: float) -> jax.Array | None:
         if name not in stored:

@@ -1,4 +1,4 @@
-"""What the methods for paired data share: a conditional GAN, feature matching, L1.
+"""The common parts of methods for paired data: conditional GAN, feature matching, L1.
 
 Equation (6) without its lesion shape consistency and confidence terms is the objective
 of Pix2Pix and Pix2PixHD, with other weights.
@@ -154,7 +154,7 @@ def pixel_term(
 
 
 def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]:
-    """The maximised side of equation (2), as a loss, and how D does on each side."""
+    """The maximised side of equation (2), as a loss, and its terms."""
     terms = {
         side: losses.adversarial_loss(
             features[side], real=side == "real", kind=loss.gan

@@ -1,8 +1,8 @@
-"""What all methods for unpaired data share: domain 1, D1 and D2, and image pools.
+"""The common parts of all methods for unpaired data: domains, D1 and D2, image pools.
 
 Domain 1 is the lesion map with the tissue prior, domain 2 the images. The generator
-side of such a method returns, among other things, ``cross_1``, domain 1 made of images,
-``(N, H, W, 8)``, and ``cross_2``, the `Synthesis` made of domain 1.
+side of such a method returns, among other outputs, ``cross_1``, domain 1 made from
+images, ``(N, H, W, 8)``, and ``cross_2``, the `Synthesis` made from domain 1.
 """
 
 from __future__ import annotations
@@ -100,15 +100,16 @@ def domain_1(batch: Batch) -> jax.Array:
 
 
 def anatomy_loss(x: jax.Array, rebuilt: jax.Array, *, distance: str) -> jax.Array:
-    """How far domain 1 is from what was rebuilt of it, equations (7) and (9).
+    """Distance of domain 1 from its reconstruction, equations (7) and (9).
 
     Args:
       x: as made by `domain_1`.
       rebuilt: probabilities, same shape.
-      distance: ``l1``, the paper's; or ``cross_entropy`` in the labels' channels and
-        L1 in those of the tissue. L1 of a softmax has almost no gradient where a label
-        is missed for sure, as small lesions are at first: in the demo it finds none in
-        700 steps, cross-entropy some in 360.
+      distance: ``l1``, the paper's; or ``cross_entropy``, which is cross-entropy in the
+        channels of the labels and L1 in the channels of the tissue. L1 of a softmax has
+        almost no gradient where a label is missed with certainty, as small lesions are
+        at first: in the demo L1 finds none of them in 700 steps, cross-entropy finds
+        some in 360.
     """
     if distance == "l1":
         return losses.l1_loss(x, rebuilt)
@@ -125,19 +126,19 @@ class DiscriminatorSide(nn.Module):
     """D1 and D2, each judging real and cross-domain instances of its domain.
 
     They see whole slices: real images of domain 2 come without a mask, so that there
-    are no regions of interest. D1 sees probabilities as they are; it soon tells soft
-    labels from one-hot ones, and so teaches the generator to be sharp.
+    are no regions of interest. D1 sees probabilities; it soon tells soft labels from
+    one-hot labels, and so teaches the generator to be sharp.
 
-    Real and synthesized instances are judged as one batch. Batch-normalised apart, both
-    would have the same mean and variance in every channel; with few instances a step D2
-    then learned far too slowly, and was fooled by images that anyone can tell.
+    Real and synthesized instances are judged as one batch. With a batch norm of their
+    own, both would have the same mean and variance in every channel; D2 then learned
+    far too slowly when a step had few instances, and crude images fooled it.
 
     Attributes:
       discriminator_1: D1.
       discriminator_2: D2.
-      noise: standard deviation of the white noise in which both see everything in
-        training (instance noise, Sønderby et al. 2017): fine patterns that only serve
-        to fool them drown in it, and so does the softness of soft labels.
+      noise: standard deviation of the white noise that is added to all inputs in
+        training (instance noise, Sønderby et al. 2017). It hides fine patterns that
+        only serve to fool the discriminators, and the softness of soft labels.
     """
 
     discriminator_1: nn.Module
@@ -171,10 +172,10 @@ class DiscriminatorSide(nn.Module):
 
 
 def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]:
-    """The maximised side of equation (8), as a loss, and how D1 and D2 do on each.
+    """The maximised side of equation (8), as a loss, and its terms.
 
     Args:
-      features: of real, synthesized and, where there are pools, pooled instances.
+      features: of real and synthesized instances, and of pooled ones if there are any.
       loss: kind of GAN, and the weights of the two domains.
     """
     terms = {

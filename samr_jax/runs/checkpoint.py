@@ -1,7 +1,8 @@
-"""Checkpoints: asynchronous, whole or set aside, and never silently older or newer.
+"""Checkpoints of a run, on top of Orbax.
 
-A thin layer over Orbax. Arrays are stored from the host, so that a checkpoint moves
-between numbers of devices.
+They are written asynchronously. A damaged checkpoint is set aside with a warning, and
+the one before it is read. Arrays are stored from the host, so that a run can go on with
+another number of devices.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ BEST = "score"
 """The metric whose maximum is the best checkpoint."""
 
 PATIENCE = 10**9
-"""Seconds for a save: no limit. Orbax counts them by the wall clock, which may leap."""
+"""Time limit of a save in seconds, practically none: Orbax counts by the wall clock,
+which may leap."""
 
 PEER_PATIENCE = 600
-"""The same where there are several processes, of which one may be gone."""
+"""Time limit of a save in a run of several processes, one of which may be gone."""
 
 
 class Checkpoints:
@@ -43,9 +45,9 @@ class Checkpoints:
 
     def __init__(self, directory: Path | str, *, keep: int = 2, read_only=False):
         """Args:
-        directory: holds one folder a step.
-        keep: how many of the latest stay; the best stays beside them.
-        read_only: refuse to write, and leave what is there untouched.
+        directory: holds one folder for each stored step.
+        keep: how many of the latest checkpoints are kept, besides the best one.
+        read_only: whether to refuse to write, and to leave damaged checkpoints alone.
         """
         self.directory = Path(directory).absolute()
         if not read_only:
@@ -86,7 +88,7 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def best(self) -> int | None:
-        """The step with the best score, where any has one."""
+        """The step with the best score; None if no checkpoint has a score."""
         files = {
             step: _metrics_file(self.directory / str(step)) for step in self.steps()
         }
@@ -106,8 +108,8 @@ class Checkpoints:
         """Starts writing `state`, a tree of host arrays, and returns.
 
         Raises:
-          InputError: this one or the one before cannot be written.
-          RuntimeError: Orbax declined, as it does at or below an existing step.
+          InputError: this checkpoint or the one before it cannot be written.
+          RuntimeError: Orbax declined, as it does at or below a step that exists.
         """
         meta = {**meta, "step": step, "digest": _digest(state)}
         with self._writing():
@@ -167,18 +169,18 @@ class Checkpoints:
         return self._manager.reached_preemption(step)
 
     def wait(self) -> None:
-        """Blocks until what was started is written; raises what went wrong."""
+        """Waits until every started save is written; raises what went wrong."""
         with self._writing():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits and lets go."""
+        """Waits for the started saves and closes the manager."""
         with self._writing():
             self._manager.close()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """What was started earlier fails here, too, in any of several ways."""
+        """Turns errors of a save, or of one started earlier, into an `InputError`."""
         try:
             yield
         except Exception as error:
@@ -188,7 +190,7 @@ class Checkpoints:
             ) from error
 
     def _set_aside_unlisted(self) -> None:
-        """Orbax would stop at the first one whose description it cannot read."""
+        """Sets aside checkpoints whose description Orbax could not read."""
         for path in self.directory.glob("[0-9]*"):
             if not path.name.isdigit():
                 continue
@@ -290,7 +292,7 @@ def _digest(state: Any) -> int:
 
 
 def _line(error: Exception) -> str:
-    """An error's first line; of the file system's errors, what it says."""
+    """An error's first line, or the reason that the file system gives."""
     # TensorStore gives the reason at the end of a page.
     code = re.search(r"os_error_code='(\d+)'", str(error))
     if code or (isinstance(error, OSError) and error.errno):

@@ -33,11 +33,11 @@ class Model:
 
     Attributes:
       method: networks.
-      variables: of the generator side.
-      dataset: sequences, grid, windows and atlas that it was trained with.
-      step: optimizer steps that it was trained for.
+      variables: parameters and running statistics of the generator side.
+      dataset: sequences, grid, windows and atlas of the training data.
+      step: optimizer steps of the training.
       method_state: the method's own training state, such as λ_cm.
-      config: of the run, its leaves by their dotted names.
+      config: leaves of the run's config by their dotted names.
     """
 
     method: Method

@@ -1,4 +1,4 @@
-"""What a result came from: enough to make it again on the same machine."""
+"""Provenance: what is needed to make a result again on the same machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def provenance(model: Model) -> dict:
-    """JSON-ready account of a model; it names no file and no patient.
+    """The provenance of a model as JSON; names no file and no patient.
 
     Returns:
       The versions, the kind and number of devices, the seed, the fields of the config

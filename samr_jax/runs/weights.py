@@ -1,7 +1,7 @@
-"""A generator's weights as one small file that holds numbers and text, no code.
+"""The weights of a generator as one small file of numbers and text, without code.
 
-The format is safetensors: kernels in half precision, statistics in single, and in the
-header what the weights came from.
+The format is safetensors: kernels in half precision, statistics in single precision,
+and the provenance of the weights in the header.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FORMAT = "samr_jax weights 1"
 
 
 def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
-    """Writes what `read_weights` needs beside the dataset's description.
+    """Writes the file that `read_weights` reads.
 
     Args:
-      path: of the new file.
-      model: a trained one that synthesizes.
-      scores: JSON-ready; are kept in the header.
+      path: the new file.
+      model: a trained model that synthesizes.
+      scores: JSON-ready scores, kept in the header.
 
     Raises:
       InputError: a weight is too large for half precision, or not finite.
@@ -55,13 +55,17 @@ def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
     }
     texts = {name: json.dumps(value) for name, value in header.items()}
     with replacing(path) as partial:
-        # Its own save_file makes a file that nobody but its owner may read.
+        # safetensors' own save_file makes a file that only its owner can read.
         data = safetensors.numpy.save(tensors, {"format": FORMAT, **texts})
         partial.write_bytes(data)
 
 
 def read_weights(path: Path, dataset: Dataset) -> Model:
-    """The model of a file, for the dataset whose description came with it.
+    """Reads a model.
+
+    Args:
+      path: a file of `write_weights`.
+      dataset: description of the training data, which comes with the file.
 
     Raises:
       InputError: the file is not one of ours, is damaged, or of other data.
@@ -97,7 +101,7 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What a file says of its weights: ``provenance``, ``method_state``, ``scores``.
+    """The header of a file: ``provenance``, ``method_state``, ``scores``.
 
     Raises:
       InputError: the file is not one of ours, or is damaged.

@@ -24,8 +24,9 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
 
     Args:
       workdir: the work directory.
-      config: of this run.
-      facts: what else must not change under a run, such as the dataset's hash.
+      config: the config of this run.
+      facts: further values that must not change during a run, such as the dataset's
+        hash.
 
     Raises:
       InputError: the directory was made by another config; names the first field.
@@ -53,11 +54,11 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
 
 
 def keep_description(dataset: Dataset, directory: Path) -> None:
-    """Keeps with the run what synthesis needs of the dataset; no subject's images."""
+    """Copies the dataset's description and atlas, without any subject's images."""
     if (directory / DESCRIPTION).exists():
         return
-    # By name: a folder of a stranger's may hold links to anything else. The description
-    # comes last and in one piece: where it is, the atlas is whole.
+    # Files are copied by name, since a foreign folder may hold links to anything. The
+    # description comes last: where it exists, the atlas is complete.
     atlas = [f"atlas/{name}.nii.gz" for name in (*dataset.sequences, "brain")]
     for name in (*atlas, DESCRIPTION):
         with replacing(directory / name) as partial:

@@ -1,4 +1,4 @@
-"""Looks for numbers that are no numbers, and stops the training at the first one."""
+"""Stops a training at the first value that is NaN or infinite."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from samr_jax.runtime.errors import TrainingError
 
 
 class Watch:
-    """Looks at what every step has made, whenever there is a line to be logged.
+    """Checks the losses of every step, each time a line is logged.
 
-    Waiting for the device at every step would be slow, so the losses wait there.
+    Fetching the losses at every step would make the host wait for the device. They stay
+    on the device until the next check.
     """
 
     def __init__(self):
         self._losses: dict[int, dict[str, jax.Array]] = {}
 
     def note(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
-        """Keeps a step's losses for the next look."""
+        """Keeps the losses of a step for the next check."""
         self._losses[step] = {
             name: value for name, value in metrics.items() if name.endswith("/total")
         }
@@ -29,19 +30,21 @@ class Watch:
     def look(
         self, step: int, metrics: Mapping[str, jax.Array], statistics: Any
     ) -> dict[str, float]:
-        """A step's metrics as floats; waits for the device.
+        """Checks all steps since the last check; returns the metrics of `step`.
+
+        Waits for the device.
 
         Args:
-          step: the latest one.
-          metrics: of that step.
-          statistics: running statistics of batch normalisation, which only evaluation
-            uses, so that no loss shows what is wrong with them.
+          step: the latest step.
+          metrics: metrics of that step.
+          statistics: running statistics of batch normalisation. Only evaluation uses
+            them, so that no loss would show their divergence.
 
         Raises:
-          TrainingError: names the first value that is NaN or infinite since the look
-            before.
+          TrainingError: names the first value that is NaN or infinite.
         """
-        # A single bad image can leave a finite gradient, and no trace in later losses.
+        # One bad image can give an infinite loss with a finite gradient: later losses
+        # would not show it.
         for then, losses in self._losses.items():
             check_finite(losses, then)
         self._losses.clear()

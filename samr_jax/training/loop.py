@@ -61,7 +61,7 @@ def train_and_evaluate(
 
 
 class Run:
-    """One process's part of a training run in a work directory."""
+    """The part of a training run that one process does, in a work directory."""
 
     def __init__(
         self, config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
@@ -84,7 +84,7 @@ class Run:
             keep_description(dataset, workdir / DATASET_COPY)
 
     def train_and_evaluate(self) -> dict | None:
-        """See the function of this name."""
+        """See the module's function `train_and_evaluate`."""
         checkpoints = Checkpoints(
             self.workdir / "checkpoints", keep=self.config.keep_checkpoints
         )
@@ -160,16 +160,18 @@ class Run:
                     jax.block_until_ready(state)
                 last = step == self.steps
                 stopping = checkpoints.reached_preemption(step) or (
-                    # Several processes must agree: they leave it to the platform.
+                    # Several processes must stop at the same step. They follow the
+                    # platform's announcement, which reaches all of them.
                     stop.is_set() and jax.process_count() == 1
                 )
                 evaluating = last or step % every["eval"] == 0
                 saving = evaluating or stopping or step % every["checkpoint"] == 0
-                # What is saved has been looked at: no checkpoint of a diverged state.
+                # Metrics are checked before a save: a diverged state is never stored.
                 if saving or step == start + 1 or step % config.log_steps == 0:
                     writers.scalars(step, watch.look(step, metrics, state.statistics))
                 if step % every["sample"] == 0 or last:
-                    jax.block_until_ready(state)  # else steps count as the pause
+                    # Pending steps must not count as part of the pause.
+                    jax.block_until_ready(state)
                     with writers.pause():
                         self._draw_samples(state, step)
                 if saving:

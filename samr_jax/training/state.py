@@ -34,7 +34,7 @@ class Player:
 
     @property
     def variables(self) -> dict:
-        """For ``Module.apply`` at evaluation: the averaged weights where there are."""
+        """Variables for evaluation: the averaged weights if there are any."""
         params = self.params if self.ema is None else self.ema
         return {"params": params, "batch_stats": self.stats}
 
@@ -66,10 +66,10 @@ class TrainState:
 def make_optimizer(
     config: ml_collections.ConfigDict, *, steps: int
 ) -> optax.GradientTransformation:
-    """Adam, of either side, over all of its parameters as one vector.
+    """Adam for one side, whose parameters are one flat vector.
 
-    With ``clip_norm``, a gradient's norm is at most that: a rare slice whose gradient
-    is ten times as long as others' would take Adam ten steps at once.
+    ``clip_norm`` limits the norm of the gradient. The gradient of a rare slice can be
+    ten times as long as usual, and would move Adam ten steps at once.
     """
     adam = optax.adam(
         linear_decay(

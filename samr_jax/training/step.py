@@ -1,12 +1,13 @@
 """The training step of every method: one generator forward, one shared judgement.
 
-pix2pixHD's order of updates: the losses of both sides come from the same networks; the
-discriminators see the synthesized images as constants. Written once with `jax.vjp`, the
-generator runs forward once and the discriminators judge real and synthesized input once
-each; the two losses pull different cotangents back through that one judgement.
+The order of updates is pix2pixHD's: the losses of both sides come from the networks
+before the step, and the discriminators see the synthesized images as constants. With
+`jax.vjp` the generator runs forward once, and the discriminators judge real and
+synthesized input once. The two losses send different cotangents back through that one
+judgement.
 
-Each side's gradient travels as one vector: one collective, one optimizer kernel instead
-of one for every parameter.
+The gradient of each side is one flat vector, which takes one collective and one
+optimizer kernel instead of one for every parameter.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def make_train_step(
                 lambda pair: method.gen_loss(*pair, batch, state.method_state),
                 (outputs, features),
             )
-            # Each pull uses one side of the judgement; XLA drops the other.
+            # Each pull needs one of the two cotangents; XLA drops the other.
             grads["disc"], _ = ravel_pytree(pull_disc(judged)[0])
             to_outputs = jax.tree.map(jnp.add, to_outputs, pull_disc(to_features)[1])
             disc = state.disc.replace(stats=disc_stats)

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: metrics.jsonl, TensorBoard, the console."""
+"""The log of a run: metrics.jsonl, TensorBoard events and console lines."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Writers:
         self, workdir: Path | None, *, step: int, steps: int, epoch_steps: int
     ):
         """Args:
-        workdir: of the run; None in a process that is to write nothing.
-        step: where the run begins; log lines beyond it, of a run that was killed after
-          its last checkpoint, are dropped, since they will be written again.
-        steps: where it ends.
+        workdir: the work directory; None in a process that writes nothing.
+        step: the step from which the run starts or resumes. Later log lines, which a
+          run leaves that was killed after its last checkpoint, are dropped: they will
+          be written again.
+        steps: the last step.
         epoch_steps: steps of an epoch.
         """
         self._steps = steps
@@ -44,13 +45,13 @@ class Writers:
             _drop_lines_after(step, self._path)
             self._file = self._path.open("a", buffering=1)
             (workdir / "events").mkdir(exist_ok=True)
-            # Not SummaryWriter: if its thread dies of a full disk, the loop waits for
-            # it for ever.
+            # Not SummaryWriter: if a full disk ends its thread, the loop waits for that
+            # thread for ever.
             self._events = EventsWriter(str(workdir / "events" / "events"))
             self._event(step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One log line: metrics, steps per second, and on the console the time left."""
+        """Writes one log line; the console also shows the speed and the time left."""
         if self._file is None:
             return
         now = time.monotonic()
@@ -75,7 +76,7 @@ class Writers:
         )
 
     def pause(self) -> PausedClock:
-        """Keeps what is not training (evaluation, pictures) out of the speed."""
+        """Leaves evaluation and pictures out of the measured training speed."""
         return PausedClock(self)
 
     def close(self) -> None:
