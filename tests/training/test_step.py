@@ -1,5 +1,7 @@
 """The training step: parts, invariances, and what must not change what."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from samr_jax.config import flatten
 from samr_jax.data.batches.paired import Batches
 from samr_jax.methods.batch import decode
 from samr_jax.methods.confidence import (
@@ -19,6 +22,8 @@ from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state, linear_decay, make_optimizer
 from samr_jax.training.step import make_train_step
 from tests.tiny import tiny_config
+
+SIDES = ("real", "fake")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,31 @@ def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
         method, jax.random.key(0), example, optimizer=optimizer, ema=ema_decay > 0
     )
     return method, state, step
+
+
+@pytest.fixture(scope="module")
+def first_step(dataset, batch):
+    """A function that takes the first step of a config, once for the same config.
+
+    It returns the method, the state before and after the step, and the metrics.
+    """
+    taken = {}
+
+    def take(config, **options):
+        key = json.dumps([flatten(config), options], sort_keys=True)
+        if key not in taken:
+            method, state, step = setup(config, dataset, **options)
+            taken[key] = method, state, *jax.jit(step)(state, batch)
+        return taken[key]
+
+    return take
+
+
+@pytest.fixture
+def smaller(config):
+    """CG-SAMR with one discriminator for all labels, which compiles sooner."""
+    config.ablation.labelwise = False
+    return config
 
 
 def assert_trees_close(a, b, tolerance):
@@ -85,9 +115,9 @@ def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(dataset,
         assert error < 1e-4 * np.abs(both).max()
 
 
-def test_step_equals_two_separate_gradients(config, dataset, batch):
+def test_step_equals_two_separate_gradients(config, first_step, batch):
     """The shared judgement gives what two independent jax.grad calls give."""
-    method, state, step = setup(config, dataset)
+    method, state, new_state, metrics = first_step(config)
     decoded = decode(batch)
 
     def outputs_of(params):
@@ -116,7 +146,6 @@ def test_step_equals_two_separate_gradients(config, dataset, batch):
         outputs = jax.lax.stop_gradient(outputs_of(state.gen.params))
         return method.disc_loss(features_of(params, outputs))[0]
 
-    new_state, metrics = jax.jit(step)(state, batch)
     for player, loss, name in (("gen", gen_loss, "gen"), ("disc", disc_loss, "disc")):
         before = getattr(state, player)
         value, gradient = jax.jit(jax.value_and_grad(loss))(before.params)
@@ -131,15 +160,17 @@ def test_step_equals_two_separate_gradients(config, dataset, batch):
         )
 
 
-@pytest.mark.parametrize("devices", [2, 4])
-def test_devices_equal_one_device_with_the_whole_batch(config, dataset, batch, devices):
-    _, state, whole = setup(config, dataset)
+@pytest.mark.parametrize("devices, labelwise", [(2, False), (4, True)])
+def test_devices_equal_one_device_with_the_whole_batch(
+    config, dataset, batch, first_step, devices, labelwise
+):
+    config.ablation.labelwise = labelwise
+    _, state, on_one, metrics_of_one = first_step(config)
     _, _, shared = setup(config, dataset, axis_name=parallel.AXIS)
     split = {
         name: array.reshape(devices, -1, *array.shape[1:])
         for name, array in batch.items()
     }
-    on_one, metrics_of_one = jax.jit(whole)(state, batch)
     on_many, metrics_of_many = jax.jit(
         jax.vmap(shared, in_axes=(None, 0), axis_name=parallel.AXIS)
     )(state, split)
@@ -153,7 +184,9 @@ def test_devices_equal_one_device_with_the_whole_batch(config, dataset, batch, d
         np.testing.assert_allclose(metrics_of_many[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_same_seed_same_state(config, dataset, batch):
+def test_same_seed_same_state(dataset, batch):
+    """Also with the dropout of Pix2Pix, which is drawn from the seed."""
+    config = tiny_config(dataset, "pix2pix")
     results = []
     for _ in range(2):
         _, state, step = setup(config, dataset)
@@ -162,21 +195,21 @@ def test_same_seed_same_state(config, dataset, batch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_average_of_weights(config, dataset, batch):
-    _, state, step = setup(config, dataset, ema_decay=0.9)
-    new, _ = jax.jit(step)(state, batch)
+def test_average_of_weights(dataset, first_step):
+    config = tiny_config(dataset, "pix2pix")
+    _, state, new, _ = first_step(config, ema_decay=0.9)
     expected = jax.tree.map(
         lambda old, fresh: 0.9 * old + 0.1 * fresh, state.gen.params, new.gen.params
     )
     assert_trees_close(new.gen.ema, expected, 1e-6)
 
 
-def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
+def test_a_rate_of_the_discriminators_alone(dataset, first_step):
+    config = tiny_config(dataset, "pix2pix")
     changes = {}
     for rate in (1.0, 4.0):
         config.disc_lr_scale = rate
-        _, state, step = setup(config, dataset)
-        new, _ = jax.jit(step)(state, batch)
+        _, state, new, _ = first_step(config)
         changes[rate] = {
             side: jax.tree.map(jnp.subtract, getattr(new, side).params, old.params)
             for side, old in (("gen", state.gen), ("disc", state.disc))
@@ -186,12 +219,11 @@ def test_a_rate_of_the_discriminators_alone(config, dataset, batch):
     assert_trees_close(changes[4.0]["disc"], faster, 1e-5)
 
 
-def test_a_rate_of_the_segmenter_alone(config, dataset, batch):
+def test_a_rate_of_the_segmenter_alone(smaller, first_step):
     changes = {}
     for rate in (1.0, 4.0):
-        config.segmenter_lr_scale = rate
-        _, state, step = setup(config, dataset)
-        new, _ = jax.jit(step)(state, batch)
+        smaller.segmenter_lr_scale = rate
+        _, state, new, _ = first_step(smaller)
         changes[rate] = {
             "disc": jax.tree.map(jnp.subtract, new.disc.params, state.disc.params)
         } | jax.tree.map(jnp.subtract, new.gen.params, state.gen.params)
@@ -204,40 +236,46 @@ def test_a_rate_of_the_segmenter_alone(config, dataset, batch):
 
 @pytest.mark.parametrize("learns", [True, False])
 def test_whether_the_segmenter_learns_from_synthesized_images(
-    config, dataset, batch, learns
+    smaller, dataset, batch, learns
 ):
-    config.loss.segmenter_learns_from_fake = learns
-    method, state, _ = setup(config, dataset)
+    smaller.loss.segmenter_learns_from_fake = learns
+    method, state, _ = setup(smaller, dataset)
 
-    def logits(params, side):
-        variables = {"params": params, "batch_stats": state.gen.stats}
-        outputs, _ = method.gen.apply(
-            variables, decode(batch), train=True, mutable=["batch_stats"]
-        )
-        return outputs[f"logits_of_{side}"]
+    @jax.jit
+    def gradients(params):
+        """One tree for the logits of real images, and one for those of fake images."""
 
-    def reached(side):
-        grads = jax.jit(jax.grad(lambda params: (logits(params, side) ** 2).sum()))
-        return {
+        def squares(params):
+            variables = {"params": params, "batch_stats": state.gen.stats}
+            outputs, _ = method.gen.apply(
+                variables, decode(batch), train=True, mutable=["batch_stats"]
+            )
+            return [(outputs[f"logits_of_{side}"] ** 2).sum() for side in SIDES]
+
+        _, pull = jax.vjp(squares, params)
+        return [pull([1.0, 0.0])[0], pull([0.0, 1.0])[0]]
+
+    reached = {
+        side: {
             network: any(np.any(leaf) for leaf in jax.tree.leaves(tree))
-            for network, tree in grads(state.gen.params).items()
+            for network, tree in gradient.items()
         }
+        for side, gradient in zip(SIDES, gradients(state.gen.params), strict=True)
+    }
+    assert reached["real"] == {"generator": False, "segmenter": True}
+    assert reached["fake"] == {"generator": True, "segmenter": learns}
 
-    assert reached("real") == {"generator": False, "segmenter": True}
-    assert reached("fake") == {"generator": True, "segmenter": learns}
 
-
-def test_bfloat16_computes_in_it_and_keeps_float32(config, dataset, batch):
-    config.dtype = "bfloat16"
-    _, state, step = setup(config, dataset)
-    new, metrics = jax.jit(step)(state, batch)
+def test_bfloat16_computes_in_it_and_keeps_float32(smaller, dataset, batch, first_step):
+    _, _, _, exact = first_step(smaller)
+    smaller.dtype = "bfloat16"
+    _, state, step = setup(smaller, dataset)
+    lowered = jax.jit(step).lower(state, batch)
+    assert "bf16" in lowered.as_text()
+    new, metrics = lowered.compile()(state, batch)
     kinds = {leaf.dtype for leaf in jax.tree.leaves(new.gen.params)}
     assert kinds == {np.dtype(np.float32)}
     assert all(value.dtype == np.float32 for value in metrics.values())
-    text = jax.jit(step).lower(state, batch).as_text()
-    assert "bf16" in text
-    config.dtype = "float32"
-    _, exact = jax.jit(setup(config, dataset)[2])(state, batch)
     assert metrics["gen/total"] == pytest.approx(float(exact["gen/total"]), rel=0.05)
 
 
