@@ -28,7 +28,7 @@ def group_average(
       The mean over the subjects that are healthy at a voxel (over all where none is),
       and the fraction of subjects whose brain covers it, ``(Z, H, W)``.
     """
-    healthy_sum = healthy = total = coverage = 0.0
+    healthy_sum = healthy = total = coverage = np.zeros(())
     count = 0
     for images, labels in subjects:
         weight = ~np.isin(labels, LESION_LABELS)[..., None]

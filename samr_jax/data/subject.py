@@ -43,7 +43,7 @@ class Grid:
         affine = np.diag([-dx, -dy, dz, 1.0])
         middle = (np.array([size[1], size[0], slices]) - 1) / 2
         affine[:3, 3] = np.asarray(centre) - affine[:3, :3] @ middle
-        return Grid(tuple(size), slices, affine)
+        return Grid((size[0], size[1]), slices, affine)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _unknown_override(argv: list[str]) -> str | None:
 
 
 def prepare_process() -> None:
-    """Sets up logging, memory, the compilation cache, and runs over several hosts.
+    """Sets up logging, the compilation cache, and runs over several hosts.
 
     `jax.distributed` connects the processes of several hosts before any device is used.
     Set ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID``. On a

@@ -119,7 +119,8 @@ def parse(text: str) -> Recipe:
     Raises:
       InputError: an edit or a parameter is unknown, missing or out of its range.
     """
-    seed, steps = 0, []
+    seed: Any = 0  # `Recipe` checks it
+    steps: list[tuple[str, dict[str, str]]] = []
     for token in filter(None, (part.strip() for part in text.split(","))):
         name, _, parameter = token.partition(":")
         if "=" in name:  # a further parameter of the previous edit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -98,7 +99,7 @@ class Remove:
         region = part_of(labels, self.part)
         if self.part == "lesion":
             return healthy(labels)
-        left = NORMAL if self.part == "edema" else EDEMA
+        left: np.ndarray | int = NORMAL if self.part == "edema" else EDEMA
         if self.part == "cavity":
             lined = _lined_by_tumor(
                 region, labels == TUMOR, labels != BACKGROUND, scene.spacing
@@ -117,24 +118,31 @@ def resize(
     """
     brain, lesion = labels != BACKGROUND, np.isin(labels, LESION_LABELS)
     cavity, tumor = labels == CAVITY, labels == TUMOR
-    grid = {"spacing": spacing, "cost": growth_cost(lesion)}
+    to_size = functools.partial(resized, spacing=spacing, cost=growth_cost(lesion))
     if CAVITY in targets:
         count, front = targets[CAVITY], brain & ~cavity
-        new = resized(cavity, count, allowed=brain, front=front, **grid)
-        tumor = _tumor_around(tumor, cavity, new, brain=brain, grid=grid)
+        new = to_size(cavity, count, allowed=brain, front=front)
+        if tumor.any():
+            lined = _lined_by_tumor(cavity, tumor, brain, spacing)
+            # Where the cavity recedes, the label of its wall follows: tumor or edema.
+            moved = (tumor & ~new) | (cavity & ~new & lined)
+            tumor = to_size(
+                moved if moved.any() else tumor,
+                int(np.count_nonzero(tumor)),
+                allowed=brain & ~new,
+                front=brain & ~new & ~moved,
+            )
         cavity = new
     if TUMOR in targets:
         allowed, front = brain & ~cavity, brain & ~cavity & ~tumor
-        tumor = resized(tumor, targets[TUMOR], allowed=allowed, front=front, **grid)
+        tumor = to_size(tumor, targets[TUMOR], allowed=allowed, front=front)
     lesion = lesion | cavity | tumor
     if EDEMA in targets:
         core = cavity | tumor
         edema = lesion & ~core
         seed = edema if edema.any() else lesion
         front = brain & ~lesion
-        edema = resized(
-            seed, targets[EDEMA], allowed=brain & ~core, front=front, **grid
-        )
+        edema = to_size(seed, targets[EDEMA], allowed=brain & ~core, front=front)
         lesion = edema | core
     return paint_parts(brain, lesion, cavity, tumor)
 
@@ -142,29 +150,6 @@ def resize(
 def growth_cost(lesion: np.ndarray) -> np.ndarray:
     """Factor on the distance of growth, per voxel: growth prefers the lesion."""
     return np.where(lesion, 1.0, _NORMAL_BRAIN_COST)
-
-
-def _tumor_around(
-    tumor: np.ndarray,
-    old: np.ndarray,
-    new: np.ndarray,
-    *,
-    brain: np.ndarray,
-    grid: Mapping[str, object],
-) -> np.ndarray:
-    """The tumor, of the same size, after its cavity has changed from `old` to `new`."""
-    if not tumor.any():
-        return tumor
-    # Where the cavity recedes, the label of its wall follows: tumor or edema.
-    lined = _lined_by_tumor(old, tumor, brain, grid["spacing"])
-    moved = (tumor & ~new) | (old & ~new & lined)
-    return resized(
-        moved if moved.any() else tumor,
-        np.count_nonzero(tumor),
-        allowed=brain & ~new,
-        front=brain & ~new & ~moved,
-        **grid,
-    )
 
 
 def _lined_by_tumor(

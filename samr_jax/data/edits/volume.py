@@ -77,17 +77,18 @@ def edit_volume(
         )
     original = axial(mask.data, mask.affine).astype(np.uint8)
     spacing = _axial_spacing(mask)
-    drawn = _RANDOM.fullmatch(edit)
-    recipe = None if drawn else read_recipe(edit)
-    material = {
-        name: axial(_donor(name, mask, donor_labels), mask.affine)
-        for name in (donors if recipe is None else recipe.donors)
-    }
-    if recipe is None:
+
+    def read(names: Sequence[str]) -> dict[str, np.ndarray]:
+        return {n: axial(_donor(n, mask, donor_labels), mask.affine) for n in names}
+
+    if drawn := _RANDOM.fullmatch(edit):
         rng = np.random.default_rng(int(drawn[1] or 0))
-        recipe, edited = random_edit(original, rng, spacing=spacing, donors=material)
+        recipe, edited = random_edit(
+            original, rng, spacing=spacing, donors=read(donors)
+        )
     else:
-        edited = apply(recipe, original, spacing=spacing, donors=material)
+        recipe = read_recipe(edit)
+        edited = apply(recipe, original, spacing=spacing, donors=read(recipe.donors))
     about = {
         "text": str(recipe),
         "millilitres": _sizes(original, edited, spacing),

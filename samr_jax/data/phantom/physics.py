@@ -12,7 +12,7 @@ the effective T2 of an echo train.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
@@ -73,7 +73,7 @@ def gadolinium_weighted(tissue: Tissue) -> float:
     return inversion_recovery(with_gadolinium(tissue), tr=2300, ti=1350, te=4)
 
 
-SIGNALS = {
+SIGNALS: Mapping[str, Callable[[Tissue], float]] = {
     "T1w": partial(spin_echo, tr=800, te=12),
     "Gd-T1w": gadolinium_weighted,
     "T2w": partial(spin_echo, tr=4500, te=70),
@@ -81,7 +81,7 @@ SIGNALS = {
 }
 """Signal per unit of fully relaxed water, by anatomic sequence."""
 
-MAPS = {"APTw": attrgetter("apt")}
+MAPS: Mapping[str, Callable[[Tissue], float]] = {"APTw": attrgetter("apt")}
 """Value in the map's own unit, by quantitative map."""
 
 SIMULATED = (*SIGNALS, *MAPS)
