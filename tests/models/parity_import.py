@@ -1,7 +1,7 @@
-"""Reads the reference vectors: PyTorch weights into our parameter trees.
+"""Reads the reference vectors, and puts PyTorch's weights into our parameter trees.
 
-A network's map is a list of ``(PyTorch prefix, path in our tree)`` pairs, one for every
-convolution and norm.
+How the layers of a network correspond is a list with one pair for every convolution and
+norm: the prefix of PyTorch's names, and the path in our tree.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ STATISTICS = {"running_mean": "mean", "running_var": "var"}
 
 
 class Reference:
-    """One file of reference vectors, channels last.
+    """The weights, inputs and outputs of a PyTorch network, from one file.
 
     Attributes:
-      weights: PyTorch's names -> arrays, float32, as PyTorch lays them out.
+      weights: PyTorch's name -> float32 array in PyTorch's layout.
       inputs: name -> NHWC array.
     """
 
@@ -37,7 +37,7 @@ class Reference:
         }
 
     def outputs(self, mode: str) -> dict[str, np.ndarray]:
-        """NHWC outputs in 'train' or 'eval' mode; empty if the file has none."""
+        """The NHWC outputs in 'train' or 'eval' mode; none if the file has none."""
         prefix = f"out/{mode}/"
         return {
             key.removeprefix(prefix): channels_last(value)
@@ -46,10 +46,10 @@ class Reference:
         }
 
     def variables(self, layers: Iterable[tuple[str, str]]) -> dict:
-        """Flax variables holding the weights.
+        """The weights as the variables of a Flax module.
 
         Args:
-          layers: PyTorch prefix and our slash-separated path, for each layer.
+          layers: for each layer, PyTorch's prefix and our path, separated by slashes.
 
         Raises:
           KeyError: a layer has no weights, or weights of the file remain unused.
@@ -77,7 +77,7 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 
 def _convert(name: str, value: np.ndarray, transposed: bool):
-    """PyTorch's name and array of one parameter to ours."""
+    """Turns PyTorch's name and array of one parameter into ours."""
     if value.ndim == 4:
         return "kernel", value.transpose(2, 3, 0, 1) if transposed else value.transpose(
             2, 3, 1, 0
@@ -93,7 +93,7 @@ def _insert(tree: dict, path: str, value: np.ndarray) -> None:
 
 
 def encoder(prefix: str, path: str, downsamplings: int) -> list[tuple[str, str]]:
-    """An encoder whose first convolution is ``{prefix}.1``."""
+    """The layers of an encoder whose first convolution is ``{prefix}.1``."""
     names = ["stem", *(f"down_{i}" for i in range(downsamplings))]
     return [
         pair
@@ -103,7 +103,7 @@ def encoder(prefix: str, path: str, downsamplings: int) -> list[tuple[str, str]]
 
 
 def block(prefix: str, index: int, path: str) -> list[tuple[str, str]]:
-    """Convolution at `index` and its norm right after it."""
+    """The convolution at `index` and the norm that follows it."""
     return [
         (f"{prefix}.{index}", f"{path}/conv"),
         (f"{prefix}.{index + 1}", f"{path}/norm"),
@@ -111,7 +111,7 @@ def block(prefix: str, index: int, path: str) -> list[tuple[str, str]]:
 
 
 def residual_block(prefix: str, path: str) -> list[tuple[str, str]]:
-    """A residual block with two convolutions."""
+    """The layers of a residual block."""
     body = f"{prefix}.conv_block"
     return [
         *block(body, 1, f"{path}/first"),
@@ -121,13 +121,13 @@ def residual_block(prefix: str, path: str) -> list[tuple[str, str]]:
 
 
 def head(prefix: str, path: str) -> list[tuple[str, str]]:
-    """The released synthesis or confidence map module."""
+    """The layers of the released synthesis or confidence map module."""
     layers = [(f"{prefix}.conv{i + 1}", f"{path}/block_{i}/conv") for i in range(3)]
     return [*layers, (f"{prefix}.refine3", f"{path}/out")]
 
 
 def branch(prefix: str, path: str, first: int, ups: int) -> list[tuple[str, str]]:
-    """An up-sampling branch whose first up-convolution has index `first`."""
+    """The layers of a branch whose first up-convolution has index `first`."""
     layers = [
         pair
         for i in range(ups)
@@ -137,7 +137,7 @@ def branch(prefix: str, path: str, first: int, ups: int) -> list[tuple[str, str]
 
 
 def patch_discriminator(prefix: str, path: str, layers: int = 3):
-    """A PatchGAN whose layer j is ``{prefix}_layer{j}``."""
+    """The layers of a PatchGAN whose layer j is ``{prefix}_layer{j}``."""
     pairs = []
     for j in range(layers + 1):
         pairs.append((f"{prefix}_layer{j}.0", f"{path}/layer_{j}/conv"))
@@ -147,7 +147,7 @@ def patch_discriminator(prefix: str, path: str, layers: int = 3):
 
 
 def pix2pix_unet(downsamplings: int = 5) -> list[tuple[str, str]]:
-    """The nested blocks of the pix2pix U-Net."""
+    """The layers of pix2pix's U-Net, whose blocks are nested in PyTorch."""
     prefix, innermost = "model.model", downsamplings - 1
     pairs = [(f"{prefix}.0", "down_0"), (f"{prefix}.3", "up_0")]
     for i in range(1, innermost):

@@ -1,4 +1,4 @@
-"""Initial values: the tree of Flax's init, the distribution of the paper."""
+"""Initial values have the tree of Flax's init and the paper's distributions."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Layers: what they compute in, norms and pooling against numpy."""
+"""Layers: dtypes, and norms and pooling against numpy."""
 
 import jax
 import jax.numpy as jnp

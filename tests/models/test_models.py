@@ -1,4 +1,4 @@
-"""Networks: how many parameters they have, what their parts do, their variants."""
+"""Networks: their numbers of parameters, their parts and their variants."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from samr_jax.models.unet import Pix2PixUNet, UNet
 
 
 def parameters(module, *inputs) -> int:
-    """How many parameters the module has for inputs of these shapes."""
+    """The number of parameters of a module for inputs of these shapes."""
     inputs = [jnp.zeros(shape) for shape in inputs]
     shapes = jax.eval_shape(
         lambda: module.init(jax.random.key(0), *inputs, train=True)["params"]
@@ -45,7 +45,7 @@ def test_compared_networks_have_as_many_parameters_as_their_authors_print():
     assert [f"{count / 1e6:.3f}" for count in counts] == ["54.414", "11.378", "2.765"]
 
 
-def test_local_enhancer_has_the_layers_of_its_paper():
+def test_local_enhancer_has_the_parameters_of_its_papers_layers():
     def count(layers):
         """Parameters of ``(kernel, in, out)`` convolutions with biases."""
         return sum(k * k * a * b + b for k, a, b in layers)
@@ -60,8 +60,8 @@ def test_local_enhancer_has_the_layers_of_its_paper():
     assert found == count(glob) + count(local)
 
 
-def test_local_enhancer_adds_the_two_scales():
-    """The coarse part is the global generator without its last layer, at half size."""
+def test_local_enhancer_adds_features_of_the_two_scales():
+    """At half size these are the global generator's, without its last layer."""
     network = LocalEnhancer(2, ngf=2, downsamplings=1, blocks=1, local_blocks=1)
     x = np.random.default_rng(0).standard_normal((1, 16, 16, 3)).astype(np.float32)
     variables = draw_variables(network, jax.random.key(0), x, train=True)

@@ -1,4 +1,4 @@
-"""Networks against the authors' released ones: same weights, same numbers."""
+"""Our networks give the numbers of the authors' networks, with the same weights."""
 
 import jax
 import numpy as np
@@ -26,13 +26,13 @@ TOLERANCE = 1e-5
 
 
 def relative_error(ours, reference) -> float:
-    """Largest difference, as a fraction of the reference's largest value."""
+    """The largest difference, as a fraction of the reference's largest value."""
     assert ours.shape == reference.shape
     return float(np.abs(ours - reference).max() / np.abs(reference).max())
 
 
 def apply(network, variables, *inputs, mode: str):
-    """Evaluates with running statistics, or trains with those of the batch."""
+    """The outputs with running statistics ('eval') or with the batch's ('train')."""
     if mode == "eval":
         return jax.jit(lambda v: network.apply(v, *inputs, train=False))(variables)
     step = jax.jit(

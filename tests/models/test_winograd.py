@@ -1,4 +1,4 @@
-"""Winograd's convolutions against the sum itself, in float64."""
+"""Winograd's convolutions against the sum that defines them, in float64."""
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ def test_transforms_are_exact(size, taps):
 
 @pytest.mark.parametrize("size, taps", [(4, 2), (4, 3), (6, 2), (6, 3), (6, 4)])
 @pytest.mark.parametrize("extent", [(12, 12), (13, 18)])
-def test_it_is_the_convolution_and_so_are_its_gradients(size, taps, extent):
+def test_values_and_gradients_are_those_of_the_convolution(size, taps, extent):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, *extent, 5)).astype(np.float32)
     kernel = rng.normal(size=(taps, taps, 5, 3)).astype(np.float32)
@@ -38,7 +38,8 @@ def test_it_is_the_convolution_and_so_are_its_gradients(size, taps, extent):
         lambda *operands: winograd.convolve(*operands, size=size), x, kernel
     )
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    # <g, dy> is the same by the gradients as by the definition, which is bilinear.
+    # The convolution is bilinear: for any step of one operand, <g, change of y> equals
+    # <gradient, step>.
     g = rng.normal(size=expected.shape)
     to_x, to_kernel = pull(g.astype(np.float32))
     for gradient, operand in ((to_x, x), (to_kernel, kernel)):

@@ -1,14 +1,16 @@
-"""Convolutions with fewer products: Winograd's minimal filtering.
+"""Convolutions with fewer multiplications, by Winograd's minimal filtering.
 
-A tile of m x m outputs is the element-wise product of a transformed k x k kernel and of
-(m + k - 1) x (m + k - 1) transformed inputs: (m + k - 1)² products in place of m² k²
-(Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016). Over
-all tiles and channels the elements are that many products of matrices, which CPUs do
-at their full rate, in the gradients too: those are the transposed transforms and
-products.
+A tile of m x m outputs depends on (m + k - 1) x (m + k - 1) inputs. Winograd transforms
+these inputs and the k x k kernel to the same size, multiplies them element by element,
+and transforms the products back. This takes (m + k - 1)² multiplications and not m² k²
+(Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016).
 
-Rounding errors are those of the sum itself for transformed tiles of 4 x 4, some four
-times as large for 6 x 6.
+Taken over all tiles and channels, each of the (m + k - 1)² elements is one product of
+matrices, which CPUs compute at their full rate. The same holds for the gradients, which
+consist of the transposed transforms and products.
+
+For transformed tiles of 4 x 4 the rounding error is as large as in the sum itself, for
+6 x 6 about four times as large.
 """
 
 import functools
@@ -20,21 +22,21 @@ import numpy as np
 from jax import lax
 
 POINTS = {4: (0.0, 1.0, -1.0), 6: (0.0, 1.0, -1.0, 2.0, -0.5)}
-"""Size of a transformed tile -> where polynomials are evaluated, beside infinity.
+"""Side of a transformed tile -> the points at which polynomials are evaluated.
 
-2 and -1/2 leave a third of the rounding error of 2 and -2 (Barabasz et al., "Error
-Analysis and Improving the Accuracy of Convolutional Layers with Winograd", ACM TOMS
-2020).
+Infinity is a further point of each. With 2 and -1/2 the rounding error is a third of
+the error with 2 and -2 (Barabasz et al., "Error Analysis and Improving the Accuracy of
+Convolutional Layers with Winograd", ACM TOMS 2020).
 """
 
 
 def convolve(x: jax.Array, kernel: jax.Array, *, size: int) -> jax.Array:
-    """Convolution without padding, of stride 1.
+    """Convolution of stride 1 without padding.
 
     Args:
       x: ``(N, H, W, C)``.
       kernel: ``(k, k, C, features)`` with ``k - 1 <= size - k + 1``.
-      size: of a transformed tile, a key of `POINTS`.
+      size: side of a transformed tile, a key of `POINTS`.
 
     Returns:
       ``(N, H - k + 1, W - k + 1, features)``.
@@ -86,7 +88,7 @@ def _transforms(size: int, taps: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _combine(matrix: np.ndarray, parts: Sequence[jax.Array], axis: int) -> jax.Array:
-    """The sums of parts that the rows weigh, stacked along `axis`."""
+    """The sums of the parts weighted by each row of the matrix, stacked on `axis`."""
     sums = []
     for row in matrix:
         terms = [
@@ -101,17 +103,18 @@ def _combine(matrix: np.ndarray, parts: Sequence[jax.Array], axis: int) -> jax.A
 def _overlapping(
     x: jax.Array, axis: int, size: int, count: int, step: int
 ) -> list[jax.Array]:
-    """Element i of each of `count` tiles that begin `step` apart, for i in `size`."""
+    """For each i below `size`, element i of `count` tiles that begin `step` apart."""
     last = step * (count - 1) + 1
     return [lax.slice_in_dim(x, i, i + last, step, axis) for i in range(size)]
 
 
 def _unstack(x: jax.Array, axis: int) -> list[jax.Array]:
-    """Splits, because the transpose of that is one concatenation."""
+    """The slices along `axis`; the transpose of a split is a single concatenation."""
     parts = lax.split(x, [1] * x.shape[axis], axis)
     return [lax.squeeze(part, [axis]) for part in parts]
 
 
 def _pad_to(x: jax.Array, rows: int, columns: int) -> jax.Array:
+    """Adds zeros below and to the right until the size is right."""
     after = [(0, 0, 0), (0, rows - x.shape[1], 0), (0, columns - x.shape[2], 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), [*after, (0, 0, 0)])
