@@ -10,7 +10,7 @@ import numpy as np
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window
-from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS
+from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, LESION_LABELS, TISSUES
 from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import MRSequence
 
@@ -21,8 +21,8 @@ def group_average(
     """Averages training subjects on a common grid, leaving lesions out.
 
     Args:
-      subjects: pairs of images ``(Z, H, W, S)`` in network intensity and labels
-        ``(Z, H, W)``; at least one.
+      subjects: pairs of images ``(Z, H, W, S)`` in network intensity, or tissue maps,
+        and labels ``(Z, H, W)``; at least one.
 
     Returns:
       The mean over the subjects that are healthy at a voxel (over all where none is),
@@ -73,7 +73,20 @@ def write_atlas(
     volumes = {
         name: windows[name].restore(average[..., i]) for i, name in enumerate(sequences)
     }
-    for name, volume in {**volumes, "brain": coverage}.items():
+    _write_volumes(directory, {**volumes, "brain": coverage}, grid)
+
+
+def write_average_tissue(directory: Path, average: np.ndarray, grid: Grid) -> None:
+    """Writes average tissue maps ``(Z, H, W, 3)`` in [0, 1], one NIfTI a tissue."""
+    _write_volumes(
+        directory, {name: average[..., i] for i, name in enumerate(TISSUES)}, grid
+    )
+
+
+def _write_volumes(
+    directory: Path, volumes: Mapping[str, np.ndarray], grid: Grid
+) -> None:
+    for name, volume in volumes.items():
         data = np.ascontiguousarray(np.transpose(volume, (2, 1, 0)), np.float32)
         write_volume(directory / f"{name}.nii.gz", data, grid.affine)
 

@@ -5,6 +5,8 @@ A dataset is a directory::
     dataset.json            sequences, grid, windows, split, provenance, content hash
     atlas/<sequence>.nii.gz group average of the training subjects, in dataset units
     atlas/brain.nii.gz      fraction of training subjects whose brain covers a voxel
+    atlas/{WM,GM,CSF}.nii.gz  average tissue maps of the training subjects, if they have
+                            any (datasets of version 0.1.0 lack these files)
     samr_slices/1.0.0/      TFDS files, one ArrayRecord split each: train, val, test
     subjects.png            a picture of a few subjects
 """
@@ -23,7 +25,7 @@ from samr_jax.data.nifti import read_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
-from samr_jax.labels import LABELS
+from samr_jax.labels import LABELS, LESION_LABELS, TISSUES
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name, read_json
 from samr_jax.sequences import check_sequences
@@ -75,6 +77,28 @@ class Dataset:
     def brain(self) -> np.ndarray:
         """Boolean ``(Z, H, W)``: brain in at least half of the training subjects."""
         return self._volume("brain.nii.gz") >= 0.5
+
+    @functools.cached_property
+    def average_tissue(self) -> np.ndarray:
+        """Average WM, GM and CSF maps of the training subjects, with lesions left out.
+
+        ``(Z, H, W, 3)`` float32 in [0, 1]. A dataset of version 0.1.0 keeps none, so
+        that they are computed from its training slices.
+
+        Raises:
+          InputError: the dataset has no tissue maps, or neither files nor slices.
+        """
+        if not self.has_tissue:
+            raise InputError(f"{self.directory}: no tissue maps, expected some")
+        if self.keeps_average_tissue:
+            volumes = [self._volume(f"{name}.nii.gz") for name in TISSUES]
+            return np.stack(volumes, axis=-1).astype(np.float32)
+        return _average_tissue(self)
+
+    @property
+    def keeps_average_tissue(self) -> bool:
+        """Whether the average tissue maps are among the dataset's files."""
+        return (self.directory / "atlas" / f"{TISSUES[-1]}.nii.gz").exists()
 
     def split(self, name: str) -> Slices:
         """The slices of one split, ordered by subject and slice index."""
@@ -248,6 +272,23 @@ def _windows_from_json(fields: Mapping) -> dict[str, Window]:
     return {
         name: Window(float(low), float(high)) for name, (low, high) in fields.items()
     }
+
+
+def _average_tissue(dataset: Dataset) -> np.ndarray:
+    """The average tissue maps, from the records of the training slices."""
+    shape = (dataset.grid.slices, *dataset.grid.size)
+    total, healthy = np.zeros((*shape, len(TISSUES))), np.zeros((*shape, len(TISSUES)))
+    lesions = np.zeros((*shape, 1))
+    for item in dataset.split("train"):
+        lesion = np.isin(item["labels"], LESION_LABELS)[..., None]
+        maps = item["tissue"] / 255
+        total[item["slice"]] += maps
+        healthy[item["slice"]] += maps * ~lesion
+        lesions[item["slice"]] += lesion
+    # A slice without brain has no record: there is no tissue there, and no lesion.
+    subjects = len(dataset.splits["train"])
+    average = healthy / np.maximum(subjects - lesions, 1)
+    return np.where(lesions < subjects, average, total / subjects).astype(np.float32)
 
 
 def _open_records(dataset: Dataset, split: str):

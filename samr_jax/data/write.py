@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samr_jax.data.atlas import group_average, write_atlas
+from samr_jax.data.atlas import group_average, write_atlas, write_average_tissue
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset, to_json
 from samr_jax.data.staging import Staged, SubjectTask, stage_subjects
 from samr_jax.data.subject import Grid
@@ -171,6 +171,13 @@ def _write(
         sequences=dataset.sequences,
         windows=dataset.windows,
     )
+    if dataset.has_tissue:
+        tissue, _ = group_average(
+            (arrays["tissue"] / np.float32(255), arrays["labels"])
+            for name in dataset.splits["train"]
+            for arrays in [staged[name].arrays()]
+        )
+        write_average_tissue(dataset.directory / "atlas", tissue, dataset.grid)
     digest = hashlib.sha256(pack(average).tobytes())
     tfds.disable_progress_bar()
     builder = SamrSlices(

@@ -227,12 +227,16 @@ class GeneratorSide(nn.Module):
     learns_from_fake: bool = True
 
     def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
-        synthesis = self.generator(batch.mask, batch.atlas, train=train)
+        synthesis = self.generator(*self.condition(batch), train=train)
         outputs = {"synthesis": synthesis}
         if self.segmenter is not None:
             logits = self._segment(batch.images, synthesis.images, train=train)
             outputs["logits_of_real"], outputs["logits_of_fake"] = logits
         return outputs
+
+    def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """The inputs of the mask's encoder and of the atlas's encoder."""
+        return batch.mask, batch.atlas
 
     def _segment(
         self, real: jax.Array, fake: jax.Array, *, train: bool
@@ -250,7 +254,7 @@ class GeneratorSide(nn.Module):
         return segment(self.segmenter, real), as_given(self.segmenter, fake)
 
     def synthesize(self, batch: Batch) -> Synthesis:
-        return self.generator(batch.mask, batch.atlas, train=False)
+        return self.generator(*self.condition(batch), train=False)
 
 
 class DiscriminatorSide(nn.Module):
@@ -265,26 +269,45 @@ class DiscriminatorSide(nn.Module):
     use_atlas: bool = True
 
     def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        atlas = batch.atlas if self.use_atlas else batch.atlas[..., :0]
+        anatomy = self.anatomy(batch)
 
         def judge(images: jax.Array) -> losses.Features:
-            return self.discriminator(batch.mask, atlas, images, train=train)
+            return self.discriminator(batch.mask, anatomy, images, train=train)
 
         return {
             "real": judge(batch.images),
             "fake": judge(outputs["synthesis"].images),
         }
 
+    def anatomy(self, batch: Batch) -> jax.Array:
+        """``(N, H, W, C)``: what D is told besides the mask."""
+        return batch.atlas if self.use_atlas else batch.atlas[..., :0]
+
 
 def create(settings: Settings, context: Context) -> Method:
     """Builds CG-SAMR."""
+    return create_cg_samr("CG-SAMR", settings, context)
+
+
+def create_cg_samr(
+    name: str, settings: Any, context: Context, **generator_options: Any
+) -> Method:
+    """Builds CG-SAMR, or a variant with the same losses.
+
+    Args:
+      name: the method's name in the tables.
+      settings: `Settings`, or a subclass.
+      context: what the method is built for.
+      **generator_options: fields of `Generator` in which the variant differs.
+    """
     confident = settings.ablation.confidence
     method = create_samr(
-        "CG-SAMR",
+        name,
         settings,
         context,
         confidence=confident,
         heads=settings.model.heads,
+        **generator_options,
     )
     if not confident:
         return method

@@ -38,9 +38,22 @@ class AtLeast:
         return value >= self.bound
 
 
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """A number's bounds, which themselves are allowed."""
+
+    low: float
+    high: float
+    expected: str
+
+    def allows(self, value: Any) -> bool:
+        return self.low <= value <= self.high
+
+
 PositiveInt = Annotated[int, Above(0, "a positive number")]
 PositiveFloat = Annotated[float, Above(0, "a positive number")]
 Count = Annotated[int, AtLeast(0, "0 or more")]
+Share = Annotated[float, Within(0, 1, "0 to 1")]
 Weight = Annotated[float, AtLeast(0, "0 or more")]
 
 LabelWeights = tuple[float, ...]

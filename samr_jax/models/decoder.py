@@ -1,5 +1,6 @@
 """The stretch-out decoder: one up-sampling branch per MR sequence (section III-B)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.struct
@@ -53,7 +54,17 @@ class Branch(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Synthesis:
+    def __call__(
+        self, x: jax.Array, skips: Sequence[jax.Array] = (), *, train: bool
+    ) -> Synthesis:
+        """Decodes a latent.
+
+        Args:
+          x: the latent.
+          skips: of each scale above the latent's, full size first, features that are
+            concatenated to the branch's own; none for the paper's branches.
+          train: whether batch statistics are used and accumulated.
+        """
         options = {
             "norm": self.norm,
             "norm_axis": self.norm_axis,
@@ -72,6 +83,8 @@ class Branch(nn.Module):
             x = ConvBlock(features, 3, up=True, name=f"up_{i}", **options)(
                 x, train=train
             )
+            if skips:
+                x = jnp.concatenate([x, skips[self.upsamplings - 1 - i]], -1)
         image = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
         return Synthesis(jnp.tanh(image), intermediate, confidence)
 
@@ -108,7 +121,10 @@ class StretchOutDecoder(nn.Module):
     rematerialise: bool = False
 
     @nn.compact
-    def __call__(self, latent: jax.Array, *, train: bool) -> Synthesis:
+    def __call__(
+        self, latent: jax.Array, skips: Sequence[jax.Array] = (), *, train: bool
+    ) -> Synthesis:
+        """Decodes a latent; see `Branch` for `skips`."""
         options = {
             "norm": self.norm,
             "norm_axis": self.norm_axis,
@@ -129,7 +145,9 @@ class StretchOutDecoder(nn.Module):
                 **options,
             )
             parts.append(
-                rematerialised(branch, latent, train=train, on=self.rematerialise)
+                rematerialised(
+                    branch, latent, skips, train=train, on=self.rematerialise
+                )
             )
         return jax.tree.map(lambda *maps: jnp.concatenate(maps, -1), *parts)
 

@@ -14,6 +14,13 @@ class Encoder(nn.Module):
 
     It maps ``(N, H, W, C)`` to ``(N, H / 2^d, W / 2^d, ngf 2^d)``, where d is
     `downsamplings`.
+
+    Attributes:
+      ngf: channels of the first convolution.
+      downsamplings: number of convolutions of stride 2.
+      norm: kind of `Norm`.
+      every_scale: whether a list of the features at all d + 1 scales is returned, the
+        full size first, and not the last features alone.
     """
 
     ngf: int = 16
@@ -21,9 +28,10 @@ class Encoder(nn.Module):
     norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
+    every_scale: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array | list[jax.Array]:
         options = {
             "norm": self.norm,
             "norm_axis": self.norm_axis,
@@ -32,10 +40,12 @@ class Encoder(nn.Module):
         x = ConvBlock(self.ngf, 7, pad_mode="reflect", name="stem", **options)(
             x, train=train
         )
+        scales = [x]
         for i in range(self.downsamplings):
             features = self.ngf * 2 ** (i + 1)
             x = ConvBlock(features, 3, 2, name=f"down_{i}", **options)(x, train=train)
-        return x
+            scales.append(x)
+        return scales if self.every_scale else x
 
 
 class Trunk(nn.Module):

@@ -30,6 +30,8 @@ class Generator(nn.Module):
       branch_blocks: residual blocks at the start of each branch.
       stretch_out: whether each sequence has its own up-sampling branch.
       use_atlas: whether the atlas is encoded.
+      skips: whether the branches are connected to the encoders at every scale; the
+        paper's are not.
       norm: kind of `Norm`; 'batch' is the paper's.
       norm_axis: mapped axis of the devices over which batch norm is synchronised.
       dtype: dtype of the computation; outputs are always float32.
@@ -45,6 +47,7 @@ class Generator(nn.Module):
     branch_blocks: int = 0
     stretch_out: bool = True
     use_atlas: bool = True
+    skips: bool = False
     norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
@@ -57,8 +60,8 @@ class Generator(nn.Module):
         """Synthesizes a batch of slices.
 
         Args:
-          mask: one-hot lesion masks ``(N, H, W, 5)``; H and W are divisible by
-            2^downsamplings.
+          mask: one-hot lesion masks ``(N, H, W, 5)``, perhaps with further channels; H
+            and W are divisible by 2^downsamplings.
           atlas: ``(N, H, W, 3 S)`` in [-1, 1]; ignored without `use_atlas`.
           train: whether batch statistics are used and accumulated.
 
@@ -71,15 +74,8 @@ class Generator(nn.Module):
             "norm_axis": self.norm_axis,
             "dtype": self.dtype,
         }
-        ngf = self.ngf if self.use_atlas else 2 * self.ngf
-        latent = Encoder(ngf, self.downsamplings, name="mask_encoder", **options)(
-            mask, train=train
-        )
-        if self.use_atlas:
-            anatomy = Encoder(ngf, self.downsamplings, name="atlas_encoder", **options)(
-                atlas, train=train
-            )
-            latent = jnp.concatenate([latent, anatomy], -1)
+        scales = self._encode(mask, atlas, options, train=train)
+        latent = scales.pop()
         options["rematerialise"] = self.rematerialise
         in_decoder = self.blocks // 2
         latent = Trunk(self.blocks - in_decoder, name="trunk", **options)(
@@ -95,7 +91,28 @@ class Generator(nn.Module):
             self.stretch_out,
             name="decoder",
             **options,
-        )(latent, train=train)
+        )(latent, scales if self.skips else (), train=train)
+
+    def _encode(
+        self,
+        mask: jax.Array,
+        atlas: jax.Array | None,
+        options: dict[str, Any],
+        *,
+        train: bool,
+    ) -> list[jax.Array]:
+        """Features of both encoders at every scale, the full size first."""
+        ngf = self.ngf if self.use_atlas else 2 * self.ngf
+        inputs = {"mask_encoder": mask}
+        if self.use_atlas:
+            inputs["atlas_encoder"] = atlas
+        encoded = [
+            Encoder(ngf, self.downsamplings, every_scale=True, name=name, **options)(
+                image, train=train
+            )
+            for name, image in inputs.items()
+        ]
+        return [jnp.concatenate(maps, -1) for maps in zip(*encoded, strict=True)]
 
     def _check(self, mask: jax.Array) -> None:
         multiple = 2**self.downsamplings

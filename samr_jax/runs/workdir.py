@@ -11,7 +11,9 @@ from typing import Any
 import ml_collections
 
 from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
-from samr_jax.data.dataset import DESCRIPTION, Dataset
+from samr_jax.data.atlas import write_average_tissue
+from samr_jax.data.dataset import DESCRIPTION, RECORDS, Dataset
+from samr_jax.labels import TISSUES
 from samr_jax.runs.older import upgraded
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json, replacing, write_json
@@ -57,9 +59,14 @@ def keep_description(dataset: Dataset, directory: Path) -> None:
     """Copies the dataset's description and atlas, without any subject's images."""
     if (directory / DESCRIPTION).exists():
         return
+    names = [*dataset.sequences, "brain"]
+    if dataset.keeps_average_tissue:
+        names += TISSUES
+    elif dataset.has_tissue and (dataset.directory / RECORDS).is_dir():
+        write_average_tissue(directory / "atlas", dataset.average_tissue, dataset.grid)
     # Files are copied by name, since a foreign folder may hold links to anything. The
     # description comes last: where it exists, the atlas is complete.
-    atlas = [f"atlas/{name}.nii.gz" for name in (*dataset.sequences, "brain")]
+    atlas = [f"atlas/{name}.nii.gz" for name in names]
     for name in (*atlas, DESCRIPTION):
         with replacing(directory / name) as partial:
             shutil.copyfile(dataset.directory / name, partial)

@@ -8,6 +8,10 @@ import jax
 import ml_collections
 
 from samr_jax.config import check_size
+from samr_jax.data.batches.average_tissue import (
+    WithAverageTissue,
+    with_average_tissue,
+)
 from samr_jax.data.batches.mirrored import WithMirrored
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
@@ -49,6 +53,9 @@ def training_batches(
     """
     check_size(dataset.grid.size, method.downsamplings, source=str(dataset.directory))
     slices: Sequence[dict] = dataset.split("train")
+    share = method.average_tissue_share
+    if share:
+        slices = WithAverageTissue(slices)
     if config.data.mirrored:
         slices = WithMirrored(slices)
     options = {
@@ -58,7 +65,8 @@ def training_batches(
         "process_count": jax.process_count(),
     }
     if not method.unpaired_fields:
-        return Batches(slices, fields=method.fields, **options)
+        change = with_average_tissue(share) if share else None
+        return Batches(slices, fields=method.fields, change=change, **options)
     return UnpairedBatches(
         slices,
         fields=[name for name in method.fields if name not in method.unpaired_fields],

@@ -44,6 +44,12 @@ REACHED = {
         "dice_of_real": {"segmenter"},
         "dice_of_fake": {"generator", "segmenter"},
     },
+    "anatomy": {
+        "adversarial": {"generator"},
+        "dice_of_real": {"segmenter"},
+        "confidence": {"generator"},
+        "l1": {"generator"},
+    },
 }
 """Method -> term -> the networks of the minimising side that it trains.
 
@@ -53,6 +59,7 @@ tests of its own.
 
 STEPPED = (
     "samr",
+    "anatomy",
     "pix2pix",
     "shin",
     "pix2pixhd",

@@ -48,7 +48,7 @@ def test_every_config_builds_its_networks(path, variant):
 
 def test_demos_of_a_table_have_the_same_data_and_steps():
     for others, own in (
-        (("pix2pix", "pix2pixhd", "shin", "samr", "segmentation"), "paired"),
+        (("pix2pix", "pix2pixhd", "shin", "samr", "segmentation", "anatomy"), "paired"),
         (("cyclegan", "unit", "synseg"), "unpaired"),
     ):
         first = load(f"configs/{own}.py", "demo")

@@ -7,7 +7,7 @@ checkpoint stores the step's number and no other state of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import grain
 import numpy as np
@@ -32,6 +32,7 @@ class Batches:
         batch_size: int,
         seed: int,
         fields: Sequence[str] = ("labels", "images", "atlas"),
+        change: Callable[[dict, np.random.Generator], dict] | None = None,
         process_index: int = 0,
         process_count: int = 1,
     ):
@@ -40,6 +41,7 @@ class Batches:
         batch_size: number of instances in the global batch.
         seed: seed of the order.
         fields: arrays of an instance that a batch has.
+        change: a random change of each instance, made before the fields are chosen.
         process_index: number of this process.
         process_count: number of processes that divide the global batch.
         """
@@ -51,6 +53,8 @@ class Batches:
             )
         self.epoch_steps = max(1, len(slices) // batch_size)
         order = grain.MapDataset.source(slices).seed(seed).shuffle().repeat()
+        if change is not None:
+            order = order.random_map(change)
         chosen = tuple(fields)
         own = order[process_index::process_count].map(
             lambda instance: {name: np.asarray(instance[name]) for name in chosen}

@@ -85,12 +85,12 @@ class ResidualBlock(nn.Module):
         return x + Norm(self.norm, name="norm", **options)(y, train=train)
 
 
-def rematerialised(module: nn.Module, x: jax.Array, *, train: bool, on: bool) -> Any:
-    """Calls ``module(x, train=train)``.
+def rematerialised(module: nn.Module, *inputs: Any, train: bool, on: bool) -> Any:
+    """Calls ``module(*inputs, train=train)``.
 
     If `on`, the backward pass computes the module's activations again and does not keep
     them in memory. The results and the running statistics are the same either way.
     """
     if not on:
-        return module(x, train=train)
-    return nn.remat(lambda inner, value: inner(value, train=train))(module, x)
+        return module(*inputs, train=train)
+    return nn.remat(lambda inner, *values: inner(*values, train=train))(module, *inputs)

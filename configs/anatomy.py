@@ -1,0 +1,13 @@
+"""CG-SAMR that is told an individual's anatomy: beyond the paper.
+
+python launch/main.py --config=configs/anatomy.py         # the paper's size, GPU or TPU
+python launch/main.py --config=configs/anatomy.py:demo    # minutes, two CPU cores
+
+Networks, losses and numbers are in samr_jax/methods/anatomy.py.
+"""
+
+from functools import partial
+
+from samr_jax.config import method_config
+
+get_config = partial(method_config, "anatomy")

@@ -1,0 +1,143 @@
+"""CG-SAMR that is told an individual's anatomy: a variant beyond the paper.
+
+A lesion mask and a group average do not say where a subject's sulci are. Here generator
+and discriminators also see tissue maps (WM, GM, CSF): the subject's in training, and
+those of any brain afterwards. The generator's branches are connected to both encoders
+at every scale, so that borders need not pass through the bottleneck.
+
+Results of the variant must not be ranked together with results of the paper's methods,
+which are not told the anatomy of the images that they are compared with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from samr_jax.labels import LESION_LABELS
+from samr_jax.methods import cg_samr
+from samr_jax.methods.base import Context, Method
+from samr_jax.methods.batch import Batch
+from samr_jax.methods.settings import Share
+from samr_jax.methods.variants import PAIRED_DEMO
+
+PRIOR = "individual anatomy"
+"""The anatomy prior's name in tables."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(cg_samr.Model):
+    """Networks of CG-SAMR, with connections.
+
+    Attributes:
+      skips: whether the branches are connected to both encoders at every scale.
+    """
+
+    skips: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Anatomy:
+    """How the tissue maps are used.
+
+    Attributes:
+      average_share: share of the training slices that come with the group's average
+        maps, so that mask and atlas alone are enough after training.
+      blank_lesions: whether the maps are set to 0 inside the lesion. If not, they have
+        to say there what the brain would be without the lesion.
+    """
+
+    average_share: Share = 0.1
+    blank_lesions: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(cg_samr.Settings):
+    """The settings of the variant; see `samr_jax.methods.cg_samr.Settings`.
+
+    Attributes:
+      model: networks.
+      anatomy: use of the tissue maps.
+    """
+
+    model: Model = Model()
+    anatomy: Anatomy = Anatomy()
+
+
+VARIANTS = {
+    "paper": {},
+    "demo": PAIRED_DEMO
+    | cg_samr.SMALL_NETWORKS
+    | {
+        "model.norm": "affine_instance",
+        "model.ndf": 16,
+        "loss.gan": "lsgan",
+        "loss.feature_distance": "l1",
+        "loss.l1": 50.0,
+        "loss.l1_label_weights": (1.0, 1.0, 4.0, 8.0, 8.0),
+        "loss.confidence": 20.0,
+        "loss.segmenter_learns_from_fake": False,
+        "anatomy.blank_lesions": False,
+    },
+}
+"""``paper`` has the size and the numbers of the paper's CG-SAMR.
+
+``demo`` takes minutes on two CPU cores. Its pixel loss keeps absolute intensities from
+drifting. The embedded dataset's maps show the brain as if it had no lesion, so that
+they need not be blanked.
+"""
+
+
+class GeneratorSide(cg_samr.GeneratorSide):
+    """G and U; G sees the tissue maps together with the mask.
+
+    Attributes:
+      blank_lesions: see `Anatomy`.
+    """
+
+    blank_lesions: bool = True
+
+    def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        tissue = tissue_of(batch, blank_lesions=self.blank_lesions)
+        return jnp.concatenate([batch.mask, tissue], axis=-1), batch.atlas
+
+
+class DiscriminatorSide(cg_samr.DiscriminatorSide):
+    """D, which sees the tissue maps together with the atlas.
+
+    Attributes:
+      blank_lesions: see `Anatomy`.
+    """
+
+    blank_lesions: bool = True
+
+    def anatomy(self, batch: Batch) -> jax.Array:
+        tissue = tissue_of(batch, blank_lesions=self.blank_lesions)
+        return jnp.concatenate([super().anatomy(batch), tissue], axis=-1)
+
+
+def tissue_of(batch: Batch, *, blank_lesions: bool) -> jax.Array:
+    """The tissue maps ``(N, H, W, 3)``, with 0 inside the lesion if `blank_lesions`."""
+    if not blank_lesions:
+        return batch.tissue
+    lesion = sum(batch.mask[..., code] for code in LESION_LABELS)
+    return batch.tissue * (1 - lesion)[..., None]
+
+
+def create(settings: Settings, context: Context) -> Method:
+    """Builds the variant."""
+    method = cg_samr.create_cg_samr(
+        "CG-SAMR + anatomy", settings, context, skips=settings.model.skips
+    )
+    blank = {"blank_lesions": settings.anatomy.blank_lesions}
+    gen, disc = method.gen, method.disc
+    return dataclasses.replace(
+        method,
+        prior=PRIOR,
+        fields=(*method.fields, "tissue"),
+        average_tissue_share=settings.anatomy.average_share,
+        gen=GeneratorSide(gen.generator, gen.segmenter, gen.learns_from_fake, **blank),
+        disc=DiscriminatorSide(disc.discriminator, disc.use_atlas, **blank),
+    )
