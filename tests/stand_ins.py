@@ -14,6 +14,7 @@ class Segmenter:
 
     def __init__(self, dataset):
         self.dataset, self.step, self.config = dataset, 3, {}
+        self.variables = {}  # no network
         self.method = types.SimpleNamespace(
             name="Fifths",
             prior="none",

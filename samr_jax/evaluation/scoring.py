@@ -8,6 +8,7 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.window import unpack
+from samr_jax.evaluation.features import innermost_features
 from samr_jax.evaluation.scores.dice import DiceScores
 from samr_jax.evaluation.scores.registry import slice_scores
 from samr_jax.evaluation.scores.score import Judge, Score, ScoredSlices
@@ -56,7 +57,8 @@ def judge_of(segmenter: Model, *, batch_size: int) -> Judge:
         stored = {"images": images}
         return _labels(segment_all(segmenter, stored, batch_size=batch_size))
 
-    return Judge(segmenter.method.name, find)
+    features = innermost_features(segmenter, batch_size=batch_size)
+    return Judge(segmenter.method.name, find, features)
 
 
 def score(

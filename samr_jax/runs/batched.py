@@ -37,7 +37,7 @@ def synthesize_all(
     Raises:
       InputError: the method does not synthesize, or not from these fields.
     """
-    return _in_batches(model.synthesize, stored, batch_size)
+    return run_all(model.synthesize, stored, batch_size=batch_size)
 
 
 def segment_all(
@@ -50,15 +50,22 @@ def segment_all(
       stored: arrays of N instances each; ``images`` is the one that is needed.
       batch_size: instances of the one compiled batch.
     """
-    return _in_batches(model.segment, stored, batch_size)
+    return run_all(model.segment, stored, batch_size=batch_size)
 
 
-def _in_batches(
+def run_all(
     run: Callable[[Mapping[str, np.ndarray]], Arrays],
     stored: Mapping[str, np.ndarray],
+    *,
     batch_size: int,
 ) -> Arrays:
-    """Runs a function batch by batch and concatenates what it returns."""
+    """Runs a function batch by batch and concatenates the results.
+
+    Args:
+      run: a batch of one size to a tree of arrays.
+      stored: arrays of N instances each.
+      batch_size: instances of a batch.
+    """
     parts = [_first(run(batch), n) for batch, n in _padded(stored, batch_size)]
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samr_jax.evaluation.scores.seeds import over_seeds
+from samr_jax.evaluation.scores.seeds import mean_tree, over_seeds
 
 
 def test_seeds_become_one_evaluation():
@@ -25,3 +25,9 @@ def test_seeds_become_one_evaluation():
     alone = over_seeds(results[:1])
     assert alone["average"] == results[0]["average"]
     assert alone["spread"]["average"]["ssim"] == 0
+
+
+def test_a_field_that_some_trees_lack_is_the_mean_of_the_others():
+    trees = [{"a": 1.0, "of": None}, {"a": 3.0, "of": {"b": 5.0}}, {"a": 2.0}]
+    assert mean_tree(trees) == {"a": 2.0, "of": {"b": 5.0}}
+    assert mean_tree([{"of": {"b": None}}, {"of": {"b": 2.0}}]) == {"of": {"b": 2.0}}

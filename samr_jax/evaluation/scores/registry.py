@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from samr_jax.evaluation.scores.brain_ssim import BRAIN_SSIM
 from samr_jax.evaluation.scores.calibration import CALIBRATION
+from samr_jax.evaluation.scores.feature_distance import FEATURE_DISTANCE
+from samr_jax.evaluation.scores.intensity_error import INTENSITY_ERROR
 from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
 from samr_jax.evaluation.scores.memorisation import MEMORISATION
 from samr_jax.evaluation.scores.pixel_accuracy import PIXEL_ACCURACY
 from samr_jax.evaluation.scores.score import Score, ScoreKind, Setting
+from samr_jax.evaluation.scores.sharpness import SHARPNESS
 from samr_jax.evaluation.scores.similarity import SIMILARITY
 from samr_jax.evaluation.scores.slice_scores import (
     SliceColumn,
     SliceMeasure,
     SliceScores,
 )
+from samr_jax.evaluation.scores.slice_steps import SLICE_STEPS
+from samr_jax.evaluation.scores.spectrum import SPECTRUM
 
 SLICE_MEASURES: tuple[SliceMeasure, ...] = (
     PIXEL_ACCURACY,
@@ -24,6 +30,12 @@ SCORE_KINDS: tuple[ScoreKind, ...] = (
     MASK_FOLLOW,
     MEMORISATION,
     CALIBRATION,
+    SPECTRUM,
+    SHARPNESS,
+    BRAIN_SSIM,
+    INTENSITY_ERROR,
+    SLICE_STEPS,
+    FEATURE_DISTANCE,
 )
 """Scores of a whole split, beyond the paper."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from samr_jax.data.dataset import Dataset
+from samr_jax.data.window import unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +43,34 @@ class Judge:
     Attributes:
       name: its method.
       find: images ``(N, H, W, S)`` in [-1, 1] to label maps ``(N, H, W)``.
+      features: the same images to features ``(N, D)`` of the innermost layer, averaged
+        over the slice; None for a segmenter without such a layer.
     """
 
     name: str
     find: Callable[[np.ndarray], np.ndarray]
+    features: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RealSlices:
+    """Real slices without syntheses.
+
+    Attributes:
+      images: ``(N, H, W, S)`` in [-1, 1].
+      labels: ``(N, H, W)``.
+      subjects: ``(N,)`` names of the patients, whose slices come one after the other.
+      heights: ``(N,)`` indices of the slices on the dataset's grid.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    subjects: Sequence[str]
+    heights: Sequence[int]
+
+
+TRAINING_SUBJECTS = 8
+"""Training patients whose slices real held-out slices are compared with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +93,27 @@ class Setting:
     def spacing(self) -> tuple[float, float, float]:
         """Millimetres between slices, rows and columns."""
         return self.dataset.grid.spacing[::-1]
+
+    @functools.cached_property
+    def training(self) -> RealSlices | None:
+        """Slices of a few training patients; None if these are scored themselves.
+
+        What a score gives for real held-out slices, compared with these, is its floor:
+        no synthesis can be expected to come closer to reality.
+        """
+        items = self.dataset.split("train")
+        names = self.dataset.splits["train"]
+        if self.split == "train" or not names:
+            return None
+        step = max(1, len(names) // TRAINING_SUBJECTS)
+        chosen = set(sorted(names)[::step][:TRAINING_SUBJECTS])
+        kept = [item for item in items if item["subject"] in chosen]
+        return RealSlices(
+            images=unpack(np.stack([item["images"] for item in kept])),
+            labels=np.stack([item["labels"] for item in kept]),
+            subjects=[item["subject"] for item in kept],
+            heights=[int(item["slice"]) for item in kept],
+        )
 
 
 class Score(Protocol):

@@ -43,17 +43,21 @@ def mean_tree(values: Sequence[Mapping]) -> dict:
 
 
 def _combine(values: Sequence[Any], combine: Callable[[list], float]) -> Any:
-    """Combines trees leaf by leaf. Names and curves are taken from the first tree."""
-    first = values[0]
-    if isinstance(first, Mapping):
-        return {
-            key: _combine([value[key] for value in values], combine) for key in first
-        }
-    if isinstance(first, bool | str | list | tuple):
-        return first
+    """Combines trees leaf by leaf, over the trees that have the leaf.
+
+    Names and curves are taken from the first of these trees.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return None
+    first = known[0]
+    if isinstance(first, Mapping):
+        keys = dict.fromkeys(key for value in known for key in value)
+        return {
+            key: _combine([value.get(key) for value in known], combine) for key in keys
+        }
+    if isinstance(first, bool | str | list | tuple):
+        return first
     return combine(known) if len(known) > 1 else combine([known[0]] * 2)
 
 
