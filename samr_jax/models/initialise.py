@@ -2,7 +2,8 @@
 
 ``Module.init`` compiles a random generator for every layer: a minute for CG-SAMR on two
 cores. Here all normal numbers come from one call, and each array gets its share of
-them. The distributions are those that the layers declare (`Layer.initial`).
+them. Our layers declare the distributions (`Layer.initial`); arrays of other modules,
+such as Flax's own layers, start as the paper says for their name.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from samr_jax.models.layers.initial import Gaussian, Layer
+from samr_jax.models.layers.initial import PAPER, Gaussian, Layer
 
 
 def draw_variables(module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any) -> Any:
     """Draws variables as numpy arrays, in the tree of ``module.init(key, ...)``.
 
     Args:
-      module: network, all of whose parameters belong to layers of `Layer`.
+      module: the network.
       key: random key.
       *args: arguments of the network, of which only the shapes matter.
       **kwargs: keyword arguments of the network.
 
     Raises:
-      ValueError: a parameter belongs to a module that is not a `Layer`.
+      ValueError: a parameter of another module than a `Layer` has an unknown name.
     """
     shapes, modules = _shapes_and_modules(module, key, *args, **kwargs)
     leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
@@ -70,16 +71,18 @@ def _shapes_and_modules(
 def _initial(
     modules: dict[tuple[str, ...], nn.Module], path: tuple, shape: tuple[int, ...]
 ) -> Gaussian:
-    """The distribution that the layer of a leaf declares for this leaf."""
+    """The distribution that a leaf starts with."""
     _collection, *owner, name = (part.key for part in path)
     layer = modules[tuple(owner)]
-    if not isinstance(layer, Layer):
+    if isinstance(layer, Layer):
+        return layer.initial(name, shape)
+    if name not in PAPER:
         where = "/".join((*owner, name))
         raise ValueError(
             f"parameter {where} belongs to the module {type(layer).__name__}, expected "
-            "a Layer, which says how its parameters start"
+            f"a Layer, which says how its parameters start, or one of {sorted(PAPER)}"
         )
-    return layer.initial(name, shape)
+    return PAPER[name]
 
 
 @functools.partial(jax.jit, static_argnums=1)

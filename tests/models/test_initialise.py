@@ -81,7 +81,7 @@ def test_a_layer_may_change_how_its_kernel_starts():
         assert kernel.std() == pytest.approx(0.5, rel=0.02)
 
 
-def test_parameters_outside_our_layers_are_refused():
+def test_unknown_parameters_outside_our_layers_are_refused():
     class Odd(nn.Module):
         @nn.compact
         def __call__(self, x):
