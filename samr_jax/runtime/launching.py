@@ -80,12 +80,21 @@ def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
     return config.value
 
 
-def read_config_file(path: Path, variant: str = "paper") -> ml_collections.ConfigDict:
-    """The config of a file in ``configs/``, in one of its variants."""
+def read_config_file(path: Path, variant: str = "") -> ml_collections.ConfigDict:
+    """The config of a file such as those in ``configs/``.
+
+    Args:
+      path: of the file.
+      variant: one of the file's variants; empty for the one that it has by default.
+
+    Raises:
+      InputError: there is no such file, or it has no such variant.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file, expected a config")
     try:
-        return runpy.run_path(str(path))["get_config"](variant)
+        get_config = runpy.run_path(str(path))["get_config"]
+        return get_config(variant) if variant else get_config()
     except ValueError as error:
         raise InputError(f"--variant: {error}") from error
 
@@ -105,7 +114,7 @@ def _unknown_override(argv: list[str]) -> str | None:
     given = dict(re.findall(r"^--(config[\w.]*)=(.*)$", "\n".join(argv), re.M))
     path, _, variant = given.pop("config", "").partition(":")
     try:
-        config = read_config_file(Path(path), *filter(None, [variant]))
+        config = read_config_file(Path(path), variant)
     except Exception:  # Whatever is wrong with the file is reported as that.
         return None
     for override in given:

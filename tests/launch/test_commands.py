@@ -95,7 +95,7 @@ def test_a_command_leaves_the_process_as_it_was():
     handlers, known = list(logging.getLogger("samr_jax").handlers), set(flags.FLAGS)
     config = "--config=tests/configs/tiny.py"
     unknown = launch("main", config, "--config.model.ngf=4", "--config.nope=1")
-    assert "unknown config field nope" in unknown.error
+    assert "has no field nope" in unknown.error
     assert logging.getLogger("samr_jax").handlers == handlers
     assert set(flags.FLAGS) == known
     assert "--edit" in launch("edit", "--output=new.nii.gz").error
