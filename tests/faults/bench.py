@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from samr_jax.runs.checkpoint import Checkpoints
+from samr_jax.runtime.files import locked
 from tests.faults.child import Child, run
 from tests.tiny import tiny_dataset
 
@@ -46,7 +47,11 @@ class Ended:
 
 
 class Bench:
-    """A folder with a dataset, an undisturbed run, and room for others."""
+    """A folder with a dataset, an undisturbed run, and room for others.
+
+    Several processes may share the folder: the first one makes the dataset and the
+    undisturbed run, and every other run has a directory of its own.
+    """
 
     def __init__(self, root: Path):
         self.root = root
@@ -62,19 +67,22 @@ class Bench:
             ]
         )
         os.environ.setdefault("SAMR_JAX_CACHE", str(root / "cache"))
-        self.dataset = tiny_dataset(root / "dataset").directory
-        self.straight = self.new_workdir("undisturbed")
-        self.finish(self.straight)
+        self.dataset = root / "dataset"
+        self.straight = root / "undisturbed"
+        with locked(root / "lock", wait=True):
+            if not self.dataset.exists():
+                tiny_dataset(self.dataset)
+            if not (self.straight / "metrics.json").exists():
+                self.finish(self.straight)
 
-    def new_workdir(self, name: str) -> Path:
-        """A work directory that does not exist yet."""
+    def new_path(self, name: str) -> Path:
+        """A path that does not exist yet, for a work directory or what a run says."""
         self._count += 1
-        return self.root / f"{self._count:03d}-{name}"
+        return self.root / f"{os.getpid()}-{self._count:03d}-{name}"
 
     def start(self, workdir: Path, **trouble) -> tuple:
         """Starts a run; see `Child` for the trouble. Give the result to `wait`."""
-        self._count += 1
-        output = self.root / f"{self._count:03d}.log"
+        output = self.new_path("log")
         child = Child(workdir, self.dataset, output, **trouble)
         process = self._context.Process(target=run, args=(child,))
         process.start()
@@ -117,17 +125,18 @@ class Bench:
             for index in range(2)
         ]
 
-    def finish_pair(self, workdir: Path) -> None:
+    def finish_pair(self, workdir: Path) -> list[Ended]:
         """Runs two processes, which must come to their end."""
-        for started in self.start_pair(workdir):
-            ended = self.wait(started)
+        both = [self.wait(started) for started in self.start_pair(workdir)]
+        for ended in both:
             if ended.code != 0:
                 raise Failure(f"did not resume: exit {ended.code}: {ended.tail}")
+        return both
 
     @functools.cached_property
     def straight_pair(self) -> Path:
         """An undisturbed run of two processes."""
-        workdir = self.new_workdir("undisturbed-pair")
+        workdir = self.new_path("undisturbed-pair")
         self.finish_pair(workdir)
         return workdir
 

@@ -26,7 +26,8 @@ class Moment:
     Attributes:
       phase: one of `PHASES`.
       entry: how many times the run enters the phase first.
-      delay: seconds after that; a save goes on in the background meanwhile.
+      delay: seconds after that; a save goes on in the background meanwhile. Without a
+        delay the signal arrives before the run does anything else.
       signal: its number.
     """
 
@@ -70,7 +71,7 @@ def run(child: Child) -> None:
     if child.jumping_clock:
         _jump_the_clock()
     if child.moment is not None:
-        _plant(child.moment)
+        plant(child.moment)
     sys.argv = ["faults"]
     from samr_jax.runtime import launching
 
@@ -100,8 +101,8 @@ def small_config(dataset: Path):
     return config
 
 
-def _plant(moment: Moment) -> None:
-    """Arms the signal at the moment's entry into its phase."""
+def plant(moment: Moment) -> None:
+    """Makes this process send itself the moment's signal when it comes to it."""
     from samr_jax.runs.checkpoint import Checkpoints
     from samr_jax.training import loop as train
     from samr_jax.training.divergence import Watch
@@ -109,10 +110,14 @@ def _plant(moment: Moment) -> None:
     entries = itertools.count(1)
 
     def arm() -> None:
-        if next(entries) == moment.entry:
+        if next(entries) != moment.entry:
+            return
+        if moment.delay:
             timer = threading.Timer(moment.delay, os.kill, (os.getpid(), moment.signal))
             timer.daemon = True
             timer.start()
+        else:
+            os.kill(os.getpid(), moment.signal)
 
     def armed(function: Callable) -> Callable:
         def call(*args, **kwargs):

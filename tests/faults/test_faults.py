@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.faults.bench import (
-    Bench,
     Failure,
     check_one_line,
     check_same_state,
@@ -16,15 +15,10 @@ from tests.faults.bench import (
 from tests.faults.scenarios import random_moment
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("faults"))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_run_through_kills_no_room_and_a_truncated_file(bench):
-    workdir, rng = bench.new_workdir("unlucky"), np.random.default_rng(0)
+    workdir, rng = bench.new_path("unlucky"), np.random.default_rng(0)
     for phase in ("step", "save", "validation"):
         ended = bench.run(workdir, moment=random_moment(rng, phase))
         assert ended.code == -signal.SIGKILL, ended.tail

@@ -1,72 +1,60 @@
-"""Two processes on one machine are one run."""
+"""Two processes on one machine are one run, and so are two devices of one process."""
 
-import json
-import socket
-import subprocess
+import os
 
-import jax
-import numpy as np
 import pytest
 
-from samr_jax.runs.checkpoint import Checkpoints
-from tests.training.test_loop import command, logged_steps
+from samr_jax.training.loop import train_and_evaluate
+from tests.commands import start
+from tests.faults.bench import check_same_state, final_state, log_lines, newest, result
+from tests.faults.child import small_config
+
+pytestmark = pytest.mark.slow
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return listener.getsockname()[1]
+def check_like_one_device(bench, workdir):
+    """The same steps are logged, and the first one has the same losses.
 
-
-def run_two(workdir, dataset, *overrides):
-    address = f"localhost:{free_port()}"
-    processes = []
-    for index in range(2):
-        call = command(workdir, dataset, *overrides)
-        call["env"] |= {
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(index),
-        }
-        processes.append(subprocess.Popen(**call))
-    errors = [process.communicate(timeout=400)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
-    return errors
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_two_processes_train_evaluate_checkpoint_and_resume(dataset, trained, tmp_path):
-    workdir = tmp_path / "run"
-    run_two(workdir, dataset)
-    # The global batch is the same, so the first step's losses are one process's.
-    ours, theirs = logged_steps(workdir), logged_steps(trained)
+    The batch is the same, but sums over it are taken in another order. What this does
+    to the parameters grows from step to step.
+    """
+    ours, theirs = log_lines(workdir), log_lines(bench.straight)
     assert [e["step"] for e in ours] == [e["step"] for e in theirs]
+    assert ours[0].keys() == theirs[0].keys()
     for name, value in theirs[0].items():
         assert ours[0][name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
-    assert json.loads((workdir / "metrics.json").read_text())["step"] == 4
-    # Without the last checkpoint, both go back by one and arrive at the same state.
-    before = _state(workdir)
-    checkpoint = workdir / "checkpoints" / "4"
-    checkpoint.rename(tmp_path / "moved")
-    errors = run_two(workdir, dataset)
-    assert all("resuming at step 3" in text for text in errors)
-    for a, b in zip(*map(jax.tree.leaves, (before, _state(workdir))), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
-def _state(workdir):
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    state, _ = checkpoints.read()
-    checkpoints.close()
-    return state
+def test_two_processes_train_evaluate_checkpoint_and_resume(bench):
+    workdir = bench.new_path("pair")
+    bench.finish_pair(workdir)
+    check_like_one_device(bench, workdir)
+    last = newest(workdir)
+    assert last.name == "12" and result(workdir)["step"] == 12
+    # Without the last checkpoint, both go back by two steps and take them again.
+    before = final_state(workdir)
+    last.rename(bench.new_path("moved"))
+    for ended in bench.finish_pair(workdir):
+        assert "resuming at step 10" in ended.output
+    check_same_state(final_state(workdir), before)
 
 
-def test_half_a_description_of_the_processes(tmp_path, dataset):
-    call = command(tmp_path / "run", dataset)
-    call["env"] |= {"JAX_COORDINATOR_ADDRESS": "localhost:1"}
+def test_two_devices_equal_one_and_share_checkpoints(bench):
+    workdir = bench.new_path("devices")
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
+    ended = bench.finish(workdir, environment={"XLA_FLAGS": flags})
+    assert "2 cpu device(s), 1 process(es)" in ended.output
+    check_like_one_device(bench, workdir)
+    # On one device, the finished run of two is only evaluated again.
+    trained = log_lines(workdir)
+    assert train_and_evaluate(small_config(bench.dataset), workdir)["step"] == 12
+    assert log_lines(workdir) == trained
+
+
+def test_half_a_description_of_the_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
     for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
-        call["env"].pop(name, None)
-    process = subprocess.run(**call, check=False)
-    assert process.returncode == 1
-    assert "error: JAX_NUM_PROCESSES is not set" in process.stderr
+        monkeypatch.delenv(name, raising=False)
+    config = "--config=tests/configs/tiny.py"
+    done = start("main", config, f"--workdir={tmp_path / 'run'}")
+    assert "error: JAX_NUM_PROCESSES is not set" in done.error

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
@@ -17,30 +16,10 @@ from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import locked
 from samr_jax.training.loop import train_and_evaluate
 from tests.commands import launch
+from tests.faults.bench import check_same_state, final_state
+from tests.tiny import tiny_config
 
 CONFIG = "tests/configs/tiny.py"
-
-
-def command(workdir, dataset, *overrides, devices=1):
-    flags = os.environ["XLA_FLAGS"]
-    return {
-        "args": [
-            sys.executable,
-            "launch/main.py",
-            f"--config={CONFIG}",
-            f"--workdir={workdir}",
-            f"--config.data.dir={dataset.directory}",
-            *overrides,
-        ],
-        "env": {
-            **os.environ,
-            "PYTHONPATH": ".",
-            "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={devices}",
-        },
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    }
 
 
 def logged_steps(workdir):
@@ -48,26 +27,6 @@ def logged_steps(workdir):
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines() if line]
-
-
-def final_state(workdir):
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    state, _ = checkpoints.read()
-    checkpoints.close()
-    return state
-
-
-def interrupt(workdir, dataset, number, *, after):
-    """Starts a run, sends it a signal once it has logged a step, waits for its end."""
-    process = subprocess.Popen(**command(workdir, dataset))
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(entry["step"] >= after for entry in logged_steps(workdir)):
-            process.send_signal(number)
-            break
-        time.sleep(0.02)
-    _, stderr = process.communicate(timeout=300)
-    return process.returncode, stderr
 
 
 def test_a_run_leaves_what_it_promises(trained):
@@ -92,54 +51,57 @@ def test_only_latest_and_best_checkpoints_stay(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_resumes_bit_for_bit_after_sigterm_and_kill(dataset, tmp_path):
-    workdir, straight = tmp_path / "interrupted", tmp_path / "undisturbed"
-    subprocess.run(**command(straight, dataset), check=True)
-    code, stderr = interrupt(workdir, dataset, signal.SIGTERM, after=1)
-    assert code == 0, stderr
-    stopped_at = final_state(workdir)["step"]
-    assert 1 <= stopped_at <= 4
-    if stopped_at < 4:
-        assert "asked to stop" in stderr
-        code, stderr = interrupt(workdir, dataset, signal.SIGKILL, after=stopped_at + 1)
-        assert code in (0, -signal.SIGKILL), stderr
-    subprocess.run(**command(workdir, dataset), check=True)
-    resumed, undisturbed = final_state(workdir), final_state(straight)
-    for a, b in zip(*map(jax.tree.leaves, (resumed, undisturbed)), strict=True):
-        np.testing.assert_array_equal(a, b)
-    ours, theirs = logged_steps(workdir), logged_steps(straight)
+@pytest.mark.parametrize(
+    "name, step, code, saved",
+    [
+        ("SIGTERM", 2, 0, [2]),
+        # A run that is killed may be still at saving the step before.
+        ("SIGKILL", 3, -signal.SIGKILL, [1, 2]),
+    ],
+)
+def test_the_command_resumes_bit_for_bit(
+    dataset, trained, tmp_path, name, step, code, saved
+):
+    """Interrupted at a step of four; against the run that nobody disturbed."""
+    workdir = tmp_path / "run"
+    flags = [
+        f"--config={CONFIG}",
+        f"--workdir={workdir}",
+        f"--config.data.dir={dataset.directory}",
+        "--config.sample_epochs=100",
+    ]
+    interrupted = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.faults.interrupted", str(step), name),
+            *("launch/main.py", *flags),
+        ],
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert interrupted.returncode == code, interrupted.stderr
+    found = Checkpoints(workdir / "checkpoints", read_only=True)
+    assert max(found.steps()) in saved
+    found.close()
+    assert ("asked to stop: saved step 2" in interrupted.stderr) == (name == "SIGTERM")
+    done = launch("main", *flags)
+    assert done.returncode == 0, done.stderr
+    check_same_state(final_state(workdir), final_state(trained))
+    ours, theirs = logged_steps(workdir), logged_steps(trained)
     assert {e["step"]: e for e in ours} == {e["step"]: e for e in theirs}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_two_devices_equal_one_and_share_checkpoints(dataset, trained, tmp_path):
-    workdir = tmp_path / "two"
-    process = subprocess.run(**command(workdir, dataset, devices=2), check=False)
-    assert process.returncode == 0, process.stderr
-    ours, theirs = logged_steps(workdir)[0], logged_steps(trained)[0]
-    for name, value in theirs.items():
-        assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
-    # On one device, the finished run of two is only evaluated again.
-    assert train_and_evaluate(_config_of(dataset), workdir) is not None
-
-
-def _config_of(dataset):
-    from tests.tiny import tiny_config
-
-    return tiny_config(dataset)
-
-
-def test_divergence_stops_with_the_terms_name(config, tmp_path):
+def test_divergence_stops_with_the_terms_name(dataset, tmp_path):
+    config = tiny_config(dataset, "pix2pix")
     config.learning_rate = 1e30
-    with pytest.raises(TrainingError, match=r"step \d+: (gen|disc)/\w+ is (nan|inf)"):
+    with pytest.raises(TrainingError, match=r"step 2: (gen|disc)/\w+ is (nan|inf)"):
         train_and_evaluate(config, tmp_path)
     saved = Checkpoints(tmp_path / "checkpoints", read_only=True)
-    for step in saved.steps():
-        state, _ = saved.read(step)
-        assert np.isfinite(state["gen"]["opt_state"][0]["mu"]).all()
+    assert saved.steps() == [1]
+    state, _ = saved.read(1)
     saved.close()
+    assert np.isfinite(state["gen"]["opt_state"][0]["mu"]).all()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +157,7 @@ def test_batch_not_divisible_by_devices(config, tmp_path, monkeypatch):
         (["--config=configs/none.py"], "No such file"),
         (
             [f"--config={CONFIG}", "--config.nope=1"],
-            "method .cg_samr. has no field nope",
+            "method 'cg_samr' has no field nope",
         ),
         ([f"--config={CONFIG}", "--config.batch_size=x"], "invalid literal"),
         (["--config=configs/paired.py:huge"], "expected one of paper, demo"),
