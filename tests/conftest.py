@@ -55,6 +55,14 @@ def trained(dataset, shared) -> Path:
     return workdir
 
 
+@pytest.fixture(scope="session")
+def bench(shared):
+    """Starts small runs in processes of their own; see `tests.faults.bench.Bench`."""
+    from tests.faults.bench import Bench
+
+    return Bench(shared / "bench")
+
+
 @pytest.fixture
 def real_data() -> Path:
     """Folder of real cases; the test is skipped without it."""
