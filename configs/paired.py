@@ -9,6 +9,6 @@ Networks, losses and numbers are in samr_jax/methods/cg_samr.py.
 
 from functools import partial
 
-from samr_jax.config import method_config
+from samr_jax.config import named_config
 
-get_config = partial(method_config, "cg_samr", name="paired")
+get_config = partial(named_config, "paired")

@@ -8,6 +8,6 @@ Networks, losses and numbers are in samr_jax/methods/shin.py.
 
 from functools import partial
 
-from samr_jax.config import method_config
+from samr_jax.config import named_config
 
-get_config = partial(method_config, "shin")
+get_config = partial(named_config, "shin")

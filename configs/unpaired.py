@@ -8,6 +8,6 @@ Networks, losses and numbers are in samr_jax/methods/ucg_samr.py.
 
 from functools import partial
 
-from samr_jax.config import method_config
+from samr_jax.config import named_config
 
-get_config = partial(method_config, "ucg_samr", name="unpaired")
+get_config = partial(named_config, "unpaired")

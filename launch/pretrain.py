@@ -9,19 +9,19 @@ whose files are those of ``samr_jax/pretrained/cg_samr``. Hours on two CPU cores
 same command again goes on where it was stopped.
 """
 
+from functools import partial
 from pathlib import Path
 
 from absl import flags
 
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.launching import read_config_file, run
+from samr_jax.runtime.launching import run
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/pretrained", "Runs, table, package.")
 
-CONFIGS = Path(__file__).parent.parent / "configs"
-
 
 def main() -> None:
+    from samr_jax.config import named_config
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import read_json
     from samr_jax.tables.make import make_table
@@ -35,7 +35,7 @@ def main() -> None:
         raise InputError(f"{package}: exists already, expected another --workdir")
     runs = TableRuns(
         workdir=workdir,
-        configs=lambda name: read_config_file(CONFIGS / f"{name}.py", "pretrained"),
+        configs=partial(named_config, variant="pretrained"),
         budget=CG_SAMR,
     )
     table = make_table(1, runs, only=[CG_SAMR.title])

@@ -16,12 +16,13 @@ it times.
 """
 
 import ast
+from functools import partial
 from pathlib import Path
 
 from absl import flags
 
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.launching import read_config_file, run
+from samr_jax.runtime.launching import run
 
 _TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
 _VARIANT = flags.DEFINE_string("variant", "demo", "Of the configs: demo or paper.")
@@ -40,8 +41,6 @@ _SET = flags.DEFINE_multi_string(
     "set", [], "A config field of every run, such as data.size=32; may be repeated."
 )
 
-CONFIGS = Path(__file__).parent.parent / "configs"
-
 
 def main() -> None:
     from samr_jax.tables.make import make_table
@@ -53,7 +52,7 @@ def main() -> None:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
     runs = TableRuns(
         workdir=Path(_WORKDIR.value),
-        configs=lambda name: read_config_file(CONFIGS / f"{name}.py", _VARIANT.value),
+        configs=partial(read_config, variant=_VARIANT.value),
         budget=TABLES[_TABLE.value].budget,
         seeds=read_seeds(_SEEDS.value),
         overrides=read_overrides(),
@@ -63,6 +62,16 @@ def main() -> None:
         print(status(_TABLE.value, runs, only=_ONLY.value))
         return
     print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
+
+
+def read_config(name: str, variant: str):
+    """The config of a row, in the variant that the flag names."""
+    from samr_jax.config import named_config
+
+    try:
+        return named_config(name, variant)
+    except ValueError as error:
+        raise InputError(f"--variant: {error}") from error
 
 
 def read_seeds(texts: list[str]) -> tuple[int, ...]:

@@ -120,6 +120,24 @@ CONTROL_FIELDS = (
 what is computed (a dataset is known by its content hash, not by where it lies)."""
 
 
+NAMES = {"paired": "cg_samr", "unpaired": "ucg_samr"}
+"""Names of configs that are not their method's name."""
+
+
+def named_config(name: str, variant: str = "paper") -> ml_collections.ConfigDict:
+    """The config of a name: one of `NAMES`, or a method's.
+
+    Args:
+      name: such as ``paired``; ``configs/`` has a file for each name.
+      variant: see `method_config`.
+
+    Raises:
+      InputError: the name names no method.
+      ValueError: the method has no such variant.
+    """
+    return method_config(NAMES.get(name, name), variant, name=name)
+
+
 def default(method: str = "cg_samr") -> ml_collections.ConfigDict:
     """The config of a method with its authors' numbers."""
     return method_config(method)

@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_collections
 
-from samr_jax.config import check_size, set_field
+from samr_jax.config import check_size, flatten, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import add_mask_follow, table
 from samr_jax.evaluation.scores.pooling import pool_folds
@@ -41,7 +41,8 @@ class TableRuns:
       configs: name of a file in ``configs/`` to its config.
       budget: the row whose data and number of epochs all rows have.
       seeds: one run of every row for each.
-      overrides: fields of every config, such as ``{"steps": 10}``.
+      overrides: fields of every config, such as ``{"steps": 10}``. The budget's row
+        must have all of them; another row takes the fields that its method has.
       folds: of a cross-validation by patient; 0 takes the dataset's own split.
     """
 
@@ -104,7 +105,11 @@ class TableRuns:
             config.constant_epochs = budget.constant_epochs
         config.data = self.configs(self.budget.config).data
         config.seed = seed
-        for field, value in {**row.overrides, **self.overrides, **changes}.items():
+        known = flatten(config)
+        overrides = self.overrides
+        if row != self.budget:
+            overrides = {name: x for name, x in overrides.items() if name in known}
+        for field, value in {**row.overrides, **overrides, **changes}.items():
             set_field(config, field, value)
         return config
 

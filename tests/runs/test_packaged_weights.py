@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 
 import jax.numpy as jnp
 import nibabel as nib
@@ -10,15 +9,15 @@ import numpy as np
 import pytest
 
 import samr_jax
-from samr_jax.config import flatten
+from samr_jax.config import flatten, named_config
 from samr_jax.data.atlas import brain_of, stack_neighbours
 from samr_jax.evaluation.scores.trivial import ATLAS, PAINTED
 from samr_jax.labels import EDEMA, NORMAL, TUMOR
 from samr_jax.pretrained import load_pretrained
 from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS
+from samr_jax.runs.older import upgraded
 from samr_jax.runs.weights import read_header
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.launching import read_config_file
 from tests.commands import launch
 
 
@@ -128,9 +127,8 @@ def test_the_package_is_small_and_says_what_it_is():
 
 def test_they_are_what_the_command_trains():
     """A changed variant asks for new weights."""
-    packed = read_header(PACKAGE / WEIGHTS)["provenance"]["config"]
-    config = read_config_file(Path("configs/paired.py"), "pretrained")
-    now = json.loads(json.dumps(flatten(config)))
+    packed = upgraded(read_header(PACKAGE / WEIGHTS)["provenance"]["config"])
+    now = json.loads(json.dumps(flatten(named_config("paired", "pretrained"))))
     assert packed == {name: now[name] for name in packed}
 
 
