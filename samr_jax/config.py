@@ -61,6 +61,8 @@ class Common:
     Attributes:
       name: of the config; the default work directory is ``runs/<name>``.
       method: name of a module in `samr_jax.methods`.
+      start_from: work directory of a run whose weights this training starts with, or
+        ``packaged``; empty for random weights. See `samr_jax.training.start`.
       seed: of initial weights, batches, dropout and noise.
       batch_size: slices of a step, over all devices.
       accumulation: parts of a batch that are computed one after the other to save
@@ -86,6 +88,7 @@ class Common:
 
     name: str
     method: str
+    start_from: str = ""
     seed: int = 0
     batch_size: PositiveInt = 8
     accumulation: PositiveInt = 1

@@ -137,7 +137,17 @@ def create(settings: Settings, context: Context) -> Method:
         method,
         prior=PRIOR,
         fields=(*method.fields, "tissue"),
+        first_layers=tuple(
+            (path, _with_tissue(fields)) for path, fields in method.first_layers
+        ),
         average_tissue_share=settings.anatomy.average_share,
         gen=GeneratorSide(gen.generator, gen.segmenter, gen.learns_from_fake, **blank),
         disc=DiscriminatorSide(disc.discriminator, disc.use_atlas, **blank),
     )
+
+
+def _with_tissue(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """What a first layer sees: D's also see the tissue maps, before the images."""
+    if fields[0] != "mask":
+        return fields
+    return (*fields[:-1], "tissue", fields[-1])

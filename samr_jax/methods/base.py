@@ -75,6 +75,9 @@ class Method:
       gen_loss: ``(outputs, features, batch, method_state) -> (scalar, terms)``.
       generator: names of the submodules of `gen` that synthesis needs, which are what
         a package of weights holds.
+      first_layers: pairs of the end of a kernel's path and the batch fields whose
+        channels the kernel sums, in order. With them a training can start from a run
+        with other sequences; without them it cannot.
       gen_lr_scales: pairs of a submodule's name in `gen` and its learning rate, as a
         multiple of the config's.
       disc: the discriminator side, ``disc(batch, outputs, train=) -> features``; None
@@ -99,6 +102,7 @@ class Method:
     gen: nn.Module
     gen_loss: Callable[[Any, Any, Batch, MethodState], tuple[jax.Array, Terms]]
     generator: tuple[str, ...] = ()
+    first_layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     gen_lr_scales: tuple[tuple[str, float], ...] = ()
     disc: nn.Module | None = None
     disc_loss: Callable[[Any], tuple[jax.Array, Terms]] | None = None

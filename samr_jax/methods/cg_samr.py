@@ -366,11 +366,25 @@ def create_samr(
             generator_loss, loss=loss, axis_name=context.axis_name
         ),
         generator=("generator",),
+        first_layers=_first_layers(ablation),
         gen_lr_scales=lr_scales,
         disc=DiscriminatorSide(discriminator, ablation.atlas),
         disc_loss=functools.partial(conditional_gan.discriminator_loss, loss=loss),
         disc_lr_scale=settings.disc_lr_scale,
         downsamplings=halvings,
+    )
+
+
+def _first_layers(ablation: SamrAblation) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """See `Method`; none for the single branch whose last layer has all sequences."""
+    if not ablation.stretch_out:
+        return ()
+    atlas = ("atlas",) if ablation.atlas else ()
+    return (
+        ("atlas_encoder/stem/conv/kernel", ("atlas",)),
+        ("segmenter/down_0_first/conv/kernel", ("images",)),
+        ("segmenter/down_0/kernel", ("images",)),
+        ("layer_0/conv/kernel", ("mask", *atlas, "images")),
     )
 
 

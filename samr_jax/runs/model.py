@@ -22,9 +22,14 @@ from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runs.older import METHOD_STATE
 from samr_jax.runs.workdir import read_config
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import read_json
 
 DATASET_COPY = "dataset"
 """Folder of a work directory with the dataset's description and atlas."""
+
+
+START = "start.json"
+"""File of a work directory: which run's weights the training started with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Model:
       step: optimizer steps of the training.
       method_state: the method's own training state, such as λ_cm.
       config: leaves of the run's config by their dotted names.
+      start: JSON-ready record of the run whose weights the training started with; empty
+        for random weights.
     """
 
     method: Method
@@ -46,6 +53,7 @@ class Model:
     step: int
     method_state: Any
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    start: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
         """Runs the generator on a batch of one fixed size, compiled once.
@@ -132,7 +140,13 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
         step=int(state["step"]),
         method_state=state[METHOD_STATE] or {},
         config=flatten(config),
+        start=read_start(run),
     )
+
+
+def read_start(run: Path) -> dict[str, Any]:
+    """The record of the weights that a run started with; empty for random weights."""
+    return read_json(run / START) if (run / START).exists() else {}
 
 
 @functools.lru_cache(maxsize=8)

@@ -19,8 +19,10 @@ def provenance(model: Model) -> dict:
 
     Returns:
       The versions, the kind and number of devices, the seed, the fields of the config
-      that bear on the weights, the hash of the training data, and the step.
+      that bear on the weights, the hash of the training data, and the step. For a
+      training that started with another run's weights, also that run's provenance.
     """
+    origin = {"start": model.start} if model.start else {}
     return {
         "versions": {
             "python": platform.python_version(),
@@ -33,8 +35,9 @@ def provenance(model: Model) -> dict:
         "config": {
             field: value
             for field, value in model.config.items()
-            if field not in CONTROL_FIELDS
+            if field not in (*CONTROL_FIELDS, "start_from")
         },
         "dataset_hash": model.dataset.content_hash,
         "step": model.step,
+        **origin,
     }

@@ -93,6 +93,7 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
                 name: np.float32(value) for name, value in header[METHOD_STATE].items()
             },
             config=flatten(config),
+            start=origin.get("start", {}),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

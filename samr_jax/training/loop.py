@@ -17,13 +17,20 @@ from samr_jax.evaluation.evaluate import draw_comparison, draw_segmentation, eva
 from samr_jax.evaluation.scoring import score, score_segmentation
 from samr_jax.methods.batch import decode
 from samr_jax.runs.checkpoint import Checkpoints
-from samr_jax.runs.model import DATASET_COPY, Model, build_method
+from samr_jax.runs.model import (
+    DATASET_COPY,
+    START,
+    Model,
+    build_method,
+    read_start,
+)
 from samr_jax.runs.workdir import claim, keep_description
 from samr_jax.runtime import parallel
-from samr_jax.runtime.files import locked
+from samr_jax.runtime.files import locked, write_json
 from samr_jax.runtime.interruption import stop_signal
 from samr_jax.training.data import training_batches, training_dataset
 from samr_jax.training.divergence import Watch, check_finite
+from samr_jax.training.start import start_from
 from samr_jax.training.state import TrainState, create_state, make_optimizer
 from samr_jax.training.step import make_train_step
 from samr_jax.training.writers import Writers
@@ -79,9 +86,13 @@ class Run:
             axis_name=parallel.AXIS,
         )
         self.optimizer = make_optimizer(config, steps=self.steps)
+        # Before the directory is claimed: a refused start leaves nothing behind.
+        self.initial, self.start = self._initial_state()
         if parallel.is_first_process():
             claim(workdir, config, {"dataset_hash": dataset.content_hash})
             keep_description(dataset, workdir / DATASET_COPY)
+            if self.start:
+                write_json(workdir / START, self.start)
 
     def train_and_evaluate(self) -> dict | None:
         """See the module's function `train_and_evaluate`."""
@@ -103,7 +114,8 @@ class Run:
             batch_size=self.config.eval_batch_size,
         )
 
-    def _restore_or_create(self, checkpoints: Checkpoints) -> TrainState:
+    def _initial_state(self) -> tuple[TrainState, dict]:
+        """The state of step 0, and the record of the weights that it starts with."""
         example = self.batches[0]
         state = create_state(
             self.method,
@@ -112,10 +124,23 @@ class Run:
             optimizer=self.optimizer,
             ema=self.config.ema_decay > 0,
         )
-        state = parallel.to_host(state)
-        restored = checkpoints.restore_latest(state)
+        state, source = parallel.to_host(state), self.config.start_from
+        if not source:
+            return state, {}
+        if any((self.workdir / "checkpoints").glob("[0-9]*")):
+            return state, read_start(self.workdir)
+        return start_from(
+            source,
+            state,
+            self.method,
+            name=self.config.method,
+            sequences=self.dataset.sequences,
+        )
+
+    def _restore_or_create(self, checkpoints: Checkpoints) -> TrainState:
+        restored = checkpoints.restore_latest(self.initial)
         if restored is None:
-            return state
+            return self.initial
         state, _ = restored
         _log.info("resuming at step %d", int(state.step))
         return state
@@ -228,6 +253,7 @@ class Run:
             step=int(state.step),
             method_state=parallel.to_host(state.method_state),
             config=flatten(self.config),
+            start=self.start,
         )
 
     def _meta(self) -> dict:
