@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -136,6 +137,14 @@ class Dataset:
         return np.transpose(volume, (2, 1, 0))
 
 
+class Instances(Protocol):
+    """Random access to instances, which is what batches need; see `Slices`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> dict: ...
+
+
 class Slices:
     """The instances of a split, as a sequence with random access.
 
@@ -152,6 +161,9 @@ class Slices:
 
     def __len__(self) -> int:
         return 0 if self._source is None else len(self._source)
+
+    def __iter__(self) -> Iterator[dict]:
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):

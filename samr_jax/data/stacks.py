@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from samr_jax.data.atlas import stack_neighbours
-from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.dataset import Dataset, Instances
 from samr_jax.data.subject import Subject
 from samr_jax.data.window import pack, unpack
 from samr_jax.labels import BACKGROUND
@@ -87,7 +87,7 @@ def to_subject(stack: Stack, dataset: Dataset) -> Subject:
     return Subject(stack.subject, images, stack.labels)
 
 
-def _rows(slices: Slices | Sequence[dict]) -> dict[str, list[int]]:
+def _rows(slices: Instances) -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {}
     for row in range(len(slices)):
         rows.setdefault(slices[row]["subject"], []).append(row)

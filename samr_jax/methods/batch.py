@@ -12,8 +12,7 @@ from samr_jax.data.window import STORED_SCALE
 from samr_jax.labels import LABELS
 
 
-@flax.struct.dataclass
-class Batch:
+class Batch(flax.struct.PyTreeNode):
     """A batch in float32; fields that were not loaded are None.
 
     Attributes:

@@ -13,9 +13,10 @@ from samr_jax.models.heads import STYLES, ConfidenceHeads
 from samr_jax.models.layers import Conv, ConvBlock, rematerialised
 
 
-@flax.struct.dataclass
-class Synthesis:
+class Synthesis(flax.struct.PyTreeNode):
     """The output of a generator for a batch of lesion masks.
+
+    Its arrays are JAX's within a compiled function and numpy's outside.
 
     Attributes:
       images: synthesized images ``(N, H, W, S)`` in [-1, 1].
@@ -25,9 +26,9 @@ class Synthesis:
         generator has none.
     """
 
-    images: jax.Array
-    intermediate: jax.Array | None = None
-    confidence: jax.Array | None = None
+    images: Any
+    intermediate: Any = None
+    confidence: Any = None
 
 
 class Branch(nn.Module):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import jax
 import ml_collections
 
@@ -15,7 +13,7 @@ from samr_jax.data.batches.average_tissue import (
 from samr_jax.data.batches.mirrored import WithMirrored
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
-from samr_jax.data.dataset import Dataset, open_dataset
+from samr_jax.data.dataset import Dataset, Instances, open_dataset
 from samr_jax.data.embedded import embedded_dataset
 from samr_jax.evaluation.evaluate import draw_dataset
 from samr_jax.methods.base import Method
@@ -52,7 +50,7 @@ def training_batches(
       InputError: the method's networks cannot halve the dataset's slices often enough.
     """
     check_size(dataset.grid.size, method.downsamplings, source=str(dataset.directory))
-    slices: Sequence[dict] = dataset.split("train")
+    slices: Instances = dataset.split("train")
     share = method.average_tissue_share
     if share:
         slices = WithAverageTissue(slices)

@@ -16,8 +16,7 @@ from samr_jax.methods.batch import Batch
 from samr_jax.models.initialise import draw_variables
 
 
-@flax.struct.dataclass
-class Player:
+class Player(flax.struct.PyTreeNode):
     """One side of the game.
 
     Attributes:
@@ -39,8 +38,7 @@ class Player:
         return {"params": params, "batch_stats": self.stats}
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """Everything that training changes.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from samr_jax.data.dataset import Instances
 
 
 class WithMirrored:
@@ -13,7 +13,7 @@ class WithMirrored:
     patient's right to the left.
     """
 
-    def __init__(self, slices: Sequence[dict]):
+    def __init__(self, slices: Instances):
         self._slices = slices
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import grain
 import numpy as np
 
+from samr_jax.data.dataset import Instances
 from samr_jax.runtime.errors import InputError
 
 READ_THREADS = 8
@@ -27,7 +28,7 @@ class Batches:
 
     def __init__(
         self,
-        slices: Sequence[dict],
+        slices: Instances,
         *,
         batch_size: int,
         seed: int,

@@ -13,6 +13,7 @@ import grain
 import numpy as np
 
 from samr_jax.data.batches.paired import READ_AHEAD, READ_THREADS
+from samr_jax.data.dataset import Instances
 from samr_jax.runtime.errors import InputError
 
 
@@ -30,7 +31,7 @@ class UnpairedBatches:
 
     def __init__(
         self,
-        slices: Sequence[dict],
+        slices: Instances,
         *,
         batch_size: int,
         seed: int,
@@ -122,7 +123,7 @@ class _ShuffledRows:
         return self._shuffled(epoch)[index]
 
 
-def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
+def _rows_of_halves(slices: Instances, seed: int) -> list[list[int]]:
     """Rows of one random half of the subjects, and rows of the other half."""
     owners = [slices[row]["subject"] for row in range(len(slices))]
     names = sorted(set(owners))
@@ -139,7 +140,7 @@ def _rows_of_halves(slices: Sequence[dict], seed: int) -> list[list[int]]:
     ]
 
 
-def _every_row(slices: Sequence[dict], batch_size: int) -> list[list[int]]:
+def _every_row(slices: Instances, batch_size: int) -> list[list[int]]:
     if len(slices) <= batch_size:
         raise InputError(
             f"the training split holds {len(slices)} slices, expected more than "
