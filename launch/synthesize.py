@@ -19,6 +19,12 @@ all of that patient's sequences. For another patient, name scans on the same vox
     --reference=T1w=T1.nii.gz,FLAIR=FLAIR.nii.gz
 
 and these sequences are written in their units; all others keep the training data's.
+
+A run of configs/anatomy.py also needs a brain to put the lesion into:
+
+    --anatomy=seed:7              a simulated healthy brain; seed:0 by default
+    --anatomy=DATASET/SUBJECT     a subject of a prepared dataset on the model's grid
+    --anatomy=average             the average of the training subjects
 """
 
 import functools
@@ -56,12 +62,18 @@ _REFERENCE = flags.DEFINE_list(
     "Patient's scan, as SCAN or SEQUENCE=SCAN,...: images are written on its voxels, "
     "and the named sequences in its units.",
 )
+_ANATOMY = flags.DEFINE_string(
+    "anatomy",
+    None,
+    "Brain that the lesion is put into: seed:N, DATASET/SUBJECT or average.",
+)
 _DONORS = flags.DEFINE_list("donors", [], "Masks that the edit takes lesions from.")
 
 
 def main() -> None:
     from samr_jax.data.edits import edit_volume
     from samr_jax.data.nifti import in_our_codes, read_labels
+    from samr_jax.inference.anatomy import read_anatomy
     from samr_jax.inference.patient import synthesize_for_patient
     from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
     from samr_jax.pretrained import load_pretrained
@@ -88,6 +100,8 @@ def main() -> None:
         )
     mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
     options = {"atlas": atlas, "edit": edit}
+    if _ANATOMY.value:
+        options["anatomy"] = read_anatomy(_ANATOMY.value, model)
     if _REFERENCE.value:
         prepared = model.config.get("data.dir")
         volume = synthesize_for_patient(

@@ -12,6 +12,13 @@ import numpy as np
 
 from samr_jax.config import check_size
 from samr_jax.data.atlas import brain_of
+from samr_jax.data.tissue import brain_of_tissue
+from samr_jax.inference.anatomy import (
+    Anatomy,
+    chosen_anatomy,
+    fitted,
+    maps_of_slices,
+)
 from samr_jax.labels import (
     ATLAS_NEIGHBOURS,
     LABELS,
@@ -49,6 +56,7 @@ def synthesize(
     *,
     checkpoint: str | Path | Model | None = None,
     labels: str | Mapping[int, int] = "samr",
+    anatomy: Anatomy | None = None,
 ) -> SynthesizedImages:
     """Synthesizes all MR sequences of one slice or many.
 
@@ -60,6 +68,11 @@ def synthesize(
       checkpoint: work directory of a trained run, or a model that is loaded already; by
         default the packaged weights, which know simulated brains alone.
       labels: preset or map of an integer mask's codes, see `samr_jax.labels.PRESETS`.
+      anatomy: the brain that the lesion is put into, for a model that is told one: the
+        seed of a simulated brain (0 by default), ``"average"`` for the average of the
+        training subjects, or tissue maps (WM, GM, CSF) ``[..., H, W, 3]`` in [0, 1]. It
+        is fitted to the mask's brain; a mask without normal brain takes its brain from
+        the anatomy. The average is used as it is.
 
     Returns:
       Images, confidence maps and intermediate images.
@@ -78,9 +91,16 @@ def synthesize(
     sequences = model.dataset.sequences
     atlas = _atlas(atlas, stacked.shape, len(sequences))
     check_size(stacked.shape[1:], model.method.downsamplings, source="mask")
+    told, maps = chosen_anatomy(model, anatomy), None
+    if told is not None:
+        maps = maps_of_slices(told, model.dataset, atlas)
     if NORMAL not in stacked:
-        stacked = mark_normal_brain(stacked, brain_of(atlas, sequences))
+        own = maps is not None and not isinstance(told, str)
+        brain = brain_of_tissue(maps) if own else brain_of(atlas, sequences)
+        stacked = mark_normal_brain(stacked, brain)
     stored = {"labels": stacked, "atlas": atlas}
+    if maps is not None:
+        stored["tissue"] = fitted(told, maps, stacked)
     size = 1 if len(stacked) == 1 else BATCH_SIZE
     synthesis = synthesize_all(model, stored, batch_size=size)
     if codes.ndim == 2:

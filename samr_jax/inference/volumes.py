@@ -19,10 +19,17 @@ from samr_jax.data.edits import EditedVolume
 from samr_jax.data.lesion_slices import largest_first
 from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
 from samr_jax.data.orientation import axial, axial_affine
-from samr_jax.data.planes import Planes, stack_neighbours_at
+from samr_jax.data.planes import Planes, at_heights, stack_neighbours_at
 from samr_jax.data.subject import Grid
+from samr_jax.data.tissue import brain_of_tissue
 from samr_jax.data.window import pack
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
+from samr_jax.inference.anatomy import (
+    Anatomy,
+    chosen_anatomy,
+    fitted,
+    maps_on_grid,
+)
 from samr_jax.inference.native_space import Scales
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL, mark_normal_brain
 from samr_jax.prepare.subject.landmarks import piecewise_linear
@@ -123,6 +130,7 @@ def synthesize_volume(
     *,
     atlas: AtlasSpace | None = None,
     edit: Callable[[Volume], EditedVolume] | None = None,
+    anatomy: Anatomy | None = None,
 ) -> SynthesizedVolume:
     """Synthesizes every axial plane of a mask.
 
@@ -134,12 +142,19 @@ def synthesize_volume(
       atlas: by default the atlas of the model's training data.
       edit: changes the mask before it is used. The mask that `edit` receives has normal
         brain.
+      anatomy: the brain that the lesion is put into, as for `samr_jax.synthesize`; maps
+        are on the atlas's grid.
 
     Raises:
       InputError: the mask has neither lesion nor brain, or its lesion lies outside the
         atlas's brain.
     """
     atlas = AtlasSpace.of(model.dataset) if atlas is None else atlas
+    told, maps = chosen_anatomy(model, anatomy), None
+    if told is not None:
+        maps = maps_on_grid(told, model.dataset, atlas.grid)
+        if not isinstance(told, str):
+            atlas = dataclasses.replace(atlas, brain=brain_of_tissue(maps))
     planes = Planes.through(mask.affine, mask.data.shape, atlas.grid)
     codes = _with_normal_brain(mask.data, planes, atlas, mask.source)
     edit_record = None
@@ -151,6 +166,8 @@ def synthesize_volume(
         "labels": in_planes,
         "atlas": pack(stack_neighbours_at(atlas.volumes, planes.heights)),
     }
+    if maps is not None:
+        stored["tissue"] = fitted(told, at_heights(maps, planes.heights), in_planes)
     synthesis = synthesize_all(model, stored)
     images = model.dataset.restore(None, synthesis.images)
     images[in_planes == BACKGROUND] = 0

@@ -49,7 +49,7 @@ def mix(patient: Patient, axes: Axes, spacing: tuple[float, float, float]) -> Mi
     slices = []
     for position in axes[0]:
         fine = refine(np.array([position]), spacing[0]), y, x
-        slices.append([_block_mean(part, parts) for part in _mix_points(patient, fine)])
+        slices.append([block_mean(part, parts) for part in _mix_points(patient, fine)])
     return Mixture(*(np.concatenate(part, -3) for part in zip(*slices, strict=True)))
 
 
@@ -86,7 +86,7 @@ def _open_to_core(
     return 1 - fluid * np.maximum(in_ventricle, at_surface)
 
 
-def _block_mean(values: np.ndarray, parts: tuple[int, int, int]) -> np.ndarray:
+def block_mean(values: np.ndarray, parts: tuple[int, int, int]) -> np.ndarray:
     """Means over blocks of `parts` along the last three axes."""
     *lead, z, y, x = values.shape
     a, b, c = parts

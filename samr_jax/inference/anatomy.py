@@ -1,0 +1,155 @@
+"""The brain that a lesion is put into, for methods that are told tissue maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from samr_jax.data.dataset import Dataset, open_dataset
+from samr_jax.data.phantom.healthy import draw_anatomy
+from samr_jax.data.splits import SPLITS
+from samr_jax.data.stacks import Stacks
+from samr_jax.data.subject import Grid
+from samr_jax.data.tissue import fit_to_brain
+from samr_jax.labels import ATLAS_NEIGHBOURS, BACKGROUND, TISSUES
+from samr_jax.runs.model import Model
+from samr_jax.runtime.errors import InputError
+
+AVERAGE = "average"
+"""The anatomy that is the average of the training subjects."""
+
+Anatomy = int | str | np.ndarray
+"""Seed of a phantom's brain, `AVERAGE`, or tissue maps ``(..., H, W, 3)``."""
+
+
+def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Anatomy | None:
+    """The anatomy that a model is told: by default the phantom's brain of seed 0.
+
+    Returns:
+      None for a method without tissue maps.
+
+    Raises:
+      InputError: an anatomy is given to a method that cannot be told one, or it is
+        neither a seed nor `AVERAGE` nor tissue maps.
+    """
+    if "tissue" not in model.method.fields:
+        if anatomy is not None:
+            raise InputError(
+                f"anatomy: {model.method.name} is told no individual's anatomy, "
+                "expected a run of configs/anatomy.py"
+            )
+        return None
+    anatomy = 0 if anatomy is None else anatomy
+    if isinstance(anatomy, (int, np.integer)) and anatomy >= 0:
+        return int(anatomy)
+    if not isinstance(anatomy, (int, np.integer, str)):
+        return np.asarray(anatomy)
+    if anatomy == AVERAGE:
+        return anatomy
+    raise InputError(
+        f"anatomy: {anatomy!r:.100}, expected a seed from 0, {AVERAGE!r} or tissue maps"
+    )
+
+
+def maps_on_grid(anatomy: Anatomy, dataset: Dataset, grid: Grid) -> np.ndarray:
+    """Tissue maps ``(Z, H, W, 3)`` float32 in [0, 1] on the grid of an atlas.
+
+    Raises:
+      InputError: the anatomy is on another grid, or the dataset has no average.
+    """
+    if isinstance(anatomy, int):
+        return draw_anatomy(anatomy, grid=grid)
+    if isinstance(anatomy, str):
+        anatomy = dataset.average_tissue
+    return checked_maps(anatomy, (grid.slices, *grid.size))
+
+
+def maps_of_slices(anatomy: Anatomy, dataset: Dataset, atlas: np.ndarray) -> np.ndarray:
+    """Tissue maps ``(N, H, W, 3)`` for slices that are known by their atlas alone.
+
+    A brain on the dataset's grid is cut at the heights where the dataset's atlas is the
+    most similar to the given one.
+
+    Args:
+      anatomy: as `chosen_anatomy` returns it.
+      dataset: of the model.
+      atlas: ``(N, H, W, 3 S)`` in [-1, 1].
+
+    Raises:
+      InputError: the maps do not fit the slices, or the slices not the dataset's grid.
+    """
+    size = atlas.shape[1:3]
+    if isinstance(anatomy, np.ndarray):
+        return checked_maps(anatomy, (len(atlas), *size))
+    if size != tuple(dataset.grid.size):
+        raise InputError(
+            f"anatomy: slices of {size}, expected {tuple(dataset.grid.size)} as the "
+            "model's, or tissue maps of your own"
+        )
+    middle = atlas[..., ATLAS_NEIGHBOURS // 2 :: ATLAS_NEIGHBOURS]
+    heights = [
+        int(np.square(dataset.atlas - one).mean(axis=(1, 2, 3)).argmin())
+        for one in middle
+    ]
+    return maps_on_grid(anatomy, dataset, dataset.grid)[heights]
+
+
+def checked_maps(maps: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 maps ``(*shape, 3)``; a single slice serves all.
+
+    Raises:
+      InputError: the shape is another, or a value is not in [0, 1].
+    """
+    maps, expected = np.asarray(maps, np.float32), (*shape, len(TISSUES))
+    if maps.shape == expected[1:]:
+        maps = np.broadcast_to(maps, expected)
+    if maps.shape != expected:
+        raise InputError(f"anatomy: maps of shape {maps.shape}, expected {expected}")
+    # Written so that NaN is refused, too.
+    if not (maps.min() >= 0 and maps.max() <= 1 + 1e-3):
+        raise InputError("anatomy: values outside [0, 1], expected probabilities")
+    return maps
+
+
+def fitted(anatomy: Anatomy, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The maps in the outline of the mask's brain; the average stays as it is.
+
+    Args:
+      anatomy: as `chosen_anatomy` returns it.
+      maps: its maps ``(N, H, W, 3)``.
+      labels: mask ``(N, H, W)`` with normal brain.
+    """
+    if isinstance(anatomy, str):
+        return maps
+    return fit_to_brain(maps, labels != BACKGROUND)
+
+
+def read_anatomy(text: str, model: Model) -> Anatomy:
+    """Reads ``seed:N``, ``average`` or ``DATASET/SUBJECT``.
+
+    A subject is one of a prepared dataset on the grid of the model's training data.
+
+    Raises:
+      InputError: it is none of these, or the subject cannot be used.
+    """
+    kind, _, number = text.partition(":")
+    if kind == "seed" and number.isdecimal():
+        return int(number)
+    if text == AVERAGE:
+        return text
+    directory, name = Path(text).parent, Path(text).name
+    if not (directory / "dataset.json").exists():
+        raise InputError(
+            f"anatomy: {text!r}, expected seed:N, {AVERAGE} or DATASET/SUBJECT"
+        )
+    dataset = open_dataset(directory)
+    split = next((s for s in SPLITS if name in dataset.splits[s]), None)
+    if split is None or not dataset.has_tissue:
+        missing = f"subject {name!r}" if split is None else "tissue maps"
+        raise InputError(f"anatomy: {directory}: no {missing}, expected some")
+    own, grid = dataset.grid, model.dataset.grid
+    same = (own.size, own.slices) == (grid.size, grid.slices)
+    if not same or not np.allclose(own.affine, grid.affine, atol=1e-3):
+        raise InputError(f"anatomy: {directory}: on another grid than the model's data")
+    return Stacks(dataset, split)[name].tissue.astype(np.float32) / 255
