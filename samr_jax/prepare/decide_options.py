@@ -23,11 +23,13 @@ from samr_jax.prepare.find.raw import (
 )
 from samr_jax.prepare.options import Options, Steps
 from samr_jax.prepare.subject.ants_bridge import has_ants
+from samr_jax.prepare.subject.hd_bet import check_hd_bet
 from samr_jax.prepare.subject.reference_brain import (
     WORKING_SPACING_MM,
     grid_over_template,
     working_grid,
 )
+from samr_jax.prepare.subject.strip import STRIPPERS, best_stripper
 from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import KNOWN, SEQUENCES, check_sequences
 
@@ -107,7 +109,15 @@ def decide_options(
     named = ", ".join(f"{value} {LABELS[code]}" for value, code in mapping.items())
     log(f"labels: {named}")
     working = working if needed else None
-    return Options(sequences, mapping, grid, working, steps, align, template)
+    stripper = _stripper(steps)
+    return Options(sequences, mapping, grid, working, steps, stripper, align, template)
+
+
+def _stripper(steps: Steps) -> str:
+    """The method of skull stripping; an `InputError` if it is not installed."""
+    if steps.strip == "hd-bet":
+        check_hd_bet()
+    return steps.strip if steps.strip in STRIPPERS else best_stripper()
 
 
 def _without_ants(steps: Steps, found: Found, log: Log) -> Steps:

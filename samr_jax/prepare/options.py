@@ -9,13 +9,15 @@ from samr_jax.data.subject import Grid
 from samr_jax.runtime.errors import InputError
 
 CHOICES = ("auto", "on", "off")
+STRIP_CHOICES = ("auto", "hd-bet", "template", "off")
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
     """The user's choice for each step: ``auto``, ``on`` or ``off``.
 
-    With ``auto`` the data decide, as said below.
+    With ``auto`` the data decide, as said below. For `strip` the choices are
+    ``auto``, ``hd-bet``, ``template`` and ``off``.
 
     Attributes:
       register: rigid registration of a subject's sequences with one another. Auto
@@ -24,8 +26,9 @@ class Steps:
       align: rigid alignment of every subject with the template, so that a slice shows
         the same height in all subjects. Auto aligns unless the layout promises a
         common space and the files share one grid.
-      strip: removal of the skull. Auto strips a scan if more of it is nonzero than the
-        largest brain.
+      strip: the method that removes the skull. Auto strips a scan if more of it is
+        nonzero than the largest brain, by HD-BET if that is installed and otherwise
+        by the template.
       bias: N4 bias correction. Auto corrects a scan if the field that N4 finds varies
         by more than 3 %.
       tissue: WM, GM and CSF maps. Auto makes them if ANTs is installed.
@@ -43,9 +46,10 @@ class Steps:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value not in CHOICES:
+            choices = STRIP_CHOICES if field.name == "strip" else CHOICES
+            if value not in choices:
                 raise InputError(
-                    f"step {field.name}: {value!r}, expected {', '.join(CHOICES)}"
+                    f"step {field.name}: {value!r}, expected {', '.join(choices)}"
                 )
 
 
@@ -60,6 +64,7 @@ class Options:
       working: an isotropic grid over the same space, on which tissue maps and the
         template are computed; None if no step needs it.
       steps: the user's choice for each step.
+      stripper: the method that removes skulls where there are any.
       align: whether subjects are moved to the template's space.
       template: whether the atlas is a multivariate template; otherwise it is the plain
         mean of the training subjects.
@@ -70,6 +75,7 @@ class Options:
     grid: Grid
     working: Grid | None
     steps: Steps
+    stripper: str
     align: bool
     template: bool
 
@@ -86,6 +92,7 @@ class Options:
                 for name, choice in dataclasses.asdict(self.steps).items()
                 if name != "standardise"
             },
+            "stripper": self.stripper,
             "align": self.align,
         }
 

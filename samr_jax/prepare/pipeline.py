@@ -25,6 +25,7 @@ from samr_jax.prepare.options import Options, Steps
 from samr_jax.prepare.report.failures import FailureReport
 from samr_jax.prepare.report.provenance import provenance_of, write_records
 from samr_jax.prepare.report.quality_page import write_page
+from samr_jax.prepare.report.stripping import stripping_lines
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory
 
@@ -101,6 +102,8 @@ def prepare(
         cohort = prepare_cohort(
             jobs, fractions=split, seed=seed, on_failure=report.add, **pool
         )
+        for line in stripping_lines(cohort.stored):
+            log(line)
         # Fitted to the training subjects: the standard scale and the atlas.
         profiles = [item.profile for item in cohort.stored]
         span = slices_with_brain(profiles, target.slices)

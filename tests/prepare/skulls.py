@@ -9,12 +9,13 @@ from samr_jax.data.resample import resample_like
 from samr_jax.prepare.subject.reference_brain import reference_brain
 from samr_jax.prepare.subject.register import rotation
 
-# Signal of WM, GM, CSF, skull and scalp in each sequence, in arbitrary units.
+# Signal of WM, GM, CSF, skull, scalp, neck muscle and eyes in each sequence, in
+# arbitrary units.
 SIGNALS = {
-    "T1w": (900, 650, 250, 80, 800),
-    "Gd-T1w": (850, 640, 250, 80, 1100),
-    "T2w": (350, 500, 1200, 60, 500),
-    "FLAIR": (500, 620, 120, 60, 450),
+    "T1w": (900, 650, 250, 80, 800, 600, 250),
+    "Gd-T1w": (850, 640, 250, 80, 1100, 700, 250),
+    "T2w": (350, 500, 1200, 60, 500, 300, 1300),
+    "FLAIR": (500, 620, 120, 60, 450, 350, 150),
 }
 CENTRE = np.array([0.0, -18.0, 8.0])
 
@@ -24,8 +25,8 @@ def anatomy(seed):
     """A deformed brain in a schematic head, at 2 mm.
 
     Returns:
-      Fractions ``(5, X, Y, Z)`` of WM, GM, CSF, skull and scalp; the brain, boolean
-      ``(X, Y, Z)``; and their affine.
+      Fractions ``(7, X, Y, Z)`` of WM, GM, CSF, skull, scalp, neck muscle and eyes;
+      the brain, boolean ``(X, Y, Z)``; and their affine.
     """
     template = reference_brain()
     rng = np.random.default_rng(seed)
@@ -42,8 +43,22 @@ def anatomy(seed):
     skull = (distance > 4) & (distance <= 10)
     scalp = (distance > 10) & (distance <= 16)
     tissue[2] += fluid * (1 - brain)
-    whole = np.concatenate([tissue, [skull, scalp]]).astype(np.float32)
+    neck, eyes = _below_and_in_front(brain.shape, template.grid.affine)
+    eyes &= distance > 4
+    skull &= ~eyes
+    neck &= ~eyes & (distance > 10)
+    scalp &= ~eyes & ~neck
+    whole = np.concatenate([tissue, [skull, scalp, neck, eyes]]).astype(np.float32)
     return whole, brain > 0.5, template.grid.affine
+
+
+def _below_and_in_front(shape, affine):
+    """A cylinder of neck muscle and two eyes, boolean ``(X, Y, Z)``."""
+    index = np.stack(np.indices(shape), axis=-1)
+    x, y, z = np.moveaxis(index @ affine[:3, :3].T + affine[:3, 3], -1, 0)
+    neck = (np.hypot(x, y + 40) < 60) & (z < -45)
+    eyes = np.hypot(np.hypot(np.abs(x) - 32, y - 62), z + 36) < 12
+    return neck, eyes
 
 
 def motion(degrees, shift):

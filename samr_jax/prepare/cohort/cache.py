@@ -16,7 +16,7 @@ from samr_jax.data.subject import Subject
 from samr_jax.prepare.subject.prepare_subject import Prepared
 from samr_jax.runtime.files import replacing
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever a change of the code changes a prepared subject."""
 
 

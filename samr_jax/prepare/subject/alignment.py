@@ -13,12 +13,15 @@ from samr_jax.labels import LESION_LABELS
 from samr_jax.prepare.options import Options
 from samr_jax.prepare.subject.failure import step
 from samr_jax.prepare.subject.register import is_aligned, register_rigid
-from samr_jax.prepare.subject.scans import Scans
+from samr_jax.prepare.subject.scans import ANCHORS, Scans
 from samr_jax.prepare.subject.strip import (
-    check_brain_volume,
+    SMALLEST_ML,
+    Brain,
+    check_brain,
     has_skull,
-    register_to_template,
+    strip,
 )
+from samr_jax.prepare.subject.to_template import register_to_template
 from samr_jax.runtime.errors import InputError
 
 
@@ -31,18 +34,23 @@ class Alignment:
       to_scan: sequence -> 4 x 4, from the dataset's space to that of the scan.
       masks: sequence -> boolean brain ``(X, Y, Z)`` on that scan's voxels.
       registered: sequences that had to be moved.
-      stripped: whether the skull was removed.
+      brain: the brain that skull stripping found; None if the subject came stripped or
+        with a mask.
     """
 
     space: np.ndarray
     to_scan: Mapping[str, np.ndarray]
     masks: Mapping[str, np.ndarray]
     registered: tuple[str, ...]
-    stripped: bool
+    brain: Brain | None
 
     def record(self) -> dict:
         """What was done, JSON-ready."""
-        return {"registered": list(self.registered), "stripped": self.stripped}
+        return {
+            "registered": list(self.registered),
+            "stripped": self.brain is not None,
+            "strip": self.brain and {"method": self.brain.method, **self.brain.quality},
+        }
 
 
 def align_subject(scans: Scans, options: Options) -> Alignment:
@@ -58,24 +66,14 @@ def align_subject(scans: Scans, options: Options) -> Alignment:
     with step("registration", scans.images):
         motions, registered = _register(scans, options.steps.register)
     anchor = scans.images[scans.anchor]
-    strip = options.steps.strip
-    stripped = scans.brain is None and (
-        strip == "on" or (strip == "auto" and has_skull(anchor))
-    )
-    space = np.eye(4)
     with step("skull stripping", {scans.anchor: anchor}):
-        if stripped:
-            found = register_to_template(anchor, strip=True)
-            brain = found.brain
-            space = found.rigid if options.align else space
-        else:
-            brain = _not_zero(scans) if scans.brain is None else scans.brain
-            if options.align:
-                check_brain_volume(brain, anchor.affine, source=anchor.source)
-    with step("alignment with the template", {scans.anchor: anchor}):
-        if options.align and not stripped:
+        found = _stripped(scans, options)
+        brain = _known_brain(scans, options) if found is None else found.mask
+    space = np.eye(4)
+    if options.align:
+        with step("alignment with the template", {scans.anchor: anchor}):
             bare = dataclasses.replace(anchor, data=np.where(brain, anchor.data, 0))
-            space = register_to_template(bare, strip=False).rigid
+            space = register_to_template(bare)
     # A resected or necrotic part may be 0 in all images and still belongs to the brain.
     brain = brain | _lesion_on_anchor(scans, motions)
     return Alignment(
@@ -83,8 +81,27 @@ def align_subject(scans: Scans, options: Options) -> Alignment:
         to_scan={key: motion @ space for key, motion in motions.items()},
         masks={key: _mask_on(scans, key, brain, motions[key]) for key in motions},
         registered=tuple(registered),
-        stripped=stripped,
+        brain=found,
     )
+
+
+def _stripped(scans: Scans, options: Options) -> Brain | None:
+    """The brain by skull stripping; None if the subject needs no stripping."""
+    anchor, choice = scans.images[scans.anchor], options.steps.strip
+    if scans.brain is not None or choice == "off":
+        return None
+    if choice == "auto" and not has_skull(anchor):
+        return None
+    return strip(anchor, method=options.stripper, t1=scans.anchor in ANCHORS)
+
+
+def _known_brain(scans: Scans, options: Options) -> np.ndarray:
+    """The user's mask, or the brain of a subject that comes stripped."""
+    brain = _not_zero(scans) if scans.brain is None else scans.brain
+    if options.align:
+        anchor = scans.images[scans.anchor]
+        check_brain(brain, anchor, t1=False, smallest_ml=SMALLEST_ML)
+    return brain
 
 
 def _register(scans: Scans, choice: str) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -115,7 +132,7 @@ def _not_zero(scans: Scans) -> np.ndarray:
     if has_skull(Volume(brain, anchor.affine, anchor.source)):
         raise InputError(
             f"{anchor.source}: more voxels are not zero than a brain holds, expected a "
-            "skull-stripped scan, a brain mask, or --strip=on"
+            "skull-stripped scan, a brain mask, or --strip=auto"
         )
     return brain
 
