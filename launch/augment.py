@@ -2,8 +2,8 @@
 
     python launch/augment.py --workdir=runs/paired-demo --output=synthesized
 
-The set is a dataset. With ``--mix`` the real subjects are in it, too, so that the
-ordinary loop trains on real and synthesized images and is tested on real ones:
+The output is a dataset. With ``--mix`` it holds the real subjects, too, so that a
+training on it sees real and synthesized images and is tested on real ones:
 
     python launch/main.py --config=configs/segmentation.py --config.data.dir=mixed
 """
@@ -21,9 +21,9 @@ _DATA = flags.DEFINE_string(
     "data_dir", None, "Dataset; by default the one that the run was trained on."
 )
 _COUNT = flags.DEFINE_integer(
-    "count", None, "Volumes; by default as many as there are training subjects.", 1
+    "count", None, "Number of volumes; by default that of the training subjects.", 1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the manipulations.", 0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the manipulations.", 0)
 _JITTER = flags.DEFINE_boolean(
     "jitter", False, "Also move, turn, mirror and deform lesions; the paper does not."
 )

@@ -2,9 +2,9 @@
 
     python launch/benchmark.py --size=256 --batch=8 --steps=5
 
-Prints one JSON line, last on standard output. ``--count`` counts the work instead, in
-seconds, at any size. ``--forms`` prints a table: how much slower a CPU is without each
-form of convolutions, for the networks of a config if one is given.
+The last line on standard output is one JSON object. ``--count`` counts the work without
+timing it, at any size. ``--forms`` prints a table of how much slower a CPU is without
+each form of convolutions, for the networks of a config if one is given.
 
     python launch/benchmark.py --forms --config=configs/paired.py:demo --size=64
 """
@@ -23,18 +23,23 @@ _SIZE = flags.DEFINE_integer("size", 256, "Rows and columns of a slice.", 16)
 _BATCH = flags.DEFINE_integer(
     "batch", None, "Slices of a batch; by default the config's.", 1
 )
-_STEPS = flags.DEFINE_integer("steps", 5, "Timed calls.", 1)
+_STEPS = flags.DEFINE_integer("steps", 5, "Number of timed calls.", 1)
 _NGF = flags.DEFINE_integer(
     "ngf", None, "Channels of the first convolution; by default the config's.", 1
 )
 _ONLY = flags.DEFINE_enum("only", None, ["synthesis", "train"], "Time one of the two.")
-_DATA = flags.DEFINE_bool("data", False, "Time reading and whole splits, too.")
-_KIND = flags.DEFINE_enum("kind", "paired", ["paired", "unpaired"], "What to train.")
-_SEQUENCES = flags.DEFINE_integer("sequences", 5, "Of an image.", 1, 5)
+_DATA = flags.DEFINE_bool("data", False, "Time reading and synthesis of a split, too.")
+_KIND = flags.DEFINE_enum(
+    "kind",
+    "paired",
+    ["paired", "unpaired"],
+    "CG-SAMR or UCG-SAMR.",
+)
+_SEQUENCES = flags.DEFINE_integer("sequences", 5, "Number of MR sequences.", 1, 5)
 _COUNT = flags.DEFINE_bool("count", False, "Count the work, without timing it.")
 _FORMS = flags.DEFINE_bool("forms", False, "Compare forms of convolutions for CPUs.")
 _DTYPE = flags.DEFINE_enum(
-    "dtype", "float32", ["float32", "bfloat16"], "Of activations."
+    "dtype", "float32", ["float32", "bfloat16"], "Type of activations."
 )
 
 

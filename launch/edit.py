@@ -1,4 +1,4 @@
-"""Edits a lesion mask; what was done is written beside it and can be replayed.
+"""Edits a lesion mask, and writes a recipe with which the edit can be repeated.
 
     python launch/edit.py --mask=mask.nii.gz --output=bigger.nii.gz \\
         --edit=scale:tumor=2.0,move:dx=5,dy=-3,rotate:degrees=20,seed=7
@@ -15,7 +15,7 @@ The edits, one after the other, with lengths in millimetres:
     insert:donor=FILE          the same, into a healthy brain
     recombine:edema=FILE,cavity=FILE,tumor=FILE   parts of other masks, one or more
 
-Or --edit=random,seed=7 with --donors=FILE,FILE; or --edit=recipe.json to replay.
+Or --edit=random,seed=7 with --donors=FILE,FILE; or --edit=recipe.json to repeat.
 """
 
 from absl import flags

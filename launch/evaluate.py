@@ -3,8 +3,9 @@
     python launch/evaluate.py --workdir=runs/paired-demo --split=test
 
 Writes metrics.json, table.md and figures into the work directory, and prints the table.
-With ``--segmenter``, a run of configs/segmentation.py on real images, it is also scored
-whether synthesized images follow their masks.
+With ``--segmenter``, a run of configs/segmentation.py on real images, the table says
+whether synthesized images follow their masks, and how much they look like real ones to
+that network.
 """
 
 from pathlib import Path

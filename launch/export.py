@@ -3,7 +3,7 @@
     python launch/export.py --data_dir=synthesized --layout=nnunet \\
         --output=nnUNet_raw/Dataset501_Glioma
 
-Beside the scans lies provenance.json, which says what was simulated or synthesized.
+A file provenance.json says whether the images were simulated or synthesized.
 """
 
 from absl import flags

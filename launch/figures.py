@@ -3,19 +3,22 @@
     python launch/figures.py --figure=6 --workdirs=runs/pix2pix,runs/paired \\
         --output=figure6.png
 
-6: syntheses of several methods with zooms; 7: syntheses of manipulated masks, of one
-run; 8: both directions of unpaired methods; errors: absolute error maps.
+Figure 6 shows syntheses by several methods, with magnified lesions; 7 syntheses of
+manipulated masks by one run; 8 both directions of unpaired methods; ``errors`` the maps
+of absolute errors.
 """
 
 from absl import flags
 
 from samr_jax.runtime.launching import run
 
-_FIGURE = flags.DEFINE_enum("figure", None, ["6", "7", "8", "errors"], "Which.")
+_FIGURE = flags.DEFINE_enum(
+    "figure", None, ["6", "7", "8", "errors"], "Figure of the paper."
+)
 _WORKDIRS = flags.DEFINE_list("workdirs", None, "Trained runs.")
 _OUTPUT = flags.DEFINE_string("output", None, "PNG; by default figure<N>.png.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "val", "test"], "Which split.")
-_SLICES = flags.DEFINE_integer("slices", 1, "How many to show.", 1)
+_SLICES = flags.DEFINE_integer("slices", 1, "Number of slices to show.", 1)
 _DATA = flags.DEFINE_string(
     "data_dir", None, "Dataset; by default the one that the first run was trained on."
 )

@@ -2,11 +2,11 @@
 
     python launch/pretrain.py --workdir=runs/pretrained
 
-Trains CG-SAMR and a segmenter on the embedded dataset at 256 x 256 (the variant
-``pretrained`` of configs/paired.py and configs/segmentation.py), writes Table I with
-the two trivial answers beside it, and packs the weights into ``<workdir>/cg_samr``,
-whose files are those of ``samr_jax/pretrained/cg_samr``. Hours on two CPU cores; the
-same command again goes on where it was stopped.
+Trains CG-SAMR and a segmenter on the embedded dataset at 256 x 256, with the variant
+``pretrained`` of configs/paired.py and configs/segmentation.py. Then it writes Table I,
+with two rows that need no network, and packs the weights into ``<workdir>/cg_samr``,
+whose files are those of ``samr_jax/pretrained/cg_samr``. This takes hours on two CPU
+cores; after a stop, the same command goes on.
 """
 
 from functools import partial

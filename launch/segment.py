@@ -3,9 +3,10 @@
     python launch/segment.py --images=patient --workdir=runs/unpaired-demo \\
         --output=labels.nii.gz
 
-The folder holds ``<sequence>.nii.gz`` for every sequence of the training data, skull-
-stripped and in the space of its atlas. The label map is on their grid: 0 background,
-1 normal brain, 2 edema, 3 cavity, 4 tumor. What they came from is written beside it.
+The folder holds ``<sequence>.nii.gz`` for every sequence of the training data, without
+skull and in the space of its atlas. The label map is on the grid of the scans, in codes
+0 background, 1 normal brain, 2 edema, 3 cavity, 4 tumor. A second file says which run
+and which data it was made by.
 """
 
 from absl import flags

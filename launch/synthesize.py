@@ -2,23 +2,25 @@
 
     python launch/synthesize.py --mask=mask.nii.gz --output=synthesized
 
-By the packaged weights, which know simulated brains alone, or with ``--workdir=RUN`` by
-those of a run of yours. Writes, on the mask's own grid and affine, one NIfTI a sequence
-in the units of the training data, one a confidence map, and a contact sheet.
+By default the packaged weights are used, which were trained on simulated brains alone;
+``--workdir=RUN`` takes the weights of a run. For each sequence an image in the units of
+the training data and a confidence map are written, on the grid and affine of the mask,
+and a picture of a few slices.
 
 The mask has to lie in the space of the training data. With a patient's scan
 
     --reference=SCAN.nii.gz
 
-it may also be drawn on that scan's voxels, and what is synthesized lies on them either
-way. The scan's place is known where the model was trained with it (the preparation's
-record is looked up by the file's content); else it is registered with the template if
-the training subjects were, or its header is trusted. The record also knows the units of
-all of that patient's sequences. For another patient, name scans on the same voxels,
+the images are written on the voxels of that scan, and the mask may be drawn on them. If
+the model was trained with the scan, its place in that space and the units of all
+sequences of the patient are taken from the record of the preparation, where the scan is
+found by its content. Any other scan is registered with the template if the training
+subjects were registered; if they were not, its header is trusted. To give sequences the
+units of such a patient, name scans on the same voxels:
 
     --reference=T1w=T1.nii.gz,FLAIR=FLAIR.nii.gz
 
-and these sequences are written in their units; all others keep the training data's.
+All other sequences keep the units of the training data.
 
 A run of configs/anatomy.py also needs a brain to put the lesion into:
 

@@ -25,17 +25,23 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.launching import run
 
 _TABLE = flags.DEFINE_integer("table", None, "1 to 5.", required=True)
-_VARIANT = flags.DEFINE_string("variant", "demo", "Of the configs: demo or paper.")
-_WORKDIR = flags.DEFINE_string("workdir", "runs/tables", "Runs and tables.")
+_VARIANT = flags.DEFINE_string(
+    "variant", "demo", "Variant of the configs: demo or paper."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", "runs/tables", "Directory of the runs and tables."
+)
 _DATA = flags.DEFINE_string(
     "data_dir", None, "A prepared dataset; by default the embedded one."
 )
-_SEEDS = flags.DEFINE_list("seeds", ["0"], "One run of every row for each.")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds; each row has one run for each.")
 _FOLDS = flags.DEFINE_integer(
     "folds", 0, "Folds of a cross-validation; 0 takes the dataset's own split.", 0
 )
 _STATUS = flags.DEFINE_bool("status", False, "Print what is left to do, and stop.")
-_STEPS = flags.DEFINE_integer("steps", None, "Of every run; by default by epochs.", 1)
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Optimizer steps of every run; by default its epochs say.", 1
+)
 _ONLY = flags.DEFINE_list("only", [], "Rows to take, by their titles.")
 _SET = flags.DEFINE_multi_string(
     "set", [], "A config field of every run, such as data.size=32; may be repeated."

@@ -1,1 +1,1 @@
-"""Times synthesis and the training step, and counts their work."""
+"""Timing synthesis and the training step, and counting their work."""

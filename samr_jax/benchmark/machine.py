@@ -1,4 +1,4 @@
-"""What the machine can do: its rates, its memory, the time of a call."""
+"""Measurements of the machine: its rates, its memory, the time of a call."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from collections.abc import Callable
 import jax
 
 WARM_UP = 2
-"""Calls that are left out of every median."""
+"""Calls before those that are timed."""
 
 
 def machine_rates() -> dict[str, float]:
-    """Measured ceilings: float32 matrix product in GFLOP/s, copy in GB/s both ways."""
+    """Measured upper bounds of any program on this machine.
+
+    Returns:
+      ``matrix_gflops``, of a float32 matrix product in GFLOP/s, and
+      ``copy_gb_per_s``, reading and writing together.
+    """
     n = 2048 if jax.default_backend() == "cpu" else 8192
     a = jax.random.normal(jax.random.key(0), (n, n))
     product = median_seconds(jax.jit(lambda x: x @ x), (a,), 5)
@@ -26,7 +31,7 @@ def machine_rates() -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Most device memory in use so far, or of this process where XLA cannot tell."""
+    """The peak of device memory in GiB; of the process's memory if XLA has no count."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"] / 2**30
@@ -34,7 +39,7 @@ def peak_gib() -> float:
 
 
 def median_seconds(call: Callable, arguments: tuple, repeats: int) -> float:
-    """Median time of a call, until its results are there."""
+    """The median time of a call, measured until its results are ready."""
     times = []
     for _ in range(repeats + WARM_UP):
         begin = time.perf_counter()

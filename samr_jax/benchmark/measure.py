@@ -1,7 +1,7 @@
-"""How fast a training step and a synthesis call are, and how far from the machine.
+"""Speed of a training step and a synthesis call, beside what the machine could do.
 
-Keys and meaning of the times are those of a PyTorch peer that is timed the same way:
-medians of calls on random data, warm-up calls left out.
+Times are medians of calls on random data, without the calls before the clock starts.
+Their keys are those of a PyTorch implementation that is timed in the same way.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from samr_jax.training.state import create_state, make_optimizer
 from samr_jax.training.step import make_train_step
 
 DATA_SUBJECTS = 5
-"""Phantoms whose slices are read and synthesized where data are timed."""
+"""Phantoms whose slices are read and synthesized to time the reading of data."""
 
 READ_BATCHES = 32
 
 TRAIN_WARM_UP = 4
-"""Steps that are left out: until the memory that one frees serves the next."""
+"""Steps before those that are timed: by then, memory that one frees serves the next."""
 
 
 def benchmark(
@@ -64,8 +64,8 @@ def benchmark(
     Returns:
       JSON-ready: settings, device, ``params`` of G, D and U, ``synthesis_s``,
       ``train_step_s``, seconds of compiling with a cold and with a warm cache,
-      ``peak_gib``, what XLA counts of FLOPs and bytes beside the machine's measured
-      matrix rate and copy bandwidth, and the rates of `_time_data`.
+      ``peak_gib``, XLA's count of FLOPs and bytes, the machine's measured matrix rate
+      and copy bandwidth, and the rates of `_time_data`.
     """
     method, batch, state, optimizer = prepared(config, size, axis_name=parallel.AXIS)
     result = _settings(config, size, method, state) | {"machine": machine_rates()}
@@ -85,11 +85,11 @@ def benchmark(
 
 
 def count_work(config: ml_collections.ConfigDict, *, size: int) -> dict:
-    """XLA's count of a training step's and a synthesis call's work.
+    """XLA's count of the work in a training step and in a synthesis call.
 
-    Of the programs for GPUs and TPUs, before XLA changes them: convolutions count as
-    they are written, whatever form a CPU computes them in. Nothing is compiled or
-    timed, so it takes a minute at any size.
+    The programs for GPUs and TPUs are counted before XLA changes them: convolutions
+    count as they are written, whatever form a CPU computes them in. Nothing is compiled
+    or timed, so that a count takes about a minute at any size.
 
     Returns:
       JSON-ready: settings, ``train_gflop`` and ``synthesis_gflop``.
@@ -151,7 +151,7 @@ def _settings(
 def random_batch(
     fields: tuple[str, ...], batch_size: int, size: int, sequences: int
 ) -> dict[str, np.ndarray]:
-    """A batch in stored form, of random numbers."""
+    """A batch of random numbers, as a dataset stores its instances."""
     rng = np.random.default_rng(0)
     channels = {"images": sequences, "atlas": ATLAS_NEIGHBOURS * sequences}
 
@@ -168,7 +168,7 @@ def random_batch(
 
 
 def count_parameters(state: Any) -> dict[str, int]:
-    """Parameters of G (or all translators), U and D."""
+    """The number of parameters of G (or of all translators), U and D."""
 
     def count(tree: Any) -> int:
         return sum(leaf.size for leaf in jax.tree.leaves(tree))
@@ -231,8 +231,8 @@ def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
 def _time_data(
     config: ml_collections.ConfigDict, method: Method, state: Any, size: int
 ) -> dict:
-    """Batches read a second, by the loader alone; slices a second from a split's files
-    to synthesized images in memory."""
+    """Batches that the loader reads in a second, and slices that a model reads from
+    files and synthesizes in a second."""
     dataset = embedded_dataset(
         size=size,
         subjects=DATA_SUBJECTS,
@@ -259,7 +259,11 @@ def _time_data(
 
 
 def _compile(call: Callable) -> tuple[Any, dict[str, float]]:
-    """What `call` compiles, and its seconds without and with a compilation cache."""
+    """Compiles twice: with an empty compilation cache and with a filled one.
+
+    Returns:
+      The program, and the seconds of both.
+    """
     times = {}
     before = jax.config.jax_compilation_cache_dir
     with tempfile.TemporaryDirectory() as directory:
@@ -276,7 +280,7 @@ def _compile(call: Callable) -> tuple[Any, dict[str, float]]:
 
 
 def _cost(compiled: Any, seconds: float) -> dict[str, float]:
-    """XLA's count of a program's work, and the rates that come of it."""
+    """XLA's count of a program's work, and its rates if a call takes `seconds`."""
     counted = _counted(compiled)
     flops, moved = counted["flops"], counted["bytes accessed"]
     return {

@@ -1,1 +1,1 @@
-"""Metrics, tables and figures."""
+"""Scores, tables and figures of trained methods."""

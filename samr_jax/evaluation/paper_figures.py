@@ -1,4 +1,4 @@
-"""The paper's Fig. 6, 7 and 8 and its supplement's error maps, from any runs."""
+"""The paper's Fig. 6, 7 and 8 and the error maps of its supplement, from any runs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ MANIPULATIONS = {
 """Rows of Fig. 7 below the original mask, and their edits."""
 
 MAX_TRIES = 10
-"""Slices tried, largest tumor first, until every manipulation fits in the brain."""
+"""Slices that are tried, largest tumor first, until all manipulations succeed."""
 
 
 def load_models(workdirs: Sequence[Path | str], dataset: Dataset) -> dict[str, Model]:
-    """Runs by a name that tells them apart.
+    """Loads runs, and gives each a name that tells it apart.
+
+    Args:
+      workdirs: of the runs.
+      dataset: the dataset that all were trained on.
 
     Raises:
       InputError: a directory holds no run, or one of another dataset.
@@ -63,17 +67,17 @@ def draw_figure(
     count: int = 1,
     batch_size: int = 8,
 ) -> None:
-    """Draws a figure.
+    """Draws a figure of the paper.
 
     Args:
       figure: ``6`` (paired methods), ``7`` (manipulated masks), ``8`` (both directions
         of unpaired methods) or ``errors``.
-      models: by name, in the order of the rows; Fig. 7 takes one.
-      dataset: of which a split is shown.
+      models: by name, in the order of the rows; Fig. 7 takes one model.
+      dataset: the dataset.
       path: the PNG to write.
-      split: which.
-      count: slices.
-      batch_size: of the one compiled batch.
+      split: the split whose slices with most lesion are shown.
+      count: how many slices.
+      batch_size: slices of the one compiled batch.
 
     Raises:
       InputError: there is no such figure, or a method cannot do what it shows.
@@ -119,7 +123,7 @@ def _syntheses(
 def _translations(
     models: dict[str, Model], slices: Slices, count: int, batch_size: int
 ) -> tuple[Shown, list[Shown]]:
-    """Syntheses, and beside them what each method finds in the real images."""
+    """Syntheses, and the labels that each method finds in the real images."""
     real, shown = _syntheses(models, slices, count, batch_size)
     options = {"batch_size": batch_size, "rows": lesion_rows(slices, count)}
     both = []
@@ -148,7 +152,7 @@ def _manipulations(
 
 
 def _edited(slices: Slices, count: int) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Instances with much tumor, and their masks by manipulation."""
+    """Instances with large tumors, and their masks by the name of the manipulation."""
     order = largest_first((item["labels"] for item in slices), codes=(TUMOR,))
     chosen, masks, refusal = [], [], "there is no slice"
     for row in order[:MAX_TRIES]:

@@ -35,7 +35,7 @@ from samr_jax.runtime.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class SynthesizedImages:
-    """What `synthesize` returns; leading axes are those of the mask.
+    """The result of `synthesize`. The leading axes are the mask's.
 
     Attributes:
       images: ``[..., H, W, S]`` float32 in [-1, 1].
@@ -62,12 +62,14 @@ def synthesize(
 
     Args:
       mask: integer label map ``[H, W]`` or ``[N, H, W]``, or one-hot with a last axis
-        of 5. Without normal brain, as in BraTS, it is where the atlas has brain.
-      atlas: ``[H, W, 3 S]`` (for all slices) or ``[N, H, W, 3 S]`` in [-1, 1]: of each
-        sequence the group average below, at and above the slice.
-      checkpoint: work directory of a trained run, or a model that is loaded already; by
-        default the packaged weights, which know simulated brains alone.
-      labels: preset or map of an integer mask's codes, see `samr_jax.labels.PRESETS`.
+        of 5. If no pixel is normal brain, as in BraTS, normal brain is put where the
+        atlas has brain.
+      atlas: ``[H, W, 3 S]``, used for all slices, or ``[N, H, W, 3 S]``, in [-1, 1]:
+        for each sequence the group average below, at and above the slice.
+      checkpoint: work directory of a trained run, or a loaded model; by default the
+        packaged weights, which were trained on simulated brains alone.
+      labels: preset or map of the codes of an integer mask, see
+        `samr_jax.labels.PRESETS`.
       anatomy: the brain that the lesion is put into, for a model that is told one: the
         seed of a simulated brain (0 by default), ``"average"`` for the average of the
         training subjects, or tissue maps (WM, GM, CSF) ``[..., H, W, 3]`` in [0, 1]. It
@@ -78,7 +80,7 @@ def synthesize(
       Images, confidence maps and intermediate images.
 
     Raises:
-      InputError: an array's shape, type or values are not as above.
+      InputError: the shape, type or values of an array are not as above.
 
     Example:
       >>> mask, atlas = samr_jax.example()

@@ -1,8 +1,8 @@
 """Sets of further training data, for the experiment of Tables II and V.
 
-A set is a dataset whose training split alone is filled. Mixed with the real training
-subjects, whose validation and test subjects stay real, it is what the ordinary loop
-trains a segmenter on.
+A set is a dataset that has training subjects alone. Mixed with a real dataset, it adds
+training subjects, while validation and test subjects stay real. The ordinary training
+loop trains a segmenter on the mixture.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from samr_jax.runtime.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class EditedMask:
-    """A training patient's mask, changed.
+    """The mask of a training patient with an edited lesion.
 
     Attributes:
-      patient: whose brain it is.
-      recipe: what was done to the lesion.
+      patient: name of the patient, whose brain the mask has.
+      recipe: the edit of the lesion.
       labels: ``(Z, H, W)`` uint8.
     """
 
@@ -48,13 +48,14 @@ def draw_masks(
 ) -> list[EditedMask]:
     """Randomly manipulated masks of training patients (section IV-C).
 
-    Every patient is taken once before any is taken again; the others' lesions are the
-    material of replacements. A mask that no edit can be applied to is passed over.
+    Every patient is taken once before any is taken again. Lesions of the other patients
+    serve as donors. A mask that no edit can be applied to is passed over.
 
     Args:
-      dataset: of which only the training split is used.
+      dataset: only its training split is used.
       count: how many masks.
-      seed: of the order and of the edits; fewer masks are the first of more.
+      seed: of the order and of the edits. With the same seed, a smaller count gives the
+        first masks of a larger one.
       jitter: see `samr_jax.data.edits.draw_recipe`.
 
     Raises:
@@ -95,15 +96,15 @@ def synthesized_set(
 
     Args:
       model: trained on `dataset`.
-      dataset: whose training patients' brains, atlas and lesions are used.
+      dataset: its atlas is used, and the brains and lesions of its training patients.
       output: directory to create.
       count: how many volumes.
       seed: see `draw_masks`.
       jitter: see `draw_masks`.
-      batch_size: of the one compiled batch.
+      batch_size: slices of the one compiled batch.
 
     Returns:
-      The set. Its provenance says that it was synthesized, by what and from what.
+      The set. Its provenance names the method, the edits and their patients.
     """
     _check_model(model, dataset)
     masks = draw_masks(dataset, count=count, seed=seed, jitter=jitter)
@@ -135,12 +136,12 @@ def synthesized_set(
 def geometric_set(
     dataset: Dataset, output: Path | str, *, count: int, seed: int
 ) -> Dataset:
-    """The control: real training volumes, transformed as ordinary augmentation does.
+    """Makes the control: real training volumes, geometrically transformed.
 
     Args:
-      dataset: of which the training split is used.
+      dataset: its training split is used.
       output: directory to create.
-      count: how many volumes; fewer are the first of more.
+      count: how many volumes. A smaller count gives the first volumes of a larger one.
       seed: of the transforms.
     """
     stacks = Stacks(dataset, "train")
@@ -172,13 +173,16 @@ def geometric_set(
 def mixed(
     real: Dataset, further: Dataset, output: Path | str, *, volumes: int
 ) -> Dataset:
-    """Real training subjects and the first volumes of a set; the other splits are real.
+    """Mixes real training subjects and the first volumes of a set.
 
     Args:
-      real: the dataset.
-      further: a set made of it.
+      real: the dataset; its validation and test subjects are kept.
+      further: a set that was made from it.
       output: directory to create.
-      volumes: how many of the set's.
+      volumes: how many volumes of the set to take.
+
+    Raises:
+      InputError: the set has fewer volumes.
     """
     extra = Stacks(further, "train")
     if not 0 <= volumes <= len(extra.names):
@@ -207,7 +211,7 @@ def mixed(
 def _synthesize(
     model: Model, stacks: Stacks, name: str, mask: EditedMask, batch_size: int
 ) -> Subject:
-    """A volume of the mask; the patient's own images are not looked at."""
+    """Synthesizes a volume from a mask; the patient's own images are not used."""
     dataset, stack = stacks.dataset, stacks[mask.patient]
     known = {"labels": mask.labels, "atlas": stacks.atlas, "tissue": stack.tissue}
     stored = {field: known[field] for field in model.method.fields if field in known}
@@ -226,7 +230,7 @@ def _write(
     splits: Mapping[str, Sequence[str]],
     provenance: Mapping,
 ) -> Dataset:
-    """A dataset with the grid, windows and atlas of another one."""
+    """Writes a dataset with the grid, windows and atlas of another dataset."""
     return write_dataset(
         output,
         tasks,

@@ -1,8 +1,8 @@
 """A dataset as folders of NIfTI files, for tools that do not read ours.
 
-``nnunet`` is nnU-Net's raw format (version 2), ``brats2021`` and ``brats2023`` are the
-challenges' names. Beside the scans lies ``provenance.json``: whoever trains on them
-should know which are simulated or synthesized.
+``nnunet`` is nnU-Net's raw format (version 2); ``brats2021`` and ``brats2023`` have the
+file names of the BraTS challenges. A file ``provenance.json`` says whether the images
+are simulated or synthesized, which anyone who trains on them should know.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ LAYOUTS = ("nnunet", "brats2021", "brats2023")
 
 
 def export(dataset: Dataset, output: Path | str, *, layout: str) -> list[str]:
-    """Writes all subjects of a dataset, in its units, 0 outside the brain.
+    """Writes all subjects of a dataset, in the dataset's units and 0 outside the brain.
 
     Args:
-      dataset: any.
-      output: new directory; nnU-Net wants it called such as ``Dataset501_Glioma``.
+      dataset: a prepared or synthesized dataset.
+      output: new directory. nnU-Net wants a name such as ``Dataset501_Glioma``.
       layout: one of `LAYOUTS`.
 
     Returns:
@@ -47,12 +47,12 @@ def export(dataset: Dataset, output: Path | str, *, layout: str) -> list[str]:
     output = check_new_directory(output)
     write = _write_nnunet if layout == "nnunet" else _write_brats
     names = write(dataset, output, layout)
-    write_json(output / "provenance.json", account(dataset, layout))
+    write_json(output / "provenance.json", provenance_of(dataset, layout))
     return names
 
 
-def account(dataset: Dataset, layout: str) -> dict:
-    """What the files are and where they come from."""
+def provenance_of(dataset: Dataset, layout: str) -> dict:
+    """JSON-ready: whether images are simulated or synthesized, and from what."""
     return {
         "layout": layout,
         "simulated": dataset.simulated,
@@ -81,7 +81,8 @@ def _write_nnunet(dataset: Dataset, output: Path, layout: str) -> list[str]:
             dataset,
         )
         names.append(stack.subject)
-    kind = [k for k in ("simulated", "synthesized") if account(dataset, layout)[k]]
+    origin = provenance_of(dataset, layout)
+    kind = [word for word in ("simulated", "synthesized") if origin[word]]
     description = {
         "name": output.name.partition("_")[2],
         "description": f"{' and '.join(kind) or 'real'} images; see provenance.json",
@@ -121,7 +122,7 @@ def _write_brats(dataset: Dataset, output: Path, layout: str) -> list[str]:
 
 
 def _volumes(dataset: Dataset) -> Iterator[tuple[str, Stack, np.ndarray]]:
-    """Split, subject and its images ``(Z, H, W, S)`` in its own units."""
+    """Every subject's split, stack, and images ``(Z, H, W, S)`` in their own units."""
     for split in SPLITS:
         for stack in Stacks(dataset, split):
             images = dataset.restore(stack.subject, stack.images)

@@ -1,4 +1,4 @@
-"""The way back: from the dataset's space and units to those of a patient's scan."""
+"""From the dataset's space and units back to those of a patient's own scan."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ class Native:
     """A patient's own space and units.
 
     Attributes:
-      source: the scan that they are taken from, for messages.
-      shape: its voxels ``(X, Y, Z)``.
-      affine: their indices to RAS+ millimetres.
-      from_dataset: 4 x 4, from the dataset's RAS+ millimetres to the scan's.
-      scales: the units, of those sequences whose own scan is known.
-      recorded: whether the preparation's record says all this; else it was measured.
+      source: name of the scan, for messages.
+      shape: the scan's voxels ``(X, Y, Z)``.
+      affine: from voxel indices of the scan to RAS+ millimetres.
+      from_dataset: 4 x 4, from RAS+ millimetres of the dataset to those of the scan.
+      scales: the units of the sequences whose own scan is known.
+      recorded: True if all this comes from the record of the preparation, False if it
+        was measured on the scan.
     """
 
     source: str
@@ -63,12 +64,12 @@ class Native:
     def carry_image(
         self, image: np.ndarray, brain: np.ndarray, affine: np.ndarray
     ) -> np.ndarray:
-        """A volume ``(X, Y, Z)`` of the dataset's space on the scan's voxels.
+        """Interpolates a volume of the dataset's space at the scan's voxels.
 
         Args:
-          image: its values; those outside `brain` do not count.
+          image: ``(X, Y, Z)``; values outside `brain` do not count.
           brain: boolean, the same shape.
-          affine: its indices to the dataset's millimetres.
+          affine: from voxel indices of the image to the dataset's millimetres.
         """
         options = {"transform": np.linalg.inv(self.from_dataset)}
         share = resample(brain, affine, self.grid, **options)
@@ -76,7 +77,12 @@ class Native:
         return np.transpose(found, (2, 1, 0))
 
     def carry_labels(self, labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
-        """A label map ``(X, Y, Z)`` of our codes on the scan's voxels."""
+        """Moves a label map ``(X, Y, Z)`` of the dataset's space to the scan's voxels.
+
+        Args:
+          labels: our codes.
+          affine: from voxel indices of the map to the dataset's millimetres.
+        """
         back = np.linalg.inv(self.from_dataset)
         found = resample_labels(labels, affine, self.grid, transform=back)
         return np.transpose(found, (2, 1, 0))
@@ -86,9 +92,12 @@ def native_space(dataset: Dataset, subject: str, sequence: str) -> Native:
     """A prepared subject's own space and units, as its preparation recorded them.
 
     Args:
-      dataset: with the record ``subjects.json``.
-      subject: its name in the dataset.
-      sequence: whose scan.
+      dataset: prepared, with the record ``subjects.json``.
+      subject: name of the subject in the dataset.
+      sequence: the sequence whose scan is meant.
+
+    Raises:
+      InputError: the record has no such scan.
     """
     path = dataset.directory / RECORDS
     records = read_json(path)
@@ -118,18 +127,19 @@ def find_native(
 ) -> Native:
     """A patient's own space and units, from the record or from the scans themselves.
 
-    A scan that `dataset` was made of is known by its content, whatever it is called
-    now, and goes back by the transform that took it there. Any other is registered with
-    the template if the dataset's subjects were; if they were not, its header has to
-    place it as theirs do.
+    A scan that `dataset` was made of is recognised by its content, whatever its name is
+    now, and the recorded transform leads back to it. Any other scan is registered with
+    the template if the dataset's subjects were registered. If they were not, the header
+    of the scan must place it in the same space as theirs.
 
     Args:
-      reference: the scan whose voxels are wanted; where it has to be registered it is
-        best T1-weighted, with or without skull.
-      scans: sequence -> scan on the same voxels, for its unit; may be empty.
-      dataset: what the model was trained with.
-      prepared: the dataset's own directory with the record, if it is still there.
-      lesion: boolean on the scan's voxels, to be left out of the units.
+      reference: the scan whose voxels are wanted, with or without skull. If it has to
+        be registered, a T1-weighted scan is best.
+      scans: sequence -> scan on the same voxels, which gives the sequence its unit; may
+        be empty.
+      dataset: the dataset that the model was trained with.
+      prepared: the dataset's own directory with the record, if it still exists.
+      lesion: boolean on the scan's voxels; left out when units are measured.
 
     Raises:
       InputError: a file is unreadable or on other voxels, or no brain is found.
@@ -162,7 +172,7 @@ def find_native(
 def _recorded(
     reference: Path, dataset: Dataset, prepared: Path | None
 ) -> Native | None:
-    """What the preparation recorded of this very file, or None."""
+    """The record of the preparation about this very file; None if there is none."""
     if prepared is None or not (prepared / RECORDS).is_file():
         return None
     found = open_dataset(prepared) if (prepared / DESCRIPTION).is_file() else None
@@ -209,7 +219,7 @@ def _ends(window) -> np.ndarray:
 
 
 def _locate(scan: Volume, *, aligned: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The way from the dataset's millimetres, and the brain on the scan's voxels."""
+    """The transform from the dataset's millimetres, and the brain on the scan."""
     if has_skull(scan):
         # The sequence is not known here: only the shape of the mask is checked.
         brain = strip(scan, method=best_stripper(), t1=False).mask

@@ -1,4 +1,4 @@
-"""Synthesis for one patient: in the space and the units of the patient's own scans."""
+"""Synthesis for one patient, in the space and units of the patient's own scans."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def synthesize_for_patient(
 ) -> SynthesizedVolume:
     """Synthesizes a mask on the voxels of a patient's scan.
 
-    A mask on the scan's own voxels was drawn on the patient: it is taken to the space
-    of the training data by its affine alone, so that it is never resampled. Any other
-    mask lies in the space of the training data, and what is synthesized there is
-    interpolated at the scan's voxels.
+    A mask on the scan's own voxels was drawn on the patient. It is placed in the space
+    of the training data by a change of its affine, so that it is never resampled.
+    Any other mask lies in the space of the training data already, and the images that
+    are synthesized there are interpolated at the scan's voxels.
 
     Args:
       model: a trained one.
       mask: label map of our codes.
-      reference: ``SCAN`` or ``SEQUENCE=SCAN``, the first one being the scan whose
-        voxels are wanted. Named scans, on the same voxels, give their sequence its
-        unit; a scan that the model was trained with gives all of them.
-      prepared: directory of the dataset that the model was trained with, if it is
-        still there: it has the transforms of its patients.
+      reference: items ``SCAN`` or ``SEQUENCE=SCAN``; the first is the scan whose voxels
+        are wanted. A named scan, on the same voxels, gives its sequence the unit. A
+        scan that the model was trained with gives all sequences their units.
+      prepared: directory of the dataset that the model was trained with, which holds
+        the transforms of its patients, if it still exists.
       log: receives lines for the user.
-      **options: of `samr_jax.inference.volumes.synthesize_volume`.
+      **options: options of `samr_jax.inference.volumes.synthesize_volume`.
 
     Raises:
       InputError: a scan cannot be used, or the lesion lies outside it; also what
@@ -57,7 +57,7 @@ def synthesize_for_patient(
     if drawn_on_scan:
         lesion = np.isin(mask.data, LESION_LABELS)
     native = find_native(path, scans, model.dataset, prepared=prepared, lesion=lesion)
-    log(_account(native, model.dataset.sequences))
+    log(_place_and_units(native, model.dataset.sequences))
     if drawn_on_scan:
         moved = np.linalg.inv(native.from_dataset) @ mask.affine
         mask = dataclasses.replace(mask, affine=moved)
@@ -65,7 +65,7 @@ def synthesize_for_patient(
     if drawn_on_scan:
         volume = dataclasses.replace(volume, affine=native.affine)
     else:
-        volume = _carried(volume, native)
+        volume = _on_scan(volume, native)
     return dataclasses.replace(volume, scales=native.scales)
 
 
@@ -75,7 +75,10 @@ def parse_reference(
     """Reads ``SCAN`` or ``SEQUENCE=SCAN`` items.
 
     Returns:
-      The first item's scan, and by sequence the scans that were named.
+      The first item's scan, and the named scans by sequence.
+
+    Raises:
+      InputError: an item has another form or names an unknown sequence.
     """
     pairs = [item.rpartition("=")[::2] for item in items]
     named = {name: Path(path) for name, path in pairs if name}
@@ -88,13 +91,13 @@ def parse_reference(
 
 
 def _grid_of(path: Path) -> Volume:
-    """A scan's grid without its values, which are not read."""
+    """The grid of a scan; its values are not read and are 0 here."""
     shape, affine = read_geometry(path)
     return Volume(np.broadcast_to(np.uint8(0), shape), affine, str(path))
 
 
-def _account(native: Native, sequences: Sequence[str]) -> str:
-    """Where the scan's place was found, and which units are the patient's."""
+def _place_and_units(native: Native, sequences: Sequence[str]) -> str:
+    """A line on how the scan was placed, and whose units are the patient's."""
     if native.recorded:
         place = "its preparation is on record"
     elif np.array_equal(native.from_dataset, np.eye(4)):
@@ -106,8 +109,8 @@ def _account(native: Native, sequences: Sequence[str]) -> str:
     return f"{native.source}: {place}; {units}"
 
 
-def _carried(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
-    """What was synthesized in the dataset's space, on the scan's voxels."""
+def _on_scan(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
+    """Interpolates a synthesis of the dataset's space at the scan's voxels."""
     _check_inside(volume, native)
     brain = volume.labels != BACKGROUND
 
@@ -131,7 +134,7 @@ def _carried(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
 
 
 def _check_inside(volume: SynthesizedVolume, native: Native) -> None:
-    """Refuses a scan that the lesion, or the brain without one, does not lie in."""
+    """Refuses a scan that does not hold the lesion, or the brain if there is none."""
     part, what = np.isin(volume.labels, LESION_LABELS), "lesion"
     if not part.any():
         part, what = volume.labels != BACKGROUND, "brain"

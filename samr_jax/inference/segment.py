@@ -1,7 +1,7 @@
 """Segmentation of a patient's scans: images in NIfTI in, a label map on their grid out.
 
-The scans go onto the grid of the training data, as preparation brings them there, and
-the labels' probabilities back to the scans' own voxels.
+The scans are resampled onto the grid of the training data, as in preparation. The
+probabilities of the labels are resampled back to the scans' own voxels.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def segment_volume(model: Model, scans: Mapping[str, Volume]) -> np.ndarray:
     Args:
       model: one whose method segments.
       scans: a co-registered, skull-stripped volume of every sequence, in the space of
-        the model's atlas; intensities as in the training data (for a dataset of scans
-        in arbitrary units, any).
+        the model's atlas. Intensities are in the unit of the training data; if every
+        training scan had a window of its own, any unit will do.
 
     Returns:
       Our label codes ``(X, Y, Z)`` uint8 on the scans' grid; background outside the
@@ -80,7 +80,7 @@ def segment_volume(model: Model, scans: Mapping[str, Volume]) -> np.ndarray:
 
 
 def _normalise(dataset: Dataset, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Network intensity, as the dataset gave it to subjects of its own."""
+    """Network intensity, by the same windows as the dataset's own subjects have."""
     own = {name for windows in dataset.subject_windows.values() for name in windows}
     channels = [
         (
@@ -97,7 +97,8 @@ def _on_scans(probabilities: np.ndarray, grid: Grid, scan: Volume) -> np.ndarray
     """The likeliest label ``(X, Y, Z)`` at each of the scan's voxels."""
     columns, rows, planes = scan.data.shape
     own_grid = Grid((rows, columns), planes, scan.affine)
-    # An edge repeated around the grid: its outermost voxels have an extent, too.
+    # One more voxel on every side, so that the outer half of the outermost voxels
+    # counts as inside.
     affine = grid.affine.copy()
     affine[:3, 3] -= grid.affine[:3, :3].sum(axis=1)
     on_scans = [

@@ -1,8 +1,9 @@
 """Synthesis of whole volumes: a lesion mask in NIfTI in, images on its grid out.
 
 The networks see axial slices on the atlas's in-plane grid. A mask of any other grid is
-cut into planes at its own heights, so that thin slices stay thin; the atlas is
-interpolated to those heights, and what is synthesized returns to the mask's voxels.
+cut into planes at its own heights, so that thin slices stay thin. The atlas is
+interpolated to those heights, and the synthesized images are resampled to the mask's
+voxels.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class AtlasSpace:
     """An atlas and the grid that it is on.
 
     Attributes:
-      grid: its slices.
+      grid: the grid.
       volumes: ``(Z, H, W, S)`` network intensity in [-1, 1].
       brain: boolean ``(Z, H, W)``.
     """
@@ -66,15 +67,15 @@ class AtlasSpace:
 
 @dataclasses.dataclass(frozen=True)
 class SynthesizedVolume:
-    """What was synthesized for a mask volume, on its own grid or a patient's.
+    """The images of a mask volume, on the mask's grid or a patient's.
 
     Attributes:
       images: ``(X, Y, Z, S)`` float32 in dataset units, 0 outside the brain.
       confidence: ``(X, Y, Z, S)`` in (0, 1), or None for a method without.
       labels: ``(X, Y, Z)`` uint8: the mask in our codes, normal brain marked.
-      affine: the mask's.
+      affine: from voxel indices to RAS+ millimetres.
       sequences: names along the last axis.
-      scales: of sequences that are to be written in a patient's own unit; see
+      scales: units of the sequences that are to be written in a patient's own unit; see
         `samr_jax.inference.native_space`.
       edit_record: JSON-ready, how the mask was edited; None if it was not.
     """
@@ -88,7 +89,8 @@ class SynthesizedVolume:
     edit_record: Mapping[str, Any] | None = None
 
     def in_own_units(self, sequence: str) -> np.ndarray:
-        """One sequence ``(X, Y, Z)`` in the patient's unit, else the dataset's."""
+        """One sequence ``(X, Y, Z)``, in the patient's unit if it is known, otherwise
+        in the dataset's."""
         image = self.images[..., self.sequences.index(sequence)]
         if sequence not in self.scales:
             return image
@@ -100,8 +102,8 @@ def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
 
     Args:
       directory: holds ``<sequence>.nii.gz`` in dataset units, and optionally
-        ``brain.nii.gz``; without it the brain is where any sequence is not 0. A
-        prepared dataset is one, too.
+        ``brain.nii.gz``; without that file the brain is where any sequence is not 0.
+        The directory of a prepared dataset can be given as well.
       dataset: says which sequences are needed, and their windows.
 
     Raises:
@@ -238,7 +240,7 @@ def write_volumes(
 
 
 def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
-    """A few planes with most lesion, shown in the radiological way."""
+    """Draws the planes with most lesion in radiological orientation."""
     planes = axial(volume.labels, volume.affine)
     lesion = np.isin(planes, LESION_LABELS).any()
     codes = LESION_LABELS if lesion else (NORMAL,)

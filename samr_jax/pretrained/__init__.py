@@ -1,7 +1,7 @@
 """The weights that come with the package: CG-SAMR, trained on simulated brains.
 
-What they are good for, and what not, is in ``MODEL_CARD.md`` beside this file; how good
-they are in ``cg_samr/scores.md``.
+``MODEL_CARD.md`` in this folder says what they can and cannot be used for, and
+``cg_samr/scores.md`` has their scores.
 """
 
 from samr_jax.pretrained.load import example, load_pretrained

@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 def load_pretrained() -> Model:
-    """The model of the packaged weights; read once a process, by any thread."""
+    """The model of the packaged weights. A process reads it once, also with threads."""
     with _lock:
         return _load(PACKAGE)
 
@@ -31,7 +31,7 @@ def load_package(directory: Path | str) -> Model:
     """The model of a folder that `samr_jax.tables.pack.pack` has written.
 
     Raises:
-      InputError: there is none, or it is damaged.
+      InputError: the folder holds no package, or a damaged one.
     """
     directory = Path(directory)
     dataset = open_dataset(directory / DATASET_COPY)
@@ -42,10 +42,10 @@ _load = functools.cache(load_package)
 
 
 def example() -> tuple[np.ndarray, np.ndarray]:
-    """A lesion mask and an atlas to try `samr_jax.synthesize` on; simulated.
+    """A simulated lesion mask and an atlas to try `samr_jax.synthesize` with.
 
-    The mask is of a subject that the packaged weights were not trained on, at the slice
-    with most lesion. It is of the embedded phantom, not of a patient.
+    The mask is the slice with most lesion of a phantom that the packaged weights were
+    not trained on. It is not of a patient.
 
     Returns:
       The label map ``(256, 256)`` uint8, and the packaged atlas at that height,

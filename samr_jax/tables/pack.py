@@ -1,4 +1,4 @@
-"""Packs a finished run: weights, atlas, an example, scores."""
+"""Packing a finished run into a folder: weights, atlas, an example, scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory, write_text
 
 TOLERANCE = 1 / 127.5
-"""A grey level of 256, in network intensity: what half precision may change."""
+"""One grey level of 256, in network intensity: half precision may change as much."""
 
 
 def pack(
@@ -36,10 +36,10 @@ def pack(
 
     Args:
       model: a trained one that synthesizes from masks and the atlas.
-      dataset: what it was trained on; its test split gives the example.
-      directory: a new one.
-      scores: JSON-ready; are kept with the weights.
-      table: the same to read, Markdown; becomes a file beside them.
+      dataset: the dataset of its training, whose test split gives the example.
+      directory: a new directory.
+      scores: JSON-ready; kept in the file of the weights.
+      table: the same scores as a Markdown page, which becomes a file of its own.
 
     Raises:
       InputError: the directory is not empty, or half precision changes the images.
@@ -60,7 +60,7 @@ def pack(
 
 
 def _example(dataset: Dataset) -> np.ndarray:
-    """Labels ``(Z, H, W)`` of the test subject with most lesion in a slice."""
+    """Labels ``(Z, H, W)`` of the test subject that has the slice with most lesion."""
     slices = filled_split(dataset, "test")
     (row,) = lesion_rows(slices, 1)
     subject = slices[row]["subject"]

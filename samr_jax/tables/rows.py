@@ -1,7 +1,7 @@
-"""What the tables consist of: their rows, and the config of each.
+"""The rows of the tables, and the config of each row.
 
-Every row of a table is trained on the same slices for the same number of epochs, those
-of its `Table.budget`, so that all methods see the same number of images.
+All rows of a table are trained on the same slices for the same number of epochs, which
+is that of the row `Table.budget`, so that all methods see the same number of images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Row:
     """A method, or a variant of one.
 
     Attributes:
-      title: as the paper prints it, by which its numbers are found.
+      title: as the paper prints it; the paper's numbers are found by it.
       config: name of the file in ``configs/``.
       overrides: fields of the config that differ from the file's.
     """
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Name of the folder of its runs."""
+        """Name of the folder that holds the row's runs."""
         off = [f"no_{name.rpartition('.')[2]}" for name in self.overrides]
         return "-".join([self.config, *off])
 
@@ -41,12 +41,12 @@ class Table:
 
     Attributes:
       title: heading.
-      kind: ``synthesis``, ``segmentation``, ``augmentation`` or ``ablation``: what is
-        measured, and how it is printed.
+      kind: ``synthesis``, ``segmentation``, ``augmentation`` or ``ablation``; decides
+        what is measured and how it is printed.
       rows: in the paper's order.
-      budget: the row whose epochs all have.
+      budget: the row whose number of epochs all rows have.
       published: the paper's numbers.
-      trivial: whether the atlas rows stand above.
+      trivial: whether rows that need no network stand above the others.
     """
 
     title: str

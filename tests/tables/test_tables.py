@@ -1,4 +1,4 @@
-"""The tables' plan, the runs behind them and what is printed, without training."""
+"""The rows of the tables, the runs behind them and the pages, without training."""
 
 import dataclasses
 import importlib.util

@@ -15,11 +15,12 @@ from samr_jax.runtime.files import replacing
 def calibration_chart(
     calibration: Mapping, *, path: Path | str, title: str, simulated: bool
 ) -> None:
-    """Draws what `confidence_calibration` returned, a line a sequence.
+    """Draws the result of `confidence_calibration`, with a line for each sequence.
 
-    Left, observed against predicted absolute error by bin: a calibrated map lies on the
-    diagonal. Right, the error that remains when the least certain pixels are removed:
-    the nearer to its dotted oracle, the better the order; 1 is a random one.
+    The left half shows observed against predicted absolute error by bin: a calibrated
+    map lies on the diagonal. The right half shows the error that remains when the least
+    certain pixels are removed. The nearer a line is to its dotted oracle, the better
+    the confidence orders the pixels; a random order stays at 1.
     """
     figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)

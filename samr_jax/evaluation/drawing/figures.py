@@ -24,7 +24,7 @@ from samr_jax.labels import LESION_LABELS
 
 ERROR = f"|error|\n0 to {ERROR_LIMIT:g}"
 UNCERTAINTY = "1 - c\n0 to 1"
-"""Names of rows, with the values shown darkest and brightest."""
+"""Names of rows, with the values that are shown darkest and brightest."""
 
 
 def dataset_sheet(
@@ -35,7 +35,15 @@ def dataset_sheet(
     simulated: bool,
     title: str = "Dataset",
 ) -> None:
-    """A row an instance: its images and label map."""
+    """Draws instances of a dataset: a row with images and label map for each.
+
+    Args:
+      instances: with ``subject``, ``labels`` and ``images`` as stored.
+      sequences: names of the channels.
+      path: the PNG to write.
+      simulated: whether to say that the data are simulated.
+      title: heading.
+    """
     rows = []
     for item in instances:
         mask, *tiles = _row(item["labels"], unpack(item["images"]), sequences)
@@ -60,12 +68,13 @@ def synthesis_sheet(
     simulated: bool,
     title: str,
 ) -> None:
-    """What was synthesized, without a reference: labels, images and ``1 - c``.
+    """Draws syntheses that have no reference: labels, images and ``1 - c``.
 
     Args:
       labels: ``(N, H, W)``.
       images: ``(N, H, W, S)`` in [-1, 1].
       confidence: ``(N, h, w, S)`` in (0, 1), or None.
+      sequences, path, simulated, title: as of `dataset_sheet`.
     """
     rows = []
     for i, label in enumerate(labels):
@@ -94,13 +103,14 @@ def comparison_figure(
     zoom: bool = True,
     error: bool = True,
 ) -> None:
-    """Real, synthesized, absolute error and ``1 - c``, like the paper's Fig. 6.
+    """Draws real and synthesized images, absolute errors and ``1 - c``, like Fig. 6.
 
     Args:
       instances: with ``labels`` and ``images`` as stored.
       images: synthesized ``(N, H, W, S)`` in [-1, 1].
       confidence: ``(N, h, w, S)`` in (0, 1), or None for a method without.
-      zoom: whether to add the lesion's surroundings, magnified.
+      sequences, path, simulated, title: as of `dataset_sheet`.
+      zoom: whether to show the surroundings of the lesion again, magnified.
       error: whether to show the absolute error.
     """
     rows = []
@@ -129,7 +139,12 @@ def comparison_figure(
 
 
 def lesion_box(labels: np.ndarray, *, share: float = 0.4) -> tuple[slice, slice]:
-    """A square around the lesion's middle, `share` of the slice's side at least."""
+    """Rows and columns of a square around the middle of the lesion.
+
+    Args:
+      labels: ``(H, W)`` with a lesion.
+      share: smallest side of the square, as a share of the slice's smaller side.
+    """
     places = np.argwhere(np.isin(labels, LESION_LABELS))
     low, high = places.min(axis=0), places.max(axis=0) + 1
     side = int(max(*(high - low), share * min(labels.shape)))

@@ -1,4 +1,4 @@
-"""Several methods on the same slices, in the form of the paper's Fig. 6, 7 and 8."""
+"""Figures of several methods on the same slices, like the paper's Fig. 6, 7 and 8."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ERRORS = f"|error|, 0 to {ERROR_LIMIT:g}"
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What one method made of the slices, or what is real.
+    """The images of one method, or the real ones.
 
     Attributes:
-      name: of its rows.
+      name: title of the rows.
       images: ``(N, H, W, S)`` in [-1, 1].
-      labels: ``(N, H, W)`` that stand beside the images, or None.
+      labels: ``(N, H, W)``, shown left of the images, or None.
       confidence: ``(N, h, w, S)`` in (0, 1), or None.
     """
 
@@ -42,7 +42,7 @@ class Shown:
 
 
 def real_of(instances: Sequence[dict]) -> Shown:
-    """The instances' own images and labels."""
+    """The real images and labels of instances."""
     images = unpack(np.stack([item["images"] for item in instances]))
     return Shown("real", images, np.stack([item["labels"] for item in instances]))
 
@@ -57,13 +57,13 @@ def methods_figure(
     title: str,
     zoom: bool = False,
 ) -> None:
-    """Real images, every method's, and the confidence maps of those that have some.
+    """Draws real images, and the images and confidence maps of every method.
 
     Args:
-      real: with labels.
-      methods: of the same slices.
+      real: real images with labels.
+      methods: syntheses of the same slices.
       sequences, path, simulated, title: see `draw_grid`.
-      zoom: whether to show the lesion's surroundings again, magnified (Fig. 6).
+      zoom: whether to show the surroundings of the lesion again, magnified (Fig. 6).
     """
     rows = []
     for i, labels in enumerate(real.labels):
@@ -94,7 +94,11 @@ def errors_figure(
     simulated: bool,
     title: str,
 ) -> None:
-    """Absolute errors of every method (Supplementary Fig. 4 and 6)."""
+    """Draws absolute errors of every method (Supplementary Fig. 4 and 6).
+
+    Args:
+      real, methods, sequences, path, simulated, title: as of `methods_figure`.
+    """
     rows = []
     for i, labels in enumerate(real.labels):
         rows.append((real.name, _row(real, i, labels, sequences)))
@@ -114,7 +118,7 @@ def _row(
     box: tuple[slice, slice] | None = None,
     crop: tuple[slice, slice] | None = None,
 ) -> list[Tile | None]:
-    """Labels and images of one slice, framed or cut out."""
+    """Labels and images of one slice, with a frame or cut out."""
     crop = (slice(None), slice(None)) if crop is None else crop
     tiles = [
         image_tile(shown.images[i][crop][..., c], name, labels[crop], box=box)

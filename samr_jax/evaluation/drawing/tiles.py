@@ -1,4 +1,4 @@
-"""Grids of pictures: one tile a cell, black around, names at the sides.
+"""Grids of pictures on black, with names above and at the left.
 
 Quantitative maps (`samr_jax.sequences`) are shown in colour with a colour bar, anatomic
 images in gray. Everything is drawn at native resolution or above, without
@@ -98,11 +98,11 @@ def draw_grid(
     """Draws rows of tiles with their names; missing tiles stay black.
 
     Args:
-      rows: name and tiles of each.
+      rows: name and tiles of each row.
       columns: names of the columns.
       path: the PNG to write.
       title: heading.
-      simulated: whether to say that the data is.
+      simulated: whether to say that the data are simulated.
       sequences: names of the sequences in the grid; each quantitative map among them
         gets a colour bar.
     """

@@ -1,4 +1,4 @@
-"""Pictures of segmentation: alone, and both ways beside the truth, like Fig. 8."""
+"""Figures of segmentation, alone or together with synthesis, like Fig. 8."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def translation_figure(
     simulated: bool,
     title: str,
 ) -> None:
-    """The real mask and images; those translated from each other; ``1 - c``.
+    """Draws real mask and images, their translations into each other, and ``1 - c``.
 
     Args:
       instances: with ``labels`` and ``images`` as stored.
@@ -37,7 +37,7 @@ def translation_figure(
       segmented: label maps found in the real images, ``(N, H, W)``.
       sequences: names of the channels.
       path: the PNG to write.
-      simulated: whether to say that the data is.
+      simulated: whether to say that the data are simulated.
       title: heading.
     """
     rows = []
@@ -77,7 +77,7 @@ def segmentation_figure(
     simulated: bool,
     title: str,
 ) -> None:
-    """A row an instance: the real labels, those found, and the images.
+    """Draws a row for each instance: real labels, labels that were found, and images.
 
     Args:
       instances: with ``subject``, ``labels`` and ``images`` as stored.

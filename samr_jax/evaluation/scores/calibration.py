@@ -3,9 +3,9 @@
 ``c·e − λ·log c`` is, up to the factor λ and a constant, the negative log-likelihood of
 a Laplace distribution of scale ``λ / c``. So ``λ_cm / c`` is a prediction of the local
 absolute error of the intermediate synthesis, and can be held against it: bin by bin
-(reliability) and by order (rank correlation, sparsification). As c ≤ 1 no prediction is
-below λ_cm; where the error is smaller, as outside the brain, it is an overestimate by
-construction, so that the region belongs to every number.
+(reliability) and by order (rank correlation, sparsification). As c ≤ 1, no prediction
+is below λ_cm. Where the error is smaller, as outside the brain, the prediction is too
+large by construction, so that no number can be read without the region.
 
 Errors are in network intensity, whose range [-1, 1] is 2 wide.
 """
@@ -22,7 +22,7 @@ from samr_jax.labels import BACKGROUND
 from samr_jax.runtime.errors import InputError
 
 CURVE_FRACTIONS = np.linspace(0, 0.95, 20)
-"""Where sparsification curves are kept for a chart: their end is of few pixels."""
+"""Removed fractions at which a curve is kept; beyond them, few pixels are left."""
 
 
 def expected_error(confidence: np.ndarray, *, lambda_cm: float) -> np.ndarray:
@@ -65,11 +65,11 @@ def confidence_calibration(
       errors: ``(N, h, w, S)`` from `half_scale_error`.
       sequences: names of the S channels.
       lambda_cm: the weight that training ended with.
-      region: ``(N, h, w)`` boolean, where to look; everywhere by default.
+      region: ``(N, h, w)`` boolean, the pixels that count; all by default.
       bins: of the reliability curve.
 
     Returns:
-      JSON-ready; for each sequence what `calibration` returns.
+      JSON-ready; ``sequences`` has the result of `calibration` for each sequence.
     """
     if region is None:
         region = np.ones(confidence.shape[:-1], bool)
@@ -86,13 +86,13 @@ def confidence_calibration(
 
 
 def calibration(predicted: np.ndarray, observed: np.ndarray, *, bins: int) -> dict:
-    """Holds predicted absolute errors against observed ones.
+    """Compares predicted with observed absolute errors.
 
     Args:
       predicted: positive, any shape.
       observed: absolute errors, same shape.
-      bins: quantile bins of the reliability curve; fewer come out where predictions
-        are equal.
+      bins: number of quantile bins of the reliability curve; equal predictions share a
+        bin, so that there may be fewer.
 
     Returns:
       JSON-ready: ``reliability`` (see `reliability`), ``calibration_error`` (the mean
@@ -142,10 +142,10 @@ def reliability(predicted: np.ndarray, observed: np.ndarray, *, bins: int) -> di
 
 
 def sparsification(predicted: np.ndarray, observed: np.ndarray) -> dict:
-    """Mean error of what is left when the least certain pixels are removed first.
+    """Mean error of the remaining pixels when the least certain are removed first.
 
     Curves are over the removed fraction and divided by the mean error of all pixels.
-    The oracle removes the largest errors first; removing at random leaves 1.
+    The oracle removes the largest errors first. In a random order the curve stays at 1.
 
     Returns:
       JSON-ready: ``ause``, the area between prediction and oracle (0 for a perfect

@@ -1,4 +1,4 @@
-"""Syntheses that need no network: what any method must beat.
+"""Syntheses that need no network, and that any method must beat.
 
 The atlas slice knows where a brain usually is, and the painted one also what each label
 usually looks like. Neither was trained, and neither can invent anatomy.
@@ -44,13 +44,13 @@ def label_means(instances: Iterable[Mapping]) -> np.ndarray:
 
 
 def painted_atlas(instances: Sequence[Mapping], means: np.ndarray) -> np.ndarray:
-    """The atlas slice, over it each label's mean but that of normal brain.
+    """The atlas slice, with the mean intensity of each label painted over it.
 
-    Within normal brain the atlas says more than one number could.
+    Normal brain is not painted, since the atlas says more than one number could.
 
     Args:
       instances: with ``labels`` and ``atlas`` as stored.
-      means: of `label_means`; a label without a mean keeps the atlas.
+      means: from `label_means`; a label without a mean keeps the atlas.
 
     Returns:
       ``(N, H, W, S)`` in [-1, 1].
