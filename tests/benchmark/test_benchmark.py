@@ -42,10 +42,9 @@ def test_work_grows_as_it_must():
 
 def test_the_step_that_is_timed_has_the_optimizer_of_a_training():
     """Clipping of gradients, which a training may ask for, takes its time."""
-    config = shrink(default())
-    config.method = "pix2pix"
+    config = shrink(default("pix2pix"))
     config.clip_norm = 1.0
-    *_, optimizer = measure._prepared(config, 32, axis_name=None)
+    *_, optimizer = measure.prepared(config, 32, axis_name=None)
     trained = make_optimizer(config, steps=10)
     params = jax.numpy.zeros(3)
     expected = jax.tree.structure(trained.init(params))

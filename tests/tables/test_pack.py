@@ -13,6 +13,7 @@ import safetensors.numpy
 import samr_jax
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.nifti import read_labels
+from samr_jax.labels import TISSUES
 from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
 from samr_jax.runs.model import load_model
 from samr_jax.runs.weights import read_header
@@ -67,6 +68,7 @@ def test_it_says_what_it_came_from(package, dataset, trained):
         assert str(path) not in json.dumps(header)
     files = {path.name for path in package.rglob("*") if path.is_file()}
     atlas = {f"{name}.nii.gz" for name in (*dataset.sequences, "brain")}
+    atlas |= {f"{name}.nii.gz" for name in TISSUES if dataset.has_tissue}
     assert files == atlas | {WEIGHTS, MASK, "scores.md", "dataset.json"}
     assert (package / "scores.md").read_text() == TABLE
     modes = {path.stat().st_mode for path in package.iterdir() if path.is_file()}
