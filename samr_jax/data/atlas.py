@@ -43,6 +43,32 @@ def group_average(
     return average.astype(np.float32), (coverage / count).astype(np.float32)
 
 
+def average_tissue(
+    instances: Sequence[Mapping], shape: tuple[int, int, int], *, subjects: int
+) -> np.ndarray:
+    """The tissue maps' `group_average`, from the stored slices of the subjects.
+
+    Args:
+      instances: see `samr_jax.data.dataset.Slices`. A slice without brain is left out:
+        there is no tissue in it, and no lesion.
+      shape: ``(Z, H, W)`` of the grid.
+      subjects: number of the subjects.
+
+    Returns:
+      ``(Z, H, W, 3)`` float32 in [0, 1].
+    """
+    total, healthy = np.zeros((2, *shape, len(TISSUES)))
+    lesions = np.zeros((*shape, 1))
+    for item in instances:
+        lesion = np.isin(item["labels"], LESION_LABELS)[..., None]
+        maps = item["tissue"] / 255
+        total[item["slice"]] += maps
+        healthy[item["slice"]] += maps * ~lesion
+        lesions[item["slice"]] += lesion
+    average = healthy / np.maximum(subjects - lesions, 1)
+    return np.where(lesions < subjects, average, total / subjects).astype(np.float32)
+
+
 def stack_neighbours(volume: np.ndarray) -> np.ndarray:
     """Joins each slice with its axial neighbours along the channels (section IV-A).
 

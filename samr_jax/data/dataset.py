@@ -21,12 +21,12 @@ from typing import Protocol
 
 import numpy as np
 
-from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.atlas import average_tissue, stack_neighbours
 from samr_jax.data.nifti import read_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
-from samr_jax.labels import LABELS, LESION_LABELS, TISSUES
+from samr_jax.labels import LABELS, TISSUES
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name, read_json
 from samr_jax.sequences import check_sequences
@@ -94,7 +94,9 @@ class Dataset:
         if self.keeps_average_tissue:
             volumes = [self._volume(f"{name}.nii.gz") for name in TISSUES]
             return np.stack(volumes, axis=-1).astype(np.float32)
-        return _average_tissue(self)
+        shape = (self.grid.slices, *self.grid.size)
+        subjects = len(self.splits["train"])
+        return average_tissue(self.split("train"), shape, subjects=subjects)
 
     @property
     def keeps_average_tissue(self) -> bool:
@@ -284,23 +286,6 @@ def _windows_from_json(fields: Mapping) -> dict[str, Window]:
     return {
         name: Window(float(low), float(high)) for name, (low, high) in fields.items()
     }
-
-
-def _average_tissue(dataset: Dataset) -> np.ndarray:
-    """The average tissue maps, from the records of the training slices."""
-    shape = (dataset.grid.slices, *dataset.grid.size)
-    total, healthy = np.zeros((*shape, len(TISSUES))), np.zeros((*shape, len(TISSUES)))
-    lesions = np.zeros((*shape, 1))
-    for item in dataset.split("train"):
-        lesion = np.isin(item["labels"], LESION_LABELS)[..., None]
-        maps = item["tissue"] / 255
-        total[item["slice"]] += maps
-        healthy[item["slice"]] += maps * ~lesion
-        lesions[item["slice"]] += lesion
-    # A slice without brain has no record: there is no tissue there, and no lesion.
-    subjects = len(dataset.splits["train"])
-    average = healthy / np.maximum(subjects - lesions, 1)
-    return np.where(lesions < subjects, average, total / subjects).astype(np.float32)
 
 
 def _open_records(dataset: Dataset, split: str):
