@@ -69,7 +69,7 @@ def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
         losses = [jnp.square(x - goal) for x in logits]
     else:
         raise ValueError(f"GAN loss {kind!r}, expected 'bce' or 'lsgan'")
-    return sum(jnp.mean(x) for x in losses)
+    return sum(jnp.mean(x) for x in losses)  # type: ignore[return-value]
 
 
 def discriminator_loss(real: Features, fake: Features, *, kind: str) -> jax.Array:
@@ -93,7 +93,7 @@ def feature_matching_loss(
         difference = jax.lax.stop_gradient(a) - b
         return jnp.mean(measure(difference.astype(jnp.float32)))
 
-    return sum(
+    return sum(  # type: ignore[return-value]
         layer(a, b)
         for on_real, on_fake in zip(real, fake, strict=True)
         for a, b in zip(on_real[:-1], on_fake[:-1], strict=True)

@@ -13,7 +13,7 @@ class Segmenter:
     """Only segments: a pixel's label is the fifth of T1w's range that it is in."""
 
     def __init__(self, dataset):
-        self.dataset, self.step, self.config = dataset, 3, {}
+        self.dataset, self.step, self.config, self.start = dataset, 3, {}, {}
         self.variables = {}  # no network
         self.method = types.SimpleNamespace(
             name="Fifths",
@@ -35,6 +35,7 @@ class Painter:
 
     def __init__(self, dataset):
         self.dataset, self.step, self.method_state, self.config = dataset, 3, {}, {}
+        self.start = {}
         self.method = types.SimpleNamespace(
             name="Painter",
             prior="none",

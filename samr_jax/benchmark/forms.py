@@ -130,7 +130,7 @@ def _times(
     compiled: Mapping[str, Callable], arguments: Any, rounds: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Wall and CPU seconds of each variant in each round."""
-    times = {without: [] for without in compiled}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in compiled}
     for _ in range(rounds + WARM_UP):
         for without, call in compiled.items():
             begin = _seconds()

@@ -180,17 +180,18 @@ def count_parameters(state: Any) -> dict[str, int]:
     return counts
 
 
-def synthesis_of(method: Method) -> Callable:
+def synthesis_of(method: Method) -> Any:
     """A function of variables and a stored batch that synthesizes its images."""
 
     @jax.jit
     def synthesize(variables, stored):
-        return method.gen.apply(
+        synthesis: Any = method.gen.apply(
             variables,
             decode(stored),
             method="synthesize",
             rngs={"dropout": jax.random.key(0)},
-        ).images
+        )
+        return synthesis.images
 
     return synthesize
 
@@ -265,7 +266,7 @@ def _compile(call: Callable) -> tuple[Any, dict[str, float]]:
       The program, and the seconds of both.
     """
     times = {}
-    before = jax.config.jax_compilation_cache_dir
+    before = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as directory:
         jax.config.update("jax_compilation_cache_dir", directory)
         for state in ("cold", "warm"):

@@ -109,12 +109,16 @@ class Dataset:
             raise InputError(f"split {name!r}, expected one of {', '.join(SPLITS)}")
         return Slices(self, name)
 
+    def _windows_of(self, subject: str | None) -> dict[str, Window]:
+        own = {} if subject is None else self.subject_windows.get(subject, {})
+        return {**self.windows, **own}
+
     def normalise(self, subject: str | None, images: np.ndarray) -> np.ndarray:
         """Maps a subject's images ``(..., S)`` to network intensity.
 
         With None for the subject, images are in dataset units.
         """
-        windows = {**self.windows, **self.subject_windows.get(subject, {})}
+        windows = self._windows_of(subject)
         channels = [
             windows[name].normalise(images[..., i])
             for i, name in enumerate(self.sequences)
@@ -123,7 +127,7 @@ class Dataset:
 
     def restore(self, subject: str | None, images: np.ndarray) -> np.ndarray:
         """Maps network intensity ``(..., S)`` to units; the inverse of `normalise`."""
-        windows = {**self.windows, **self.subject_windows.get(subject, {})}
+        windows = self._windows_of(subject)
         channels = [
             windows[name].restore(images[..., i])
             for i, name in enumerate(self.sequences)

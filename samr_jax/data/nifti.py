@@ -8,8 +8,8 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -168,7 +168,7 @@ def _read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextlib.contextmanager
-def _content(path: str | Path) -> Iterator[BinaryIO]:
+def _content(path: str | Path) -> Iterator[BufferedIOBase]:
     """Opens the file's content, decompressed as it is read."""
     try:
         if not Path(path).is_file():
@@ -183,7 +183,7 @@ def _content(path: str | Path) -> Iterator[BinaryIO]:
         raise _unreadable(path, error) from error
 
 
-def _header(path: str | Path, stream: BinaryIO) -> nib.Nifti1Header:
+def _header(path: str | Path, stream: BufferedIOBase) -> nib.Nifti1Header:
     """Reads the header and checks everything that it promises.
 
     nibabel's image classes are not used: before any check they read header extensions
@@ -218,7 +218,9 @@ def _header(path: str | Path, stream: BinaryIO) -> nib.Nifti1Header:
     return header
 
 
-def _voxels(path: str | Path, stream: BinaryIO, header: nib.Nifti1Header) -> np.ndarray:
+def _voxels(
+    path: str | Path, stream: BufferedIOBase, header: nib.Nifti1Header
+) -> np.ndarray:
     """The stored values, in the shape of the header."""
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     size = int(np.prod(shape)) * dtype.itemsize

@@ -26,7 +26,7 @@ class Planes:
     grid: Grid
     heights: np.ndarray
     to_atlas: np.ndarray
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     @staticmethod
     def through(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> Planes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -95,7 +96,7 @@ def _stage(
         }
     except InputError as error:
         raise InputError(f"subject {subject.name}: {error}") from error
-    arrays = {
+    arrays: dict[str, Any] = {
         "images": subject.images.astype(np.float32),
         "labels": subject.labels.astype(np.uint8),
     }

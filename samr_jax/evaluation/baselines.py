@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import description, filled_split
@@ -41,7 +42,7 @@ def evaluate_trivial(
     """
     slices = filled_split(dataset, split)
     means = label_means(dataset.split("train"))
-    trivial = {
+    trivial: dict[str, Callable] = {
         ATLAS: atlas_slices,
         PAINTED: functools.partial(painted_atlas, means=means),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.lesion_slices import largest_first
@@ -110,7 +111,7 @@ def add_mask_follow(
     slices = filled_split(dataset, split)
     pairs = predictions(model, slices, batch_size=batch_size)
     judge = judge_of(segmenter, batch_size=batch_size)
-    scored = MASK_FOLLOW.make(Setting(dataset, split, judge=judge))
+    scored: Any = MASK_FOLLOW.make(Setting(dataset, split, judge=judge))
     return result | accumulate(pairs, {MASK_FOLLOW.name: scored})
 
 
@@ -170,7 +171,7 @@ def draw_figures(
 ) -> None:
     """Draws the figures that `evaluate` lists, and the calibration's chart."""
     method = model.method
-    options = {"batch_size": batch_size}
+    options: dict[str, Any] = {"batch_size": batch_size}
     if method.can_synthesize:
         draw_comparison(model, slices, directory / "comparison.png", **options)
     if method.can_synthesize and method.can_segment:
@@ -230,7 +231,7 @@ def draw_translation(
       model, slices, path, batch_size: as of `draw_comparison`.
     """
     rows = lesion_rows(slices, FIGURE_ROWS)
-    options = {"batch_size": batch_size, "rows": rows}
+    options: dict[str, Any] = {"batch_size": batch_size, "rows": rows}
     (instances, synthesis), *_ = predictions(model, slices, **options)
     (_, labels), *_ = segmentations(model, slices, **options)
     translation_figure(

@@ -45,7 +45,7 @@ def innermost_features(
             mutable=["intermediates"],
         )
         layers = {
-            int(_INWARD.search("/".join(path))[1]): outputs[0]
+            int(_INWARD.search("/".join(path))[1]): outputs[0]  # type: ignore[index]
             for path, outputs in flatten_dict(captured["intermediates"]).items()
         }
         return layers[max(layers)].mean(axis=(1, 2))

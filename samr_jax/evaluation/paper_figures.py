@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _syntheses(
     models: dict[str, Model], slices: Slices, count: int, batch_size: int
 ) -> tuple[Shown, list[Shown]]:
     rows = lesion_rows(slices, count)
-    options = {"batch_size": batch_size, "rows": rows}
+    options: dict[str, Any] = {"batch_size": batch_size, "rows": rows}
     shown = []
     for name, model in models.items():
         parts = [out for _, out in predictions(model, slices, **options)]
@@ -125,7 +126,8 @@ def _translations(
 ) -> tuple[Shown, list[Shown]]:
     """Syntheses, and the labels that each method finds in the real images."""
     real, shown = _syntheses(models, slices, count, batch_size)
-    options = {"batch_size": batch_size, "rows": lesion_rows(slices, count)}
+    rows = lesion_rows(slices, count)
+    options: dict[str, Any] = {"batch_size": batch_size, "rows": rows}
     both = []
     for one, model in zip(shown, models.values(), strict=True):
         found = [labels for _, labels in segmentations(model, slices, **options)]

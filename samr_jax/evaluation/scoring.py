@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.dataset import Dataset, Instances, Slices
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.features import innermost_features
 from samr_jax.evaluation.scores.dice import DiceScores
@@ -18,7 +18,11 @@ from samr_jax.runs.model import Model
 
 
 def predictions(
-    model: Model, slices: Slices, *, batch_size: int, rows: Sequence[int] | None = None
+    model: Model,
+    slices: Instances,
+    *,
+    batch_size: int,
+    rows: Sequence[int] | None = None,
 ) -> Iterator[tuple[list[dict], Synthesis]]:
     """Synthesizes instances of a split, batch by batch.
 
@@ -36,7 +40,11 @@ def predictions(
 
 
 def segmentations(
-    model: Model, slices: Slices, *, batch_size: int, rows: Sequence[int] | None = None
+    model: Model,
+    slices: Instances,
+    *,
+    batch_size: int,
+    rows: Sequence[int] | None = None,
 ) -> Iterator[tuple[list[dict], np.ndarray]]:
     """Segments the images of a split's instances, batch by batch.
 
@@ -150,7 +158,7 @@ def score_segmentation(model: Model, slices: Slices, *, batch_size: int) -> dict
 
 
 def batched(
-    slices: Slices, batch_size: int, rows: Sequence[int] | None = None
+    slices: Instances, batch_size: int, rows: Sequence[int] | None = None
 ) -> Iterator[list[dict]]:
     """The instances of a split, or of some of its rows, in lists of at most a batch."""
     rows = range(len(slices)) if rows is None else rows
@@ -159,7 +167,7 @@ def batched(
 
 
 def _stored(
-    model: Model, slices: Slices, batch_size: int, rows: Sequence[int] | None
+    model: Model, slices: Instances, batch_size: int, rows: Sequence[int] | None
 ) -> Iterator[tuple[list[dict], dict[str, np.ndarray]]]:
     """Lists of instances, and the arrays of them that the model's method reads."""
     for instances in batched(slices, batch_size, rows):

@@ -152,4 +152,4 @@ def read_anatomy(text: str, model: Model) -> Anatomy:
     same = (own.size, own.slices) == (grid.size, grid.slices)
     if not same or not np.allclose(own.affine, grid.affine, atol=1e-3):
         raise InputError(f"anatomy: {directory}: on another grid than the model's data")
-    return Stacks(dataset, split)[name].tissue.astype(np.float32) / 255
+    return np.asarray(Stacks(dataset, split)[name].tissue, np.float32) / 255

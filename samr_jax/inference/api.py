@@ -97,11 +97,13 @@ def synthesize(
     if told is not None:
         maps = maps_of_slices(told, model.dataset, atlas)
     if NORMAL not in stacked:
-        own = maps is not None and not isinstance(told, str)
-        brain = brain_of_tissue(maps) if own else brain_of(atlas, sequences)
+        if maps is not None and not isinstance(told, str):
+            brain = brain_of_tissue(maps)
+        else:
+            brain = brain_of(atlas, sequences)
         stacked = mark_normal_brain(stacked, brain)
     stored = {"labels": stacked, "atlas": atlas}
-    if maps is not None:
+    if maps is not None and told is not None:
         stored["tissue"] = fitted(told, maps, stacked)
     size = 1 if len(stacked) == 1 else BATCH_SIZE
     synthesis = synthesize_all(model, stored, batch_size=size)

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -213,7 +214,11 @@ def _synthesize(
 ) -> Subject:
     """Synthesizes a volume from a mask; the patient's own images are not used."""
     dataset, stack = stacks.dataset, stacks[mask.patient]
-    known = {"labels": mask.labels, "atlas": stacks.atlas, "tissue": stack.tissue}
+    known: dict[str, Any] = {
+        "labels": mask.labels,
+        "atlas": stacks.atlas,
+        "tissue": stack.tissue,
+    }
     stored = {field: known[field] for field in model.method.fields if field in known}
     images = synthesize_all(model, stored, batch_size=batch_size).images
     return to_subject(Stack(name, mask.labels, images, None), dataset)

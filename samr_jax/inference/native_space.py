@@ -162,7 +162,7 @@ def find_native(
         affine=scan.affine,
         from_dataset=motion,
         scales={
-            name: _measured_scale(dataset, name, volume, healthy)
+            name: _measured_scale(dataset, name, volume, np.asarray(healthy))
             for name, volume in volumes.items()
             if MRSequence.named(name).anatomic
         },

@@ -168,7 +168,7 @@ def synthesize_volume(
         "labels": in_planes,
         "atlas": pack(stack_neighbours_at(atlas.volumes, planes.heights)),
     }
-    if maps is not None:
+    if maps is not None and told is not None:
         stored["tissue"] = fitted(told, at_heights(maps, planes.heights), in_planes)
     synthesis = synthesize_all(model, stored)
     images = model.dataset.restore(None, synthesis.images)

@@ -12,6 +12,7 @@ which are not told the anatomy of the images that they are compared with.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +133,8 @@ def create(settings: Settings, context: Context) -> Method:
         "CG-SAMR + anatomy", settings, context, skips=settings.model.skips
     )
     blank = {"blank_lesions": settings.anatomy.blank_lesions}
-    gen, disc = method.gen, method.disc
+    gen: Any = method.gen
+    disc: Any = method.disc
     return dataclasses.replace(
         method,
         prior=PRIOR,

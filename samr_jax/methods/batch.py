@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.struct
 import jax
@@ -22,13 +23,13 @@ class Batch(flax.struct.PyTreeNode):
       tissue: WM, GM, CSF probabilities ``(N, H, W, 3)`` in [0, 1].
     """
 
-    mask: jax.Array | None = None
-    images: jax.Array | None = None
-    atlas: jax.Array | None = None
-    tissue: jax.Array | None = None
+    mask: Any = None
+    images: Any = None
+    atlas: Any = None
+    tissue: Any = None
 
 
-def decode(stored: Mapping[str, jax.Array]) -> Batch:
+def decode(stored: Mapping[str, Any]) -> Batch:
     """Stored integers to floats.
 
     It runs inside the jitted step, so that the host sends small integers.

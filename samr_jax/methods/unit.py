@@ -183,7 +183,7 @@ def generator_loss(
         "kl": sum(losses.code_divergence(mean) for mean in outputs["codes"]),
     }
     total = sum(getattr(loss, name) * value for name, value in terms.items())
-    return total, terms
+    return total, terms  # type: ignore[return-value]
 
 
 def _generators(model: Model, context: Context) -> GeneratorSide:

@@ -103,7 +103,7 @@ class Generator(nn.Module):
     ) -> list[jax.Array]:
         """Features of both encoders at every scale, the full size first."""
         ngf = self.ngf if self.use_atlas else 2 * self.ngf
-        inputs = {"mask_encoder": mask}
+        inputs: dict[str, Any] = {"mask_encoder": mask}
         if self.use_atlas:
             inputs["atlas_encoder"] = atlas
         encoded = [

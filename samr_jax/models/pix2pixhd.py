@@ -118,7 +118,7 @@ class LocalEnhancer(nn.Module):
         coarse = GlobalFeatures(
             2 * self.ngf, self.downsamplings, self.blocks, name="global", **options
         )(average_pool_3s2(x), train=train)
-        fine = Encoder(self.ngf, 1, name="encoder", **options)(x, train=train)
+        fine: Any = Encoder(self.ngf, 1, name="encoder", **options)(x, train=train)
         x = Trunk(self.local_blocks, name="trunk", **options)(
             coarse + fine, train=train
         )

@@ -41,7 +41,7 @@ class Target:
                 raise InputError(f"{field.name} {value}, expected a positive number")
 
 
-def grid_over(shape: tuple[int, int, int], affine: np.ndarray, target: Target) -> Grid:
+def grid_over(shape: tuple[int, ...], affine: np.ndarray, target: Target) -> Grid:
     """The dataset's grid over the whole height of the volume that all subjects share.
 
     Args:
@@ -116,15 +116,13 @@ def crop_slices(grid: Grid, start: int, stop: int) -> Grid:
     return Grid(grid.size, stop - start, affine)
 
 
-def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+def _corners(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     """The outer corners of a volume in RAS+ millimetres, ``(8, 3)``."""
     indices = np.array(list(np.ndindex(2, 2, 2))) * np.array(shape) - 0.5
     return indices @ affine[:3, :3].T + affine[:3, 3]
 
 
-def isotropic_over(
-    shape: tuple[int, int, int], affine: np.ndarray, spacing: float
-) -> Grid:
+def isotropic_over(shape: tuple[int, ...], affine: np.ndarray, spacing: float) -> Grid:
     """A grid of cubic voxels, `spacing` millimetres wide, that covers a volume."""
     corners = _corners(shape, affine)
     columns, rows, slices = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int)

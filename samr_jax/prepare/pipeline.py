@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def prepare(
     """
     output, target = check_new_directory(output), target or Target()
     work = output.with_name(output.name + ".work")
-    pool = {"workers": workers, "scheduler": scheduler}
+    pool: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
 
     found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
     log(f"{input}: {len(found.subjects)} subjects of layout {found.layout}")

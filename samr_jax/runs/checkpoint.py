@@ -100,7 +100,7 @@ class Checkpoints:
             raise InputError(
                 f"{self.directory}: damaged checkpoint ({_line(error)})"
             ) from error
-        return max(scored, key=scored.get) if scored else None
+        return max(scored, key=lambda step: scored[step]) if scored else None
 
     def save(
         self, step: int, state: Any, *, meta: dict, score: float | None = None
@@ -295,7 +295,8 @@ def _line(error: Exception) -> str:
     """An error's first line, or the reason that the file system gives."""
     # TensorStore gives the reason at the end of a page.
     code = re.search(r"os_error_code='(\d+)'", str(error))
-    if code or (isinstance(error, OSError) and error.errno):
-        return os.strerror(int(code[1]) if code else error.errno)
+    number = int(code[1]) if code else getattr(error, "errno", None)
+    if number:
+        return os.strerror(number)
     text = str(error).splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

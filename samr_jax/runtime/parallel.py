@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ def parallel_step(step: Callable) -> Callable:
     )
 
 
-def compile_step(step: Callable, state, batch) -> tuple[Callable, float]:
+def compile_step(step: Any, state, batch) -> tuple[Callable, float]:
     """Compiles a step of `parallel_step` for the shapes of a state and a batch.
 
     With several processes the step is returned as it is and compiles at its first call,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from samr_jax.evaluation.baselines import evaluate_trivial
 from samr_jax.evaluation.reports.paper_tables import COLUMNS, segmentation_table
@@ -120,8 +120,8 @@ def _synthesis(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made
         evaluations = table_runs.evaluations(row, follow=True)
         results[row.title] = _over_seeds(row.title, evaluations)
     check_comparable(results)
-    common = {"simulated": table_runs.dataset.simulated}
-    published = {"published": table.published}
+    common: dict[str, Any] = {"simulated": table_runs.dataset.simulated}
+    published: dict[str, Any] = {"published": table.published}
     pages = [
         methods_table(results, title=table.title, **common, **published),
         sequences_table(

@@ -50,10 +50,9 @@ def training_batches(
       InputError: the method's networks cannot halve the dataset's slices often enough.
     """
     check_size(dataset.grid.size, method.downsamplings, source=str(dataset.directory))
-    slices: Instances = dataset.split("train")
+    train = dataset.split("train")
     share = method.average_tissue_share
-    if share:
-        slices = WithAverageTissue(slices)
+    slices: Instances = WithAverageTissue(train) if share else train
     if config.data.mirrored:
         slices = WithMirrored(slices)
     options = {

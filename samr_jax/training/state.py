@@ -49,7 +49,7 @@ class TrainState(flax.struct.PyTreeNode):
       method_state: the method's own state, such as λ_cm.
     """
 
-    step: jax.Array
+    step: jax.Array | np.ndarray
     gen: Player
     disc: Player | None
     method_state: MethodState

@@ -79,6 +79,7 @@ def make_train_step(
                 outputs,
             )
         else:
+            player: Any = state.disc
 
             def judge(params, outputs):
                 shown = method.with_pool(
@@ -86,23 +87,25 @@ def make_train_step(
                 )
                 noise = jax.random.fold_in(key, 1)
                 return _apply(
-                    method.disc, params, state.disc.stats, batch, shown, key=noise
+                    method.disc, params, player.stats, batch, shown, key=noise
                 )
 
             features, pull_disc, disc_stats = jax.vjp(
-                judge, state.disc.params, outputs, has_aux=True
+                judge, player.params, outputs, has_aux=True
             )
             (disc_total, disc_terms), judged = _value_and_cotangent(
                 method.disc_loss, features
             )
             (total, terms), (to_outputs, to_features) = _value_and_cotangent(
-                lambda pair: method.gen_loss(*pair, batch, state.method_state),
+                lambda pair: method.gen_loss(
+                    pair[0], pair[1], batch, state.method_state
+                ),
                 (outputs, features),
             )
             # Each pull needs one of the two cotangents; XLA drops the other.
             grads["disc"], _ = ravel_pytree(pull_disc(judged)[0])
             to_outputs = jax.tree.map(jnp.add, to_outputs, pull_disc(to_features)[1])
-            disc = state.disc.replace(stats=disc_stats)
+            disc = player.replace(stats=disc_stats)
             metrics = _metrics("disc", disc_total, disc_terms)
         grads["gen"], _ = ravel_pytree(pull_gen(to_outputs)[0])
         metrics |= _metrics("gen", total, terms)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -37,7 +38,8 @@ class Writers:
         self._epoch_steps = epoch_steps
         self._clock = time.monotonic()
         self._clock_step = step
-        self._file = self._events = None
+        self._file: Any = None
+        self._events: Any = None
         if workdir is None:
             return
         self._path = workdir / LOG

@@ -39,7 +39,7 @@ class Move:
     ) -> np.ndarray:
         lesion = lesion_of(labels)
         cells = shift_in_cells((self.dx, self.dy, self.dz), scene.spacing)
-        count = np.count_nonzero(lesion)
+        count = int(np.count_nonzero(lesion))
         return paint_lesion(labels, shifted(lesion, cells), expected=count)
 
 
@@ -73,7 +73,7 @@ class Rotate:
         turned = ndimage.affine_transform(
             lesion, to_source, centre - to_source @ centre, order=0
         )
-        return paint_lesion(labels, turned, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, turned, expected=int(np.count_nonzero(lesion)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Mirror:
         lesion = lesion_of(labels)
         step = midline(labels != BACKGROUND) - (labels.shape[-1] - 1)
         flipped = shifted(lesion[..., ::-1], (*[0] * (labels.ndim - 1), step))
-        return paint_lesion(labels, flipped, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, flipped, expected=int(np.count_nonzero(lesion)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Deform:
         source[-2] += self.mm / along_y * slope_x / unit
         source[-1] -= self.mm / along_x * slope_y / unit
         warped = ndimage.map_coordinates(lesion, source, order=0)
-        return paint_lesion(labels, warped, expected=np.count_nonzero(lesion))
+        return paint_lesion(labels, warped, expected=int(np.count_nonzero(lesion)))
 
 
 def shift_in_cells(

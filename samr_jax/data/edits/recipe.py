@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from samr_jax.runtime.errors import InputError
 
 class Edit(Protocol):
     """A dataclass whose fields are the edit's parameters, checked at construction."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
 
     def apply(
         self, labels: np.ndarray, scene: Scene, rng: np.random.Generator

@@ -49,7 +49,7 @@ class _Transplant:
         donor = scene.donor(self.donor, labels.shape)
         lesion = lesion_of(donor, source=f"donor {self.donor}")
         cells = shift_in_cells((self.dx, self.dy, self.dz), scene.spacing)
-        count = np.count_nonzero(lesion)
+        count = int(np.count_nonzero(lesion))
         return paint_lesion(labels, shifted(lesion, cells), expected=count)
 
 
@@ -113,7 +113,7 @@ class Recombine:
         if tumor.any():
             tumor = resized(
                 tumor,
-                np.count_nonzero(tumor),
+                int(np.count_nonzero(tumor)),
                 allowed=brain & ~cavity,
                 front=brain & ~tumor,
                 spacing=scene.spacing,
@@ -136,7 +136,7 @@ class Recombine:
         return clipped(
             shifted(region, way),
             labels != BACKGROUND,
-            expected=np.count_nonzero(region),
+            expected=int(np.count_nonzero(region)),
             name=f"donor's {part}",
         )
 

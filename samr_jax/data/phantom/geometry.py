@@ -71,7 +71,8 @@ def within_reach(axes: Axes) -> tuple[slice, slice, slice]:
     ]
     if not all(hit.size for hit in hits):
         raise InputError("grid.affine: the grid misses the brain, expected MNI space")
-    return tuple(slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
+    z, y, x = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
+    return z, y, x
 
 
 def oversampling(spacing: float) -> int:
@@ -95,15 +96,16 @@ def coarse_axes(axes: Axes) -> Axes:
     lowest, highest = float(axes[0].min()), float(axes[0].max())
     centres = ((lowest + highest) / 2, *CENTRE[1:])
     extents = ((highest - lowest) / 2 + 24, *REACH[1:])
-    return tuple(
+    z, y, x = (
         (centre + COARSE * np.arange(-(extent // COARSE), extent // COARSE + 1)).astype(
             np.float32
         )
         for centre, extent in zip(centres, extents, strict=True)
     )
+    return z, y, x
 
 
 def offsets(axes: Axes, centre: np.ndarray | tuple[float, ...]) -> list[np.ndarray]:
     """Distances along z, y, x from a point, as arrays that broadcast together."""
     shifted = [axis - np.float32(c) for axis, c in zip(axes, centre, strict=True)]
-    return np.meshgrid(*shifted, indexing="ij", sparse=True)
+    return list(np.meshgrid(*shifted, indexing="ij", sparse=True))

@@ -38,7 +38,8 @@ def draw_anatomy(seed: int, *, grid: Grid) -> np.ndarray:
     """
     axes = grid_axes(grid)
     window = within_reach(axes)
-    axes = tuple(axis[part] for axis, part in zip(axes, window, strict=True))
+    z, y, x = (axis[part] for axis, part in zip(axes, window, strict=True))
+    axes = z, y, x
     z_size, y_size, x_size = np.diag(grid.affine)[2::-1]
     parts = tuple(oversampling(size) for size in (z_size, y_size, x_size))
     y, x = refine(axes[1], y_size), refine(axes[2], x_size)

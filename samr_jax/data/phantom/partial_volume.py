@@ -86,7 +86,7 @@ def _open_to_core(
     return 1 - fluid * np.maximum(in_ventricle, at_surface)
 
 
-def block_mean(values: np.ndarray, parts: tuple[int, int, int]) -> np.ndarray:
+def block_mean(values: np.ndarray, parts: tuple[int, ...]) -> np.ndarray:
     """Means over blocks of `parts` along the last three axes."""
     *lead, z, y, x = values.shape
     a, b, c = parts

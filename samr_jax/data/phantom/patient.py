@@ -72,7 +72,7 @@ def draw_patient(seed: int, index: int, axes: Axes) -> Patient:
         reach=draw_reach(rng),
         coarse=coarse,
         shift=shift,
-        travelled=travel(sum(core.values()), tissue, depth),
+        travelled=travel(np.asarray(sum(core.values())), tissue, depth),
     )
 
 

@@ -54,7 +54,8 @@ def simulate_subject(
     names = _check(sequences)
     axes = grid_axes(grid)
     window = within_reach(axes)
-    axes = tuple(axis[part] for axis, part in zip(axes, window, strict=True))
+    z, y, x = (axis[part] for axis, part in zip(axes, window, strict=True))
+    axes = z, y, x
     with threadpool_limits(1):  # threads do not pay for small products
         patient = draw_patient(seed, index, axes)
         spacing = tuple(np.diag(grid.affine)[2::-1])

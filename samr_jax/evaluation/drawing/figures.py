@@ -44,7 +44,7 @@ def dataset_sheet(
       simulated: whether to say that the data are simulated.
       title: heading.
     """
-    rows = []
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
     for item in instances:
         mask, *tiles = _row(item["labels"], unpack(item["images"]), sequences)
         rows.append((item["subject"], [*tiles, mask]))
@@ -76,7 +76,7 @@ def synthesis_sheet(
       confidence: ``(N, h, w, S)`` in (0, 1), or None.
       sequences, path, simulated, title: as of `dataset_sheet`.
     """
-    rows = []
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
     for i, label in enumerate(labels):
         rows.append(("synthesized", _row(label, images[i], sequences)))
         if confidence is not None:
@@ -113,7 +113,7 @@ def comparison_figure(
       zoom: whether to show the surroundings of the lesion again, magnified.
       error: whether to show the absolute error.
     """
-    rows = []
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
     for i, item in enumerate(instances):
         real, labels = unpack(item["images"]), item["labels"]
         box = None
@@ -150,7 +150,8 @@ def lesion_box(labels: np.ndarray, *, share: float = 0.4) -> tuple[slice, slice]
     side = int(max(*(high - low), share * min(labels.shape)))
     side = min(side, *labels.shape)
     starts = np.clip((low + high - side) // 2, 0, np.array(labels.shape) - side)
-    return tuple(slice(int(start), int(start) + side) for start in starts)
+    rows, columns = (slice(int(start), int(start) + side) for start in starts)
+    return rows, columns
 
 
 def _row(

@@ -66,7 +66,7 @@ def methods_figure(
       zoom: whether to show the surroundings of the lesion again, magnified (Fig. 6).
     """
     rows = []
-    for i, labels in enumerate(real.labels):
+    for i, labels in enumerate(real.labels):  # type: ignore[arg-type]
         box = None
         if zoom and np.isin(labels, LESION_LABELS).any():
             box = lesion_box(labels)
@@ -100,7 +100,7 @@ def errors_figure(
       real, methods, sequences, path, simulated, title: as of `methods_figure`.
     """
     rows = []
-    for i, labels in enumerate(real.labels):
+    for i, labels in enumerate(real.labels):  # type: ignore[arg-type]
         rows.append((real.name, _row(real, i, labels, sequences)))
         for shown in methods:
             error = np.abs(shown.images[i] - real.images[i])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -117,7 +118,12 @@ def draw_grid(
         axes.text(middle, -0.04, name, ha="center", va="bottom", color="w", fontsize=8)
     for row, (name, tiles) in enumerate(rows):
         top = row * (1 + _GAP)
-        style = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 8}
+        style: dict[str, Any] = {
+            "rotation": 90,
+            "ha": "right",
+            "va": "center",
+            "fontsize": 8,
+        }
         axes.text(-0.03, top + 0.5, name, color="w", multialignment="center", **style)
         for column, tile in enumerate(tiles):
             if tile is not None:
@@ -180,7 +186,8 @@ def _draw_bar(
     figure: Figure, record: MRSequence, place: tuple[float, float, float, float]
 ) -> None:
     """The colours of a quantitative map and the values that they stand for."""
-    colours = ScalarMappable(Normalize(*record.window), record.colours)
+    low, high = record.window or (None, None)
+    colours = ScalarMappable(Normalize(low, high), record.colours)
     bar = figure.colorbar(colours, cax=figure.add_axes(place))
     bar.set_label(record.label, color="w", fontsize=7, labelpad=-2)
     bar.ax.tick_params(colors="w", labelsize=6, length=2, pad=1)

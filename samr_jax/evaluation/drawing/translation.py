@@ -10,6 +10,7 @@ import numpy as np
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.drawing.figures import UNCERTAINTY
 from samr_jax.evaluation.drawing.tiles import (
+    Tile,
     draw_grid,
     image_tile,
     label_tile,
@@ -40,7 +41,7 @@ def translation_figure(
       simulated: whether to say that the data are simulated.
       title: heading.
     """
-    rows = []
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
     for i, item in enumerate(instances):
         labels = item["labels"]
         pairs = {
@@ -84,7 +85,7 @@ def segmentation_figure(
       segmented: label maps found in the images, ``(N, H, W)``.
       sequences, path, simulated, title: as of `translation_figure`.
     """
-    rows = []
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
     for item, found in zip(instances, segmented, strict=True):
         labels, channels = item["labels"], unpack(item["images"])
         tiles = [

@@ -45,7 +45,7 @@ class BrainSsim:
         fake, real = map(to_metric_range, (slices.synthesized, slices.real))
         brains = slices.labels != BACKGROUND
         for place, height in enumerate(slices.heights):
-            brain, pixels = brains[place], np.count_nonzero(brains[place])
+            brain, pixels = brains[place], int(np.count_nonzero(brains[place]))
             self._total = self._total + ssim_sum(fake[place], real[place], brain)
             self._pixels += pixels
             if height in self._others:

@@ -11,8 +11,8 @@ from samr_jax.evaluation.scores.score import Column
 
 def by_sequence(
     sequences: Sequence[str],
-    values: Sequence[float],
-    floor: Sequence[float] | None,
+    values: Sequence[float] | np.ndarray,
+    floor: Sequence[float] | np.ndarray | None,
 ) -> dict:
     """The summary of such a score.
 
@@ -37,7 +37,7 @@ def column(heading: str, pattern: str) -> Column:
 
 
 def _named(
-    names: Sequence[str], values: Sequence[float], mean: str, each: str
+    names: Sequence[str], values: Sequence[float] | np.ndarray, mean: str, each: str
 ) -> dict[str, float | dict[str, float | None] | None]:
     known = [float(v) if np.isfinite(v) else None for v in values]
     finite = [v for v in known if v is not None]

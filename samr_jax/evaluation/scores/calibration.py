@@ -193,7 +193,8 @@ class Calibration:
         if slices.confidence is None:
             return
         self._confidence.append(slices.confidence)
-        self._errors.append(half_scale_error(slices.intermediate, slices.real))
+        intermediate = np.asarray(slices.intermediate)
+        self._errors.append(half_scale_error(intermediate, slices.real))
         self._brain.append(slices.labels[:, ::2, ::2] != BACKGROUND)
 
     def summary(self) -> dict | None:

@@ -110,8 +110,8 @@ def corrected(
       JSON-ready: key -> the fields of `Difference`, ``p_holm`` and ``comparisons``, the
       number of differences that are known; None where a difference is None.
     """
-    known = [key for key, value in differences.items() if value is not None]
-    adjusted = dict(zip(known, holm([differences[k].p for k in known]), strict=True))
+    known = {key: value.p for key, value in differences.items() if value is not None}
+    adjusted = dict(zip(known, holm(list(known.values())), strict=True))
     return {
         key: None
         if value is None

@@ -7,7 +7,8 @@ depend on the number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy.spatial import distance
@@ -69,10 +70,11 @@ class FeatureDistance:
     """Accumulates features of synthesized, real and training slices."""
 
     def __init__(self, setting: Setting):
-        self._features = setting.judge.features
+        judge: Any = setting.judge
+        self._features: Callable = judge.features
         self._fake: list[np.ndarray] = []
         self._real: list[np.ndarray] = []
-        self._training = None
+        self._training: np.ndarray | None = None
         if setting.training is not None:
             self._training = self._features(setting.training.images)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 from samr_jax.evaluation.scores.dice import DiceScores
 from samr_jax.evaluation.scores.score import Column, ScoredSlices, ScoreKind, Setting
@@ -20,7 +21,7 @@ class MaskFollow:
     """Dice of input masks and of what a segmenter finds in the images."""
 
     def __init__(self, setting: Setting):
-        self._judge = setting.judge
+        self._judge: Any = setting.judge
         self._dice = {
             name: DiceScores(setting.spacing) for name in ("synthesized", "real")
         }

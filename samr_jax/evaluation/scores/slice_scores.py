@@ -120,7 +120,7 @@ class _Sums:
     def __init__(self, names: Sequence[str], sequences: int):
         self.slices = 0
         self.totals = {name: np.zeros(sequences) for name in names}
-        self.weights = dict.fromkeys(names, 0)
+        self.weights: dict[str, float] = dict.fromkeys(names, 0)
 
     def add(self, measured: Measured) -> None:
         for name, (total, weight) in measured.items():
@@ -153,6 +153,7 @@ def average(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | N
     """The mean of each score over several dictionaries; None where none has it."""
     out = {}
     for name in scores[0]:
-        values = [item[name] for item in scores if item[name] is not None]
+        found = (item[name] for item in scores)
+        values = [value for value in found if value is not None]
         out[name] = float(np.mean(values)) if values else None
     return out

@@ -8,6 +8,8 @@ of images the score is the mean absolute difference of their spectra in dB, from
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from samr_jax.evaluation.scores.by_sequence import by_sequence, column
@@ -84,7 +86,8 @@ class _Mean:
     """The mean spectrum of many slices, by sequence."""
 
     def __init__(self):
-        self.slices, self._total = 0, 0.0
+        self.slices = 0
+        self._total: Any = 0.0
 
     @property
     def spectra(self) -> np.ndarray:

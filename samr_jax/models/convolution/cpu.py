@@ -201,4 +201,5 @@ def _rows_as_features(x, kernel, *, pads: Pads) -> jax.Array:
     y = convolve(x, rows, strides=1, pads=((0, 0), pads[1]))
     y = pad_to(y, pads[0][0], y.shape[1] + sum(pads[0]), 0, y.shape[2])
     height = y.shape[1] - size + 1
-    return sum(y[:, i : i + height, :, i : i + 1] for i in range(size))
+    shifted = (y[:, i : i + height, :, i : i + 1] for i in range(size))
+    return sum(shifted)  # type: ignore[return-value]

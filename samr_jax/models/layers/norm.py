@@ -78,10 +78,11 @@ class Norm(Layer):
                     running.value += self.momentum * (value - running.value)
         if groups == 1:
             return mean[0], variance[0]
-        return tuple(
+        mean, variance = (
             jnp.repeat(value, parts.shape[1], axis=0)[:, None, None]
             for value in (mean, variance)
         )
+        return mean, variance
 
 
 def _moments(

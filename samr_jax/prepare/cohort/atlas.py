@@ -6,6 +6,7 @@ import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def make_atlas(
     Returns:
       ``(Z, H, W, S)`` float32 in the dataset's units.
     """
+    working: Any = options.working
     scales = _scales(train, scale)
     middle = np.median(scales, axis=0)
     members = [
@@ -47,7 +49,7 @@ def make_atlas(
     ]
     try:
         template = build_template(
-            members, guides=guides, grid=options.working, scratch=scratch, **pool
+            members, guides=guides, grid=working, scratch=scratch, **pool
         )
     except OSError as error:
         raise InputError(f"{scratch}: cannot be written ({error.strerror})") from error
@@ -55,9 +57,7 @@ def make_atlas(
         shutil.rmtree(scratch, ignore_errors=True)
     return np.stack(
         [
-            resample(
-                np.transpose(channel, (2, 1, 0)), options.working.affine, scale.grid
-            )
+            resample(np.transpose(channel, (2, 1, 0)), working.affine, scale.grid)
             for channel in np.moveaxis(template, -1, 0)
         ],
         axis=-1,
@@ -69,6 +69,7 @@ def load_member(
 ) -> Member:
     """A training subject on the working grid, in the dataset's units."""
     subject = item.load()
+    working: Any = options.working
     if scale.standard is None:
         images = item.working() * factor.astype(np.float32)
     else:
@@ -76,7 +77,7 @@ def load_member(
         images = scale.rescaled(item.working(), marks)
     lesion = np.isin(subject.labels, LESION_LABELS)
     voxels = np.transpose(lesion, (2, 1, 0))
-    share = resample(voxels, options.grid.affine, options.working)
+    share = resample(voxels, options.grid.affine, working)
     return Member(images, (1 - share).astype(np.float32))
 
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:
 def store(prepared: Prepared, path: Path) -> Stored:
     """Writes a subject to `path`; the file appears whole or not at all."""
     subject = prepared.subject
-    arrays = {
+    arrays: dict[str, Any] = {
         "labels": subject.labels,
         "values": subject.images[subject.labels > 0],
         "profile": prepared.profile,

@@ -79,7 +79,7 @@ class CommonScale:
         if self.standard is None:
             return images
         channels = [
-            self.standard.apply(name, images[..., i], marks.get(name, ()))
+            self.standard.apply(name, images[..., i], marks.get(name, np.empty(0)))
             for i, name in enumerate(self.sequences)
         ]
         return np.stack(channels, axis=-1)
@@ -143,7 +143,7 @@ def _wanted(
             "(pip install 'samr-jax[prepare]'); each scan has a window of its own"
         )
         return False
-    medians = {
+    medians: dict[str, list[float]] = {
         name: [] for name in options.sequences if MRSequence.named(name).anatomic
     }
     for subject in map(bare.cropped, train):

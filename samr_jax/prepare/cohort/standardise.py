@@ -62,10 +62,11 @@ def fit_standard(
     for name in (name for name in sequences if MRSequence.named(name).anatomic):
         nyul = NyulNormalizer(output_min_value=low, output_max_value=high)
         nyul.fit_population([create_image(values + 0.0) for values in healthy[name]])
-        scales[name] = tuple(float(v) for v in nyul.standard_scale)
+        scale = nyul.standard_scale  # None before it is fitted
+        scales[name] = tuple(float(v) for v in scale)  # type: ignore[union-attr]
     return Standard(scales)
 
 
 def spread(medians: Sequence[float]) -> float:
     """Coefficient of variation of the subjects' median intensities."""
-    return float(np.std(medians) / max(abs(np.mean(medians)), 1e-6))
+    return float(np.std(medians) / max(abs(float(np.mean(medians))), 1e-6))

@@ -127,7 +127,7 @@ def _read_table(path: Path) -> dict[int, int]:
 
 
 def _index(path: Path, text: str | None) -> int:
-    if not (text or "").strip().isdecimal():
+    if text is None or not text.strip().isdecimal():
         raise InputError(f"{path}: index {text!r}, expected a whole number")
     return int(text)
 

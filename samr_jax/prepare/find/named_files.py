@@ -44,14 +44,14 @@ class NamedFiles:
             claim = self._parse(path)
             if claim is None:
                 continue
-            subject, *place = claim
+            subject, role, suffix = claim
             taken = claims.setdefault(subject, {})
-            if tuple(place) in taken:
+            if (role, suffix) in taken:
                 raise InputError(
-                    f"{path}: second file for {place[0]} of {subject} after "
-                    f"{taken[tuple(place)]}, expected one"
+                    f"{path}: second file for {role} of {subject} after "
+                    f"{taken[role, suffix]}, expected one"
                 )
-            taken[tuple(place)] = path
+            taken[role, suffix] = path
         subjects = tuple(self._subject(key, claims[key]) for key in sorted(claims))
         return Found(name, subjects, self.preset, self.common_space)
 

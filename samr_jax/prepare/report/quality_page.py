@@ -87,9 +87,10 @@ def _subject_figure(item: Stored, scale: CommonScale, dataset: Dataset) -> Figur
 
 def _extent(views: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of ``(N, H, W)`` that show anything, and a little more."""
-    held = (views > 0).any(axis=0)
-    spans = [np.flatnonzero(held.any(axis=1 - axis)) for axis in (0, 1)]
-    return tuple(slice(max(s[0] - 3, 0), s[-1] + 4) for s in spans)
+    held = np.any(views > 0, axis=0)
+    spans = [np.flatnonzero(np.any(held, axis=1 - axis)) for axis in (0, 1)]
+    rows, columns = (slice(max(s[0] - 3, 0), s[-1] + 4) for s in spans)
+    return rows, columns
 
 
 def show_view(axis, view: np.ndarray, title: str) -> None:

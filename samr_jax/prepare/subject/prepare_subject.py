@@ -174,7 +174,7 @@ def _working(
     if scans.tissue is not None:
         where = scans.images[scans.anchor].affine, alignment.space
         tissue = _maps_on_grid(scans.tissue, *where, options.grid)
-    elif images is not None:
+    elif images is not None and options.working is not None:
         wanted = dict.fromkeys((scans.anchor, "T2w"))
         chosen = [list(scans.images).index(k) for k in wanted if k in scans.images]
         lesion = np.isin(labels, LESION_LABELS)

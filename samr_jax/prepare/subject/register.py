@@ -58,8 +58,7 @@ def is_aligned(fixed: Volume, moving: Volume) -> bool:
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
     """Mutual information, in nats, of two lists of intensities from their histogram."""
-    ranks = [_binned(values) for values in (first, second)]
-    joint, _, _ = np.histogram2d(*ranks, bins=_BINS)
+    joint, _, _ = np.histogram2d(_binned(first), _binned(second), bins=_BINS)
     joint /= joint.sum()
     outer = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     held = joint > 0
@@ -74,7 +73,7 @@ def _binned(values: np.ndarray) -> np.ndarray:
 def _points_in_head(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     """About 50 000 points of the scan in millimetres ``(N, 3)``, and their values."""
     data, affine = coarsened(volume.data, volume.affine, 2 * REGISTRATION_SPACING_MM)
-    indices = np.stack(np.indices(data.shape), axis=-1).reshape(-1, 3)
+    indices = np.moveaxis(np.indices(data.shape), 0, -1).reshape(-1, 3)
     return indices @ affine[:3, :3].T + affine[:3, 3], data.ravel()
 
 

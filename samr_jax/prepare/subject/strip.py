@@ -173,4 +173,4 @@ def share_unlike_brain(values: np.ndarray) -> float:
 def dice(first: np.ndarray, second: np.ndarray) -> float:
     """Overlap of two boolean arrays: 1 if they are equal, 0 if they are disjoint."""
     total = np.count_nonzero(first) + np.count_nonzero(second)
-    return 2 * np.count_nonzero(first & second) / max(total, 1)
+    return float(2 * np.count_nonzero(first & second) / np.maximum(total, 1))

@@ -116,9 +116,9 @@ def _upper_box(mask: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     areas = mask.sum(axis=(1, 2))
     top = int(np.flatnonzero(areas > 0.02 * areas.max())[-1])
     deep, shallow = (round(mm / SPACING_MM) for mm in WIDEST_MM[::-1])
-    part = mask[max(top - deep, 0) : max(top - shallow, 1)].any(axis=0)
-    rows = np.flatnonzero(part.any(axis=1))
-    columns = np.flatnonzero(part.any(axis=0))
+    part = np.any(mask[max(top - deep, 0) : max(top - shallow, 1)], axis=0)
+    rows = np.flatnonzero(np.any(part, axis=1))
+    columns = np.flatnonzero(np.any(part, axis=0))
     ends = np.array([[columns[i], rows[i], top] for i in (0, -1)])
     corners = ends @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     return corners.min(axis=0), corners.max(axis=0)
