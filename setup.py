@@ -56,6 +56,7 @@ setup(
         "dask": ["distributed"],
         "test": [
             "hypothesis",
+            "mypy>=2.4,<2.5",
             "pytest",
             "pytest-timeout",
             "pytest-xdist",

@@ -10,6 +10,25 @@ from samr_jax.data.dataset import open_dataset
 from samr_jax.runtime.files import locked
 from tests.tiny import tiny_config, tiny_dataset
 
+LONGEST = (
+    "training/test_step.py",
+    "prepare/test_truth.py",
+    "runtime/test_distributed.py",
+    "training/test_loop.py",
+    "methods/test_method_steps.py",
+    "prepare/test_real_patients.py",
+    "faults/test_faults.py",
+    "methods/test_methods.py",
+)
+"""The files of tests that take longest, in seconds of a processor."""
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the longest files first, so that no process is left with one at the end."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
