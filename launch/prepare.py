@@ -24,6 +24,12 @@ _SEQUENCES = flags.DEFINE_list(
     "sequences", None, "Sequences to use; by default those that every subject has."
 )
 _APTW_SUFFIX = flags.DEFINE_string("aptw_suffix", "APTw", "BIDS suffix of APTw.")
+_SPACING_OF = flags.DEFINE_list(
+    "spacing_of",
+    None,
+    "Voxel size in mm of scans whose header has lost it and states 1 x 1 x 1, such as "
+    "0.86,0.86,5.",
+)
 _SIZE = flags.DEFINE_integer("size", 256, "Rows and columns of a slice.", 8)
 _SPACING = flags.DEFINE_float(
     "spacing", None, "Millimetres between rows and columns; by default the scans' own."
@@ -94,6 +100,7 @@ def main() -> None:
         ),
         atlas=_ATLAS.value,
         aptw_suffix=_APTW_SUFFIX.value,
+        spacing_of=_SPACING_OF.value,
         keep_names=_KEEP_NAMES.value,
         workers=_WORKERS.value,
         scheduler=_SCHEDULER.value,

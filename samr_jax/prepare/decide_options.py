@@ -21,6 +21,7 @@ from samr_jax.prepare.find.raw import (
     RawSubject,
     companion,
 )
+from samr_jax.prepare.find.spacing import stated_affine
 from samr_jax.prepare.options import Options, Steps
 from samr_jax.prepare.subject.ants_bridge import has_ants
 from samr_jax.prepare.subject.hd_bet import check_hd_bet
@@ -36,6 +37,7 @@ from samr_jax.sequences import KNOWN, SEQUENCES, check_sequences
 ATLASES = ("auto", "template", "mean")
 
 Log = Callable[[str], None]
+Spacing = tuple[float, float, float]
 
 
 def choose_sequences(
@@ -78,6 +80,7 @@ def decide_options(
     target: grids.Target,
     atlas: str,
     log: Log,
+    spacing_of: Spacing | None = None,
 ) -> Options:
     """Decides what the preparation of every subject has in common.
 
@@ -89,6 +92,7 @@ def decide_options(
       target: the slices that the user wants.
       atlas: ``template``, ``mean`` or ``auto``.
       log: receives lines for the user.
+      spacing_of: voxel size in millimetres of files whose header has lost it, or None.
 
     Raises:
       InputError: an option does not fit, or no subject can be read.
@@ -96,7 +100,7 @@ def decide_options(
     if atlas not in ATLASES:
         raise InputError(f"atlas {atlas!r}, expected one of {', '.join(ATLASES)}")
     steps = _without_ants(steps, found, log)
-    align, shape, affine = _common_space(found, steps, sequences, log)
+    align, shape, affine = _common_space(found, steps, sequences, spacing_of, log)
     if align:
         grid, working = grid_over_template(target), working_grid()
     else:
@@ -110,7 +114,17 @@ def decide_options(
     log(f"labels: {named}")
     working = working if needed else None
     stripper = _stripper(steps)
-    return Options(sequences, mapping, grid, working, steps, stripper, align, template)
+    return Options(
+        sequences,
+        mapping,
+        grid,
+        working,
+        steps,
+        stripper,
+        align,
+        template,
+        spacing_of,
+    )
 
 
 def _stripper(steps: Steps) -> str:
@@ -139,10 +153,14 @@ def _without_ants(steps: Steps, found: Found, log: Log) -> Steps:
 
 
 def _common_space(
-    found: Found, steps: Steps, sequences: Sequence[str], log: Log
+    found: Found,
+    steps: Steps,
+    sequences: Sequence[str],
+    spacing_of: Spacing | None,
+    log: Log,
 ) -> tuple[bool, tuple[int, ...], np.ndarray]:
     """Whether subjects have to be aligned, and the shape and affine that most share."""
-    geometries = [_geometry(raw, sequences) for raw in found.subjects]
+    geometries = [_geometry(raw, sequences, spacing_of) for raw in found.subjects]
     known = [geometry for geometry in geometries if geometry is not None]
     if not known:
         raise InputError(
@@ -161,13 +179,18 @@ def _common_space(
     return align, shape, np.array(affine).reshape(4, 4)
 
 
-def _geometry(raw: RawSubject, sequences: Sequence[str]) -> tuple | None:
+def _geometry(
+    raw: RawSubject, sequences: Sequence[str], spacing_of: Spacing | None
+) -> tuple | None:
     """Shape and affine of a subject's first sequence, or None if it cannot be read.
 
     The reason is told later, when the subject itself is prepared.
     """
     try:
-        shape, affine = read_geometry(raw.file(sequences[0]))
+        path = raw.file(sequences[0])
+        shape, affine = read_geometry(path)
     except InputError:
         return None
+    # A lost voxel size concerns most files, so it is told before any is prepared.
+    affine = stated_affine(shape, affine, spacing_of, source=str(path))
     return shape, tuple(np.round(affine, 3).ravel().tolist())

@@ -66,6 +66,7 @@ class Options:
       steps: the user's choice for each step.
       stripper: the method that removes skulls where there are any.
       align: whether subjects are moved to the template's space.
+      spacing_of: voxel size in millimetres of files whose header has lost it, or None.
       template: whether the atlas is a multivariate template; otherwise it is the plain
         mean of the training subjects.
     """
@@ -78,6 +79,7 @@ class Options:
     stripper: str
     align: bool
     template: bool
+    spacing_of: tuple[float, float, float] | None = None
 
     def describe(self) -> dict:
         """Everything but the files that a prepared subject depends on, JSON-ready."""
@@ -93,6 +95,7 @@ class Options:
                 if name != "standardise"
             },
             "stripper": self.stripper,
+            "spacing_of": self.spacing_of and list(self.spacing_of),
             "align": self.align,
         }
 

@@ -21,6 +21,7 @@ from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
 from samr_jax.prepare.decide_options import choose_sequences, decide_options
 from samr_jax.prepare.find.annotation import label_mapping
 from samr_jax.prepare.find.layouts import find_subjects
+from samr_jax.prepare.find.spacing import parse_spacing
 from samr_jax.prepare.grids import Target, slices_with_brain
 from samr_jax.prepare.options import Options, Steps
 from samr_jax.prepare.report.failures import FailureReport
@@ -39,6 +40,7 @@ def prepare(
     labels: str | Mapping[int, int] = "auto",
     sequences: Sequence[str] | None = None,
     aptw_suffix: str = "APTw",
+    spacing_of: Sequence[str] | None = None,
     target: Target | None = None,
     split: tuple[float, float, float] = PAPER_FRACTIONS,
     seed: int = 0,
@@ -61,6 +63,7 @@ def prepare(
       labels: label preset or map, see `samr_jax.prepare.find.annotation`.
       sequences: the sequences to use; None takes those that every subject has.
       aptw_suffix: suffix of APTw files in BIDS.
+      spacing_of: voxel size in millimetres of files whose header has lost it.
       target: the slices that the user wants.
       split: shares of training, validation and test patients.
       seed: seed of the split.
@@ -95,6 +98,7 @@ def prepare(
         target=target,
         atlas=atlas,
         log=log,
+        spacing_of=parse_spacing(spacing_of),
     )
     jobs = make_jobs(found.subjects, options, work, keep_names=keep_names)
     with FailureReport(work / "failed", log) as report:

@@ -22,6 +22,7 @@ MOVE = skulls.motion((6, -4, 9), (5, -8, 4))
 # The second acquisition cuts vertex and brainstem off.
 ACQUISITIONS = {
     "thick": {"spacing": (1, 1, 5)},
+    "sagittal": {"spacing": (5, 1, 1)},
     "cut": {"spacing": (1, 1, 5), "box": (200, 232, 110)},
 }
 

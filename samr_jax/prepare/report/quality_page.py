@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +174,7 @@ def _page(
         f"<style>{STYLE}</style><h1>{len(stored)} prepared subjects</h1>"
         "<p>Outlines: edema green, cavity blue, tumor yellow.</p>"
         "<table><tr><th>subject<th>split<th>brain, ml<th>registered<th>stripped"
+        "<th>least covered"
         f"<th>bias field, %</tr>{rows}</table>{_left_out(failures)}"
         "<h2>Atlas</h2><img src='atlas.png' alt='atlas'>"
         "<h2>Intensities of the healthy brain</h2>"
@@ -190,6 +191,12 @@ def _left_out(failures: Sequence[Failure]) -> str:
     return f"<h2>Subjects left out, and the step that failed</h2><ul>{items}</ul>"
 
 
+def _least_covered(coverage: Mapping[str, float]) -> str:
+    """The sequence that covers the smallest share of the brain, and that share."""
+    name = min(coverage, key=coverage.__getitem__)
+    return f"{name}, {100 * coverage[name]:.0f} %"
+
+
 def _cells(item: Stored) -> str:
     record = item.record
     fields = ", ".join(f"{k} {100 * v:.0f}" for k, v in record["bias"].items())
@@ -197,6 +204,7 @@ def _cells(item: Stored) -> str:
         f"{record['brain_ml']:.0f}",
         ", ".join(record["registered"]) or "none",
         "yes" if record["stripped"] else "no",
+        _least_covered(record["coverage"]),
         fields or "none",
     )
     return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)

@@ -74,22 +74,32 @@ def prepare_subject(
     steps = options.steps
     one_grid = raw.registered and steps.register == "auto"
     with step("reading", {}):
-        scans = read_scans(raw, options.sequences, options.mapping, one_grid=one_grid)
+        scans = read_scans(
+            raw,
+            options.sequences,
+            options.mapping,
+            one_grid=one_grid,
+            spacing_of=options.spacing_of,
+        )
     alignment = align_subject(scans, options)
     seen = scans.images
     with step("bias correction", seen):
         corrected, variation = _correct(scans, alignment, steps.bias)
     with step("resampling", seen):
         images, labels, covered = _on_grid(corrected, alignment, options.grid)
+        inside = labels != BACKGROUND
+        coverage = {key: _share(seen_by, inside) for key, seen_by in covered.items()}
+        everywhere = np.logical_and.reduce(list(covered.values())) & inside
     with step("tissue maps", seen):
-        working, tissue = _working(corrected, alignment, options, labels != BACKGROUND)
+        working, tissue = _working(corrected, alignment, options, inside)
     subject = Subject(name, images, labels, tissue, patient)
-    profile = _profile(labels, covered)
+    profile = _profile(labels, everywhere)
     with step("final checks", seen):
         _check(subject, profile, options.sequences)
     record = {
         "aligned": options.align,
         "bias": variation,
+        "coverage": coverage,
         "brain_ml": round(_millilitres(labels, options.grid), 1),
         **alignment.record(),
         **_scan_records(raw, scans, alignment),
@@ -138,14 +148,14 @@ def _correct(
 
 def _on_grid(
     scans: Scans, alignment: Alignment, grid: Grid
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images ``(Z, H, W, S)``, labels, and the voxels that every sequence covers."""
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Images ``(Z, H, W, S)``, labels, and the voxels that each sequence covers."""
     home = scans.images[scans.labels_on]
     marked = mark_normal_brain(scans.labels, alignment.masks[scans.labels_on])
     labels = resample_labels(
         marked, home.affine, grid, transform=alignment.to_scan[scans.labels_on]
     )
-    channels, shares, seen = [], {}, labels != BACKGROUND
+    channels, shares, covered = [], {}, {}
     for key, volume in scans.images.items():
         mask, where = alignment.masks[key], alignment.to_scan[key]
         # Scans on the same voxels share their mask, which is resampled once.
@@ -157,9 +167,9 @@ def _on_grid(
                 volume.data, mask, share, volume.affine, grid, transform=where
             )
         )
-        seen = seen & (share >= 0.5)
+        covered[key] = share >= 0.5
     inside = (labels != BACKGROUND)[..., None]
-    return np.stack(channels, axis=-1) * inside, labels, seen
+    return np.stack(channels, axis=-1) * inside, labels, covered
 
 
 def _working(
@@ -194,6 +204,12 @@ def _maps_on_grid(
         for i in range(maps.shape[-1])
     ]
     return np.stack(channels, axis=-1)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    """Share of the voxels of `whole` that are in `part`, too."""
+    count = np.count_nonzero(part & whole)
+    return round(count / max(np.count_nonzero(whole), 1), 3)
 
 
 def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:

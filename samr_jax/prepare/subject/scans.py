@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from samr_jax.prepare.find.raw import (
     RawSubject,
     companion,
 )
+from samr_jax.prepare.find.spacing import with_stated_spacing
 from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import MRSequence
 
@@ -64,6 +66,7 @@ def read_scans(
     mapping: Mapping[int, int],
     *,
     one_grid: bool,
+    spacing_of: tuple[float, float, float] | None = None,
 ) -> Scans:
     """Reads a subject.
 
@@ -72,18 +75,25 @@ def read_scans(
       sequences: the sequences to read.
       mapping: value in the annotation -> our label code.
       one_grid: whether all files have to be on the same voxels.
+      spacing_of: voxel size of files whose header has lost it, see
+        `samr_jax.prepare.find.spacing`.
 
     Raises:
       InputError: a file is missing or unreadable, or files that belong together are on
         different voxels.
     """
-    images = {name: read_volume(raw.file(name)) for name in sequences}
+
+    def read(path: Path) -> Volume:
+        return with_stated_spacing(read_volume(path), spacing_of)
+
+    images = {name: read(raw.file(name)) for name in sequences}
     annotation = read_labels(raw.file(LABELS_ROLE))
+    annotation = with_stated_spacing(annotation, spacing_of)
     if one_grid:
         check_same_grid({**images, LABELS_ROLE: annotation})
     anchor = _anchor(images)
     companions = {
-        name: read_volume(raw.files[companion(name)])
+        name: read(raw.files[companion(name)])
         for name in sequences
         if companion(name) in raw.files
     }
@@ -94,8 +104,8 @@ def read_scans(
         companions=companions,
         labels=remap(annotation.data, mapping, source=annotation.source),
         labels_on=_home(annotation, images, anchor),
-        brain=_brain(raw, images[anchor]),
-        tissue=_tissue(raw, images[anchor]),
+        brain=_brain(raw, images[anchor], read),
+        tissue=_tissue(raw, images[anchor], read),
         anchor=anchor,
     )
 
@@ -121,18 +131,22 @@ def _home(annotation: Volume, images: Mapping[str, Volume], anchor: str) -> str:
     )
 
 
-def _brain(raw: RawSubject, anchor: Volume) -> np.ndarray | None:
+def _brain(
+    raw: RawSubject, anchor: Volume, read: Callable[[Path], Volume]
+) -> np.ndarray | None:
     if BRAIN_ROLE not in raw.files:
         return None
-    mask = read_volume(raw.files[BRAIN_ROLE])
+    mask = read(raw.files[BRAIN_ROLE])
     check_same_grid({"anchor": anchor, BRAIN_ROLE: mask})
     return mask.data > 0.5
 
 
-def _tissue(raw: RawSubject, anchor: Volume) -> np.ndarray | None:
+def _tissue(
+    raw: RawSubject, anchor: Volume, read: Callable[[Path], Volume]
+) -> np.ndarray | None:
     if not any(name in raw.files for name in TISSUES):
         return None
-    maps = {name: read_volume(raw.file(name)) for name in TISSUES}
+    maps = {name: read(raw.file(name)) for name in TISSUES}
     check_same_grid({"anchor": anchor, **maps})
     for volume in maps.values():
         low, high = volume.data.min(), volume.data.max()
