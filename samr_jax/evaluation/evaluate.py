@@ -16,8 +16,7 @@ from samr_jax.evaluation.drawing.translation import (
 from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
 from samr_jax.evaluation.reports.summaries import beyond_table
 from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
-from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
-from samr_jax.evaluation.scores.registry import split_scores
+from samr_jax.evaluation.scores.registry import judged_scores, split_scores
 from samr_jax.evaluation.scores.score import Setting
 from samr_jax.evaluation.scoring import (
     accumulate,
@@ -95,10 +94,10 @@ def evaluate(
     return result
 
 
-def add_mask_follow(
+def add_judged_scores(
     result: dict, model: Model, segmenter: Model, dataset: Dataset, *, batch_size: int
 ) -> dict:
-    """Adds the score ``mask_follow`` to an evaluation that was made without segmenter.
+    """Adds the scores that need a segmenter to an evaluation that was made without.
 
     Args:
       result: the evaluation.
@@ -111,8 +110,8 @@ def add_mask_follow(
     slices = filled_split(dataset, split)
     pairs = predictions(model, slices, batch_size=batch_size)
     judge = judge_of(segmenter, batch_size=batch_size)
-    scored: Any = MASK_FOLLOW.make(Setting(dataset, split, judge=judge))
-    return result | accumulate(pairs, {MASK_FOLLOW.name: scored})
+    scores = judged_scores(Setting(dataset, split, judge=judge))
+    return result | accumulate(pairs, scores)
 
 
 def filled_split(dataset: Dataset, split: str) -> Slices:

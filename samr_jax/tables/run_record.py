@@ -75,11 +75,13 @@ def how_it_was_made(content: Mapping) -> str:
     counts = {name: len(names) for name, names in dataset["split"].items()}
     patients = ", ".join(f"{count} {name}" for name, count in counts.items())
     if folds := content.get("folds"):
-        patients = f"{sum(counts.values())} in {folds} folds, each tested once"
+        patients = f"{sum(counts.values())} patients in {folds} folds, each tested once"
+    else:
+        patients += " patients"
     lines = [
         "# How it was made",
         "",
-        f"- Data: {size}, {patients} patients, hash {dataset['hash'][:12]}.",
+        f"- Data: {size}, {patients}, hash {dataset['hash'][:12]}.",
         f"- Seeds: {seeds}; numbers are means over seeds, ± is their standard "
         "deviation, intervals are over patients.",
     ]

@@ -14,7 +14,7 @@ import ml_collections
 
 from samr_jax.config import check_size, flatten, set_field
 from samr_jax.data.dataset import Dataset
-from samr_jax.evaluation.evaluate import add_mask_follow, table
+from samr_jax.evaluation.evaluate import add_judged_scores, table
 from samr_jax.evaluation.scores.pooling import pool_folds
 from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
@@ -137,7 +137,7 @@ class TableRuns:
 
         Args:
           row: of the table.
-          follow: whether to add the mask-follow score, by the segmenter of the first
+          follow: whether to add the scores that need a segmenter, by that of the first
             seed.
         """
         return self.pooled(lambda part: part._evaluations(row, follow=follow))
@@ -149,7 +149,7 @@ class TableRuns:
             directory = self.directory(row, seed)
             result = run(self.config(row, seed), directory, self.dataset)
             if follow and "mask_follow" not in result:
-                result = self._add_mask_follow(result, directory)
+                result = self._add_judged_scores(result, directory)
             results.append(result)
         return results
 
@@ -163,8 +163,8 @@ class TableRuns:
         run(self.config(SEGMENTER, seed), directory, self.dataset)
         return directory
 
-    def _add_mask_follow(self, result: dict, directory: Path) -> dict:
-        result = add_mask_follow(
+    def _add_judged_scores(self, result: dict, directory: Path) -> dict:
+        result = add_judged_scores(
             result,
             load_model(directory),
             load_model(self.segmenter()),

@@ -7,7 +7,7 @@ import pytest
 
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.baselines import evaluate_trivial
-from samr_jax.evaluation.evaluate import add_mask_follow, evaluate
+from samr_jax.evaluation.evaluate import add_judged_scores, evaluate
 from samr_jax.evaluation.scores import registry
 from samr_jax.evaluation.scores.score import Column, ScoreKind
 from samr_jax.labels import LABELS, NORMAL
@@ -49,7 +49,7 @@ def test_a_synthesis_that_shows_its_mask_is_followed(dataset, tmp_path):
     table = (tmp_path / "table.md").read_text()
     assert "| Painter | 1.000 | 1.000 | 1.000 |" in table
     plain = {name: value for name, value in result.items() if name != "mask_follow"}
-    again = add_mask_follow(plain, model, segmenter, dataset, batch_size=4)
+    again = add_judged_scores(plain, model, segmenter, dataset, batch_size=4)
     assert again == result
 
 

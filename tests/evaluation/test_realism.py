@@ -15,6 +15,7 @@ from samr_jax.evaluation.scores import brain_ssim as brain_ssim_module
 from samr_jax.evaluation.scores.brain_ssim import BrainSsim
 from samr_jax.evaluation.scores.feature_distance import (
     FeatureDistance,
+    compared,
     density_coverage,
     kid,
 )
@@ -244,6 +245,17 @@ def test_feature_distance_sees_shifts_and_compares_equal_counts():
     assert far["synthesized"]["coverage"] == 0 < near["synthesized"]["coverage"]
     assert near["real"]["coverage"] > 0.5 and near["slices"] == 20
     assert near["real"] == far["real"]
+
+
+def test_scale_of_features_does_not_matter():
+    rng = np.random.default_rng(17)
+    real, other = rng.normal(3, 1, (2, 12, 4))
+    scale = np.array([1, 10, 1000, 0.01])
+    found = compared(real, other)
+    assert compared(real * scale, other * scale) == pytest.approx(found)
+    dead = np.zeros((12, 1))
+    assert compared(np.hstack([real, dead]), np.hstack([other, dead])) == found
+    assert compared(dead, dead)["kid"] is None
 
 
 @pytest.fixture(scope="module")

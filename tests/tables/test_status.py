@@ -68,7 +68,7 @@ def test_a_tiny_cross_validation(table_runs, dataset):
     for row in ("Pix2Pix", "Atlas"):
         assert sorted(content["results"][row]["subjects"]) == everyone
     assert content["folds"] == 2 and len(content["runs"]["Pix2Pix"]) == 2
-    assert "5 in 2 folds" in path.read_text()
+    assert "5 patients in 2 folds, each tested once, hash" in path.read_text()
     runs = sorted(table_runs.workdir.glob("fold-*/*/seed-0/metrics.json"))
     assert len(runs) == 4
     before = [run.stat().st_mtime_ns for run in runs]

@@ -96,7 +96,7 @@ def trained_configs(monkeypatch):
 
     monkeypatch.setattr(bench, "train_and_evaluate", train)
     monkeypatch.setattr(bench, "load_model", lambda directory: None)
-    monkeypatch.setattr(bench, "add_mask_follow", lambda result, *_, **__: result)
+    monkeypatch.setattr(bench, "add_judged_scores", lambda result, *_, **__: result)
     monkeypatch.setattr(bench, "table", lambda result: "")
     monkeypatch.setattr(make, "load_model", lambda directory: None)
     monkeypatch.setattr(make, "evaluate_trivial", lambda *_, **__: {})

@@ -2,7 +2,8 @@
 
 The features are those of a segmenter that was trained on real images: its innermost
 layer, averaged over the slice. Equal numbers of slices are compared, since distances
-depend on the number.
+depend on the number. Every feature is divided by its standard deviation over the real
+slices, so that a score does not depend on the scale of a network's features.
 """
 
 from __future__ import annotations
@@ -98,8 +99,13 @@ class FeatureDistance:
         return out
 
 
-def compared(real: np.ndarray, other: np.ndarray) -> dict[str, float]:
+def compared(real: np.ndarray, other: np.ndarray) -> dict[str, float | None]:
     """All three scores of a set of features against those of real slices."""
+    scale = real.std(axis=0)
+    varied = scale > 0
+    real, other = (x[:, varied] / scale[varied] for x in (real, other))
+    if not varied.any():
+        return dict.fromkeys(("kid", "density", "coverage"))
     density, coverage = density_coverage(real, other)
     return {"kid": kid(real, other), "density": density, "coverage": coverage}
 
@@ -137,4 +143,5 @@ FEATURE_DISTANCE = ScoreKind(
     note="KID, density and coverage: of synthesized against real slices, in the "
     "features of the innermost layer of a U-Net trained on real images; KID 0 and "
     "coverage 1 are best.",
+    judged=True,
 )

@@ -61,4 +61,5 @@ MASK_FOLLOW = ScoreKind(
     ),
     note="Mask-follow: Dice of the input mask and what a U-Net trained on real images "
     "finds in the synthesized images.",
+    judged=True,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from samr_jax.evaluation.scores.brain_ssim import BRAIN_SSIM
 from samr_jax.evaluation.scores.calibration import CALIBRATION
 from samr_jax.evaluation.scores.feature_distance import FEATURE_DISTANCE
@@ -57,5 +59,14 @@ def slice_scores(sequences: tuple[str, ...]) -> SliceScores:
 
 def split_scores(setting: Setting) -> dict[str, Score]:
     """The scores of a split that a setting allows, by name."""
-    made = {kind.name: kind.make(setting) for kind in SCORE_KINDS}
+    return _made(SCORE_KINDS, setting)
+
+
+def judged_scores(setting: Setting) -> dict[str, Score]:
+    """Of `split_scores`, the scores that need a judge."""
+    return _made([kind for kind in SCORE_KINDS if kind.judged], setting)
+
+
+def _made(kinds: Iterable[ScoreKind], setting: Setting) -> dict[str, Score]:
+    made = {kind.name: kind.make(setting) for kind in kinds}
     return {name: score for name, score in made.items() if score is not None}

@@ -152,9 +152,11 @@ class ScoreKind:
       make: the score for a setting; None if the setting lacks what it needs.
       columns: what the tables show.
       note: one sentence below the table that explains the columns.
+      judged: whether the score needs a judge.
     """
 
     name: str
     make: Callable[[Setting], Score | None]
     columns: tuple[Column, ...]
     note: str
+    judged: bool = False
