@@ -1,4 +1,4 @@
-"""Convolutions in every form, against XLA's own convolutions and against numpy."""
+"""Convolutions in every form, against XLA's own convolutions."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,6 @@ from samr_jax.models.convolution import (
     cpu,
     forms,
     kernel_gradient,
-    reflect_pad,
     up_conv2d,
 )
 from samr_jax.runtime.errors import InputError
@@ -127,13 +126,6 @@ def test_convolutions_work_in_bfloat16():
     assert jnp.abs(made - expected).max() < 0.02 * jnp.abs(expected).max()
     gradients = jax.jit(jax.grad(lambda *a: layers(*a).sum(), (0, 1)))(*low)
     assert [gradient.dtype for gradient in gradients] == [jnp.bfloat16] * 2
-
-
-@pytest.mark.parametrize("pad", [0, 1, 3])
-def test_reflect_pad_is_numpys(pad):
-    x = normal(2, 5, 7, 3)
-    edges = ((0, 0), (pad, pad), (pad, pad), (0, 0))
-    np.testing.assert_array_equal(reflect_pad(x, pad), np.pad(x, edges, "reflect"))
 
 
 @pytest.fixture

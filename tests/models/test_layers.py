@@ -30,6 +30,16 @@ def test_parameters_stay_float32_when_layers_compute_in_bfloat16():
         assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.parametrize("kernel, padding", [(1, 0), (3, 1), (7, 3)])
+def test_reflect_padding_is_numpys(kernel, padding):
+    x, layer = normal(2, 5, 7, 3), Conv(4, kernel, pad_mode="reflect")
+    variables = layer.init(jax.random.key(0), x)
+    edges = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    padded = np.pad(x, edges, "reflect")
+    expected = Conv(4, kernel, padding=0).apply(variables, padded)
+    np.testing.assert_allclose(layer.apply(variables, x), expected, atol=1e-6)
+
+
 def test_batch_norm_normalises_and_accumulates_as_pytorch_does():
     x, norm = 3 + 2 * normal(4, 6, 6, 3), Norm()
     variables = norm.init(jax.random.key(0), x, train=True)

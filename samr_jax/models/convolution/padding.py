@@ -1,4 +1,4 @@
-"""Padding of images ``(N, H, W, C)``."""
+"""Zeros around images ``(N, H, W, C)``."""
 
 from __future__ import annotations
 
@@ -10,25 +10,6 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 """Zeros before and after the rows, then before and after the columns."""
 
 NO_PADS: Pads = ((0, 0), (0, 0))
-
-
-def reflect_pad(x: jax.Array, pad: int) -> jax.Array:
-    """Pads both spatial axes by reflection without repeating the edge.
-
-    The result is that of ``jnp.pad(mode="reflect")``, in a third of the time on CPUs.
-
-    Args:
-      x: ``(N, H, W, C)`` with H and W above `pad`.
-      pad: rows and columns added on each side.
-    """
-    if pad == 0:
-        return x
-    for axis in (1, 2):
-        size = x.shape[axis]
-        before = lax.slice_in_dim(x, 1, pad + 1, axis=axis)
-        after = lax.slice_in_dim(x, size - pad - 1, size - 1, axis=axis)
-        x = jnp.concatenate([jnp.flip(before, axis), x, jnp.flip(after, axis)], axis)
-    return x
 
 
 def padded_size(x: jax.Array, pads: Pads) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from samr_jax.models.convolution import conv2d, reflect_pad, up_conv2d
+from samr_jax.models.convolution import conv2d, up_conv2d
 from samr_jax.models.layers.initial import Gaussian, Layer
 
 
@@ -74,7 +74,9 @@ class Conv(Convolution):
         padding = self.kernel // 2 if self.padding is None else self.padding
         x = x.astype(self.dtype)
         if self.pad_mode == "reflect":
-            x, padding = reflect_pad(x, padding), 0
+            around = (padding, padding)
+            x = jnp.pad(x, ((0, 0), around, around, (0, 0)), mode="reflect")
+            padding = 0
         return self.add_bias(conv2d(x, kernel, strides=self.strides, padding=padding))
 
 
