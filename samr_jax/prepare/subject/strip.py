@@ -149,7 +149,8 @@ def has_skull(scan: Volume) -> bool:
 
 def volume_ml(mask: np.ndarray, affine: np.ndarray) -> float:
     """Volume of a boolean mask in millilitres."""
-    return np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000
+    voxel = abs(float(np.linalg.det(affine[:3, :3])))
+    return np.count_nonzero(mask) * voxel / 1000
 
 
 def roundness(mask: np.ndarray, affine: np.ndarray) -> float:
