@@ -208,8 +208,8 @@ def _maps_on_grid(
 
 def _share(part: np.ndarray, whole: np.ndarray) -> float:
     """Share of the voxels of `whole` that are in `part`, too."""
-    count = np.count_nonzero(part & whole)
-    return round(count / max(np.count_nonzero(whole), 1), 3)
+    count = int(np.count_nonzero(part & whole))
+    return round(count / max(int(np.count_nonzero(whole)), 1), 3)
 
 
 def _profile(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:
