@@ -10,6 +10,8 @@ from samr_jax.runs.workdir import claim, read_config
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 
+pytestmark = pytest.mark.quick
+
 
 def test_the_papers_numbers():
     config = default()

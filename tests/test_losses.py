@@ -8,6 +8,8 @@ import scipy.stats
 
 from samr_jax import losses
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(0)
 
 

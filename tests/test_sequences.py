@@ -23,6 +23,8 @@ from samr_jax.sequences import KNOWN, SEQUENCES, MRSequence
 from tests.prepare.small_subjects import AFFINE, SHAPE, TARGET
 from tests.tiny import GRID, blob_subject
 
+pytestmark = pytest.mark.quick
+
 CBF = MRSequence(
     "CBF",
     window=(0.0, 100.0),

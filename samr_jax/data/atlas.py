@@ -44,7 +44,7 @@ def group_average(
 
 
 def average_tissue(
-    instances: Sequence[Mapping], shape: tuple[int, int, int], *, subjects: int
+    instances: Iterable[Mapping], shape: tuple[int, int, int], *, subjects: int
 ) -> np.ndarray:
     """The tissue maps' `group_average`, from the stored slices of the subjects.
 

@@ -9,6 +9,8 @@ import pytest
 from samr_jax.data import nifti
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 AFFINE = np.array([[-1.0, 0, 0, 8], [0, -2, 0, 9], [0, 0, 4.4, 1], [0, 0, 0, 1]])
 
 

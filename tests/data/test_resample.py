@@ -8,6 +8,8 @@ from samr_jax.data.subject import Grid
 from samr_jax.prepare.grids import Target, crop_slices, grid_over, slices_with_brain
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 # Columns to the left, rows to the back, slices up: the order of BraTS files.
 NATIVE = np.array([[-1.0, 0, 0, 5], [0, -1, 0, 20], [0, 0, 1, -3], [0, 0, 0, 1]])
 SHAPE = (12, 14, 20)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from samr_jax.data.splits import split_subjects
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 
 def _patients(count):
     return [f"p{i:03d}" for i in range(count)]

@@ -6,6 +6,8 @@ import pytest
 from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 
 def numbered_slices(subjects=5, each=4):
     """Instances whose arrays say which slice they are of."""

@@ -16,6 +16,8 @@ from samr_jax.evaluation.scores.calibration import (
 )
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 # Keeping the share p of smallest exponential errors leaves a mean error of
 # 1 + f·ln f / (1 - f) with f = 1 - p; its integral over f is 2 - pi² / 6.
 EXPONENTIAL_AREA = np.pi**2 / 6 - 1

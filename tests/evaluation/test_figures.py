@@ -18,6 +18,8 @@ from samr_jax.evaluation.scores.calibration import confidence_calibration
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.sequences import SEQUENCES
 
+pytestmark = pytest.mark.quick
+
 GOLD, RED = (255, 215, 0), (255, 0, 0)
 LIME = (164, 252, 59)  # the middle of the colour map 'turbo': 0 % of APTw
 

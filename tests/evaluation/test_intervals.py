@@ -18,6 +18,8 @@ from samr_jax.evaluation.scores.intervals import (
 )
 from tests.evaluation.test_metrics import scored
 
+pytestmark = pytest.mark.quick
+
 DRAWS = 1500
 
 

@@ -6,6 +6,8 @@ import pytest
 from samr_jax.evaluation.scores.memorisation import NearestTraining
 from samr_jax.evaluation.scores.score import ScoredSlices
 
+pytestmark = pytest.mark.quick
+
 
 def add(nearest, synthesized, real):
     labels = np.zeros(real.shape[:-1], np.uint8)

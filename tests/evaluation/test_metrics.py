@@ -14,6 +14,8 @@ from samr_jax.evaluation.scores.similarity import psnr, ssim
 from samr_jax.labels import CAVITY, EDEMA, LESION_LABELS, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 SEQUENCES = ("T1w", "FLAIR", "APTw")
 
 

@@ -19,6 +19,8 @@ from samr_jax.evaluation.scores.score import ScoredSlices
 from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.sequences import SEQUENCES
 
+pytestmark = pytest.mark.quick
+
 
 def evaluation(sequences=SEQUENCES, *, offset=0.1, prior="atlas"):
     """An evaluation in which every pixel is off by `offset`; no slice has a cavity."""

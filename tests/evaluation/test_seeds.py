@@ -4,6 +4,8 @@ import pytest
 
 from samr_jax.evaluation.scores.seeds import mean_tree, over_seeds
 
+pytestmark = pytest.mark.quick
+
 
 def test_seeds_become_one_evaluation():
     results = [

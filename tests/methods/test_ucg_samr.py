@@ -231,8 +231,8 @@ def test_pools_are_training_state(
     assert {"disc/pooled_1", "disc/pooled_2"} <= metrics.keys()
 
 
-def test_tissue_prior_is_required(config, dataset):
-    config.method = "ucg_samr"
+def test_tissue_prior_is_required(dataset):
+    config = shrink(default("ucg_samr"))
     bare = dataclasses.replace(dataset, has_tissue=False)
     with pytest.raises(InputError, match=r"no tissue maps.*UCG-SAMR"):
         build_method(config, bare)

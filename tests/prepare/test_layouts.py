@@ -8,6 +8,8 @@ from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.find.raw import BRAIN_ROLE, LABELS_ROLE
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 BRATS = {"T1w", "Gd-T1w", "T2w", "FLAIR", LABELS_ROLE}
 
 

@@ -9,6 +9,8 @@ from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.subject.scans import read_scans
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 AFFINE = np.diag([2.0, 2, 2, 1])
 SHAPE = (6, 7, 8)
 

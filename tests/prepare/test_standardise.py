@@ -17,6 +17,8 @@ from samr_jax.prepare.subject.landmarks import (
 )
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 
 def _scans(count=6):
     """Intensities of three tissues; every scan has a unit of its own."""

@@ -6,6 +6,8 @@ import pytest
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 
 def state(value):
     return {

@@ -13,6 +13,8 @@ from samr_jax.runtime.errors import InputError
 from tests.commands import launch
 from tests.data.edits.edit_cases import GRID, SPACING, of_slice, patients
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module", name="patients")
 def _patients():

@@ -25,6 +25,8 @@ from tests.data.edits.edit_cases import (
     sizes,
 )
 
+pytestmark = pytest.mark.quick
+
 quick = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 

@@ -8,6 +8,8 @@ from samr_jax.data.edits.recipe import Recipe
 from samr_jax.runtime.errors import InputError
 from tests.data.edits.edit_cases import round_head
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("text", "message"),
