@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from samr_jax.labels import LESION_LABELS
-from samr_jax.methods import cg_samr
+from samr_jax.methods import cg_networks, cg_samr
 from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.settings import Share
@@ -91,7 +91,7 @@ they need not be blanked.
 """
 
 
-class GeneratorSide(cg_samr.GeneratorSide):
+class GeneratorSide(cg_networks.GeneratorSide):
     """G and U; G sees the tissue maps together with the mask.
 
     Attributes:
@@ -105,7 +105,7 @@ class GeneratorSide(cg_samr.GeneratorSide):
         return jnp.concatenate([batch.mask, tissue], axis=-1), batch.atlas
 
 
-class DiscriminatorSide(cg_samr.DiscriminatorSide):
+class DiscriminatorSide(cg_networks.DiscriminatorSide):
     """D, which sees the tissue maps together with the atlas.
 
     Attributes:

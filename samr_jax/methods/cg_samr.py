@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from typing import Any, Literal
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -18,6 +16,7 @@ from samr_jax import losses
 from samr_jax.methods import conditional_gan
 from samr_jax.methods.base import Context, Method, MethodState, Terms
 from samr_jax.methods.batch import Batch
+from samr_jax.methods.cg_networks import DiscriminatorSide, GeneratorSide
 from samr_jax.methods.conditional_gan import PRIORS
 from samr_jax.methods.confidence import (
     ConfidenceLoss,
@@ -42,7 +41,7 @@ from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     WholeImageDiscriminator,
 )
-from samr_jax.models.generator import Generator, Synthesis
+from samr_jax.models.generator import Generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,77 +210,6 @@ running statistics, hence the norm. U learns from real images alone, faster than
 more from rare labels, so that synthesized lesions have to look like real ones to be
 found.
 """
-
-
-class GeneratorSide(nn.Module):
-    """G and U: the networks over which the final objective is minimised.
-
-    Attributes:
-      generator: G, mask and atlas to images.
-      segmenter: U of the lesion shape consistency loss; None without that loss.
-      learns_from_fake: whether U learns from synthesized images too.
-    """
-
-    generator: nn.Module
-    segmenter: nn.Module | None = None
-    learns_from_fake: bool = True
-
-    def __call__(self, batch: Batch, *, train: bool) -> dict[str, Any]:
-        synthesis = self.generator(*self.condition(batch), train=train)
-        outputs = {"synthesis": synthesis}
-        if self.segmenter is not None:
-            logits = self._segment(batch.images, synthesis.images, train=train)
-            outputs["logits_of_real"], outputs["logits_of_fake"] = logits
-        return outputs
-
-    def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """The inputs of the mask's encoder and of the atlas's encoder."""
-        return batch.mask, batch.atlas
-
-    def _segment(
-        self, real: jax.Array, fake: jax.Array, *, train: bool
-    ) -> Sequence[jax.Array]:
-        if self.learns_from_fake:
-            # One call: U's kernels, most of them larger than their inputs, are read and
-            # transformed once.
-            both = jnp.concatenate([real, fake])
-            return jnp.split(self.segmenter(both, train=train, groups=2), 2)
-
-        def segment(segmenter: nn.Module, images: jax.Array) -> jax.Array:
-            return segmenter(images, train=train)
-
-        as_given = nn.map_variables(segment, "params", jax.lax.stop_gradient)
-        return segment(self.segmenter, real), as_given(self.segmenter, fake)
-
-    def synthesize(self, batch: Batch) -> Synthesis:
-        return self.generator(*self.condition(batch), train=False)
-
-
-class DiscriminatorSide(nn.Module):
-    """D, judging real and synthesized images together with mask and atlas.
-
-    Attributes:
-      discriminator: the six label-wise networks, or the whole-image ablation.
-      use_atlas: whether D is given the atlas.
-    """
-
-    discriminator: nn.Module
-    use_atlas: bool = True
-
-    def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
-        anatomy = self.anatomy(batch)
-
-        def judge(images: jax.Array) -> losses.Features:
-            return self.discriminator(batch.mask, anatomy, images, train=train)
-
-        return {
-            "real": judge(batch.images),
-            "fake": judge(outputs["synthesis"].images),
-        }
-
-    def anatomy(self, batch: Batch) -> jax.Array:
-        """``(N, H, W, C)``: what D is told besides the mask."""
-        return batch.atlas if self.use_atlas else batch.atlas[..., :0]
 
 
 def create(settings: Settings, context: Context) -> Method:
