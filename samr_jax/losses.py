@@ -46,7 +46,13 @@ def half_scale(images: jax.Array) -> jax.Array:
     return blocks.mean(axis=(2, 4))
 
 
-def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
+def adversarial_loss(
+    features: Features,
+    *,
+    real: bool,
+    kind: str,
+    counted: Sequence[jax.Array] | None = None,
+) -> jax.Array:
     """The loss of discriminators that ought to call their input real (or synthesized).
 
     Equations (2) and (8) with the non-saturating generator side: the discriminators
@@ -57,6 +63,9 @@ def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
       features: see `Features`; only the logits count.
       real: whether the discriminators ought to call the input real.
       kind: ``bce``, binary cross-entropy on logits, or ``lsgan``, least squares.
+      counted: for each discriminator, 1 for the logits whose mean is its loss, and 0
+        for the others; by default all logits count. A discriminator without any such
+        logit has a loss of 0.
     """
     logits = [layers[-1].astype(jnp.float32) for layers in features]
     goal = 1.0 if real else 0.0
@@ -69,7 +78,12 @@ def adversarial_loss(features: Features, *, real: bool, kind: str) -> jax.Array:
         losses = [jnp.square(x - goal) for x in logits]
     else:
         raise ValueError(f"GAN loss {kind!r}, expected 'bce' or 'lsgan'")
-    return sum(jnp.mean(x) for x in losses)  # type: ignore[return-value]
+    if counted is None:
+        return sum(jnp.mean(x) for x in losses)  # type: ignore[return-value]
+    return sum(  # type: ignore[return-value]
+        jnp.sum(x * weights) / jnp.maximum(jnp.sum(weights), 1)
+        for x, weights in zip(losses, counted, strict=True)
+    )
 
 
 def discriminator_loss(real: Features, fake: Features, *, kind: str) -> jax.Array:

@@ -43,6 +43,7 @@ class Painter:
             error_scale=lambda state: None,
             can_synthesize=True,
             can_segment=False,
+            noise=0,
         )
 
     def synthesize(self, stored):

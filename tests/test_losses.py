@@ -81,6 +81,21 @@ def test_adversarial_loss_against_probabilities(real):
         np.testing.assert_allclose(found, value, rtol=1e-5)
 
 
+def test_adversarial_loss_of_the_logits_that_count_is_their_mean():
+    """A discriminator of which no logit counts adds nothing."""
+    rng = np.random.default_rng(1)
+    maps = features(1, networks=3)
+    counted = [rng.integers(0, 2, layers[-1].shape) for layers in maps[:2]]
+    counted.append(np.zeros_like(maps[2][-1]))
+    found = losses.adversarial_loss(maps, real=True, kind="lsgan", counted=counted)
+    chosen = [
+        layers[-1][mask == 1]
+        for layers, mask in zip(maps[:2], counted[:2], strict=True)
+    ]
+    expected = sum(np.square(logits - 1).mean() for logits in chosen)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_discriminator_loss_at_ignorance_is_log_two_per_network():
     blank = [[np.zeros((1, 2, 2, 1), np.float32)]] * 6
     found = losses.discriminator_loss(blank, blank, kind="bce")

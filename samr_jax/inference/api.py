@@ -57,6 +57,7 @@ def synthesize(
     checkpoint: str | Path | Model | None = None,
     labels: str | Mapping[int, int] = "samr",
     anatomy: Anatomy | None = None,
+    seed: int = 0,
 ) -> SynthesizedImages:
     """Synthesizes all MR sequences of one slice or many.
 
@@ -75,6 +76,8 @@ def synthesize(
         training subjects, or tissue maps (WM, GM, CSF) ``[..., H, W, 3]`` in [0, 1]. It
         is fitted to the mask's brain; a mask without normal brain takes its brain from
         the anatomy. The average is used as it is.
+      seed: of the noise, for a model that sees noise. Each seed gives other images of
+        what mask, atlas and anatomy leave open.
 
     Returns:
       Images, confidence maps and intermediate images.
@@ -106,7 +109,7 @@ def synthesize(
     if maps is not None and told is not None:
         stored["tissue"] = fitted(told, maps, stacked)
     size = 1 if len(stacked) == 1 else BATCH_SIZE
-    synthesis = synthesize_all(model, stored, batch_size=size)
+    synthesis = synthesize_all(model, stored, batch_size=size, seed=seed)
     if codes.ndim == 2:
         synthesis = jax.tree.map(lambda array: array[0], synthesis)
     return SynthesizedImages(

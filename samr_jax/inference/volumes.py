@@ -133,6 +133,7 @@ def synthesize_volume(
     atlas: AtlasSpace | None = None,
     edit: Callable[[Volume], EditedVolume] | None = None,
     anatomy: Anatomy | None = None,
+    seed: int = 0,
 ) -> SynthesizedVolume:
     """Synthesizes every axial plane of a mask.
 
@@ -146,6 +147,7 @@ def synthesize_volume(
         brain.
       anatomy: the brain that the lesion is put into, as for `samr_jax.synthesize`; maps
         are on the atlas's grid.
+      seed: of the noise, as for `samr_jax.synthesize`.
 
     Raises:
       InputError: the mask has neither lesion nor brain, or its lesion lies outside the
@@ -170,7 +172,7 @@ def synthesize_volume(
     }
     if maps is not None and told is not None:
         stored["tissue"] = fitted(told, at_heights(maps, planes.heights), in_planes)
-    synthesis = synthesize_all(model, stored)
+    synthesis = synthesize_all(model, stored, seed=seed)
     images = model.dataset.restore(None, synthesis.images)
     images[in_planes == BACKGROUND] = 0
     on_mask = planes.to_mask(images)

@@ -21,7 +21,7 @@ from samr_jax.labels import LESION_LABELS
 from samr_jax.methods import cg_networks, cg_samr
 from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import Batch
-from samr_jax.methods.settings import Share
+from samr_jax.methods.settings import Count, Share
 from samr_jax.methods.variants import PAIRED_DEMO
 
 PRIOR = "individual anatomy"
@@ -34,9 +34,12 @@ class Model(cg_samr.Model):
 
     Attributes:
       skips: whether the branches are connected to both encoders at every scale.
+      noise: channels of Gaussian noise that the generator sees with the mask. Noise
+        stands for what mask, atlas and anatomy leave open, such as grain.
     """
 
     skips: bool = True
+    noise: Count = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +99,23 @@ class GeneratorSide(cg_networks.GeneratorSide):
 
     Attributes:
       blank_lesions: see `Anatomy`.
+      noise: see `Model`. Noise that the batch does not bring is drawn.
     """
 
     blank_lesions: bool = True
+    noise: int = 0
 
     def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        tissue = tissue_of(batch, blank_lesions=self.blank_lesions)
-        return jnp.concatenate([batch.mask, tissue], axis=-1), batch.atlas
+        seen = [batch.mask, tissue_of(batch, blank_lesions=self.blank_lesions)]
+        if self.noise:
+            seen.append(self._noise(batch))
+        return jnp.concatenate(seen, axis=-1), batch.atlas
+
+    def _noise(self, batch: Batch) -> jax.Array:
+        if batch.noise is not None:
+            return batch.noise
+        shape = (*batch.mask.shape[:3], self.noise)
+        return jax.random.normal(self.make_rng("dropout"), shape)
 
 
 class DiscriminatorSide(cg_networks.DiscriminatorSide):
@@ -143,8 +156,17 @@ def create(settings: Settings, context: Context) -> Method:
             (path, _with_tissue(fields)) for path, fields in method.first_layers
         ),
         average_tissue_share=settings.anatomy.average_share,
-        gen=GeneratorSide(gen.generator, gen.segmenter, gen.learns_from_fake, **blank),
-        disc=DiscriminatorSide(disc.discriminator, disc.use_atlas, **blank),
+        noise=settings.model.noise,
+        gen=GeneratorSide(
+            gen.generator,
+            gen.segmenter,
+            gen.learns_from_fake,
+            noise=settings.model.noise,
+            **blank,
+        ),
+        disc=DiscriminatorSide(
+            disc.discriminator, disc.use_atlas, disc.region_mean, **blank
+        ),
     )
 
 

@@ -67,6 +67,7 @@ class Method:
       fields: the fields of an instance that the method needs.
       average_tissue_share: share of the training slices whose tissue maps are the
         group's average and not the subject's.
+      noise: channels of Gaussian noise that `gen` sees, see `Batch.noise`.
       unpaired_fields: the fields that come from another instance than the remaining
         fields during training; empty in paired training.
       gen: the minimising side, ``gen(batch, train=) -> outputs``, a pytree of float
@@ -109,6 +110,7 @@ class Method:
     disc_lr_scale: float = 1.0
     with_pool: Callable[..., Any] = _as_given
     average_tissue_share: float = 0.0
+    noise: int = 0
     unpaired_fields: tuple[str, ...] = ()
     init_method_state: Callable[[], MethodState] = _no_state
     update_method_state: Callable[..., MethodState] = _unchanged

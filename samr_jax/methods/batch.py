@@ -21,12 +21,14 @@ class Batch(flax.struct.PyTreeNode):
       images: ``(N, H, W, S)`` in [-1, 1].
       atlas: ``(N, H, W, 3 S)`` in [-1, 1].
       tissue: WM, GM, CSF probabilities ``(N, H, W, 3)`` in [0, 1].
+      noise: Gaussian noise ``(N, H, W, C)`` for a generator that sees noise.
     """
 
     mask: Any = None
     images: Any = None
     atlas: Any = None
     tissue: Any = None
+    noise: Any = None
 
 
 def decode(stored: Mapping[str, Any]) -> Batch:
@@ -51,4 +53,5 @@ def decode(stored: Mapping[str, Any]) -> Batch:
         images=scaled("images", STORED_SCALE),
         atlas=scaled("atlas", STORED_SCALE),
         tissue=scaled("tissue", 255.0),
+        noise=stored.get("noise"),
     )

@@ -64,10 +64,13 @@ class DiscriminatorSide(nn.Module):
     Attributes:
       discriminator: the six label-wise networks, or the whole-image ablation.
       use_atlas: whether D is given the atlas.
+      region_mean: whether the losses count only the logits that see the region of
+        their discriminator.
     """
 
     discriminator: nn.Module
     use_atlas: bool = True
+    region_mean: bool = False
 
     def __call__(self, batch: Batch, outputs: dict, *, train: bool) -> dict:
         anatomy = self.anatomy(batch)
@@ -75,10 +78,13 @@ class DiscriminatorSide(nn.Module):
         def judge(images: jax.Array) -> losses.Features:
             return self.discriminator(batch.mask, anatomy, images, train=train)
 
-        return {
+        features = {
             "real": judge(batch.images),
             "fake": judge(outputs["synthesis"].images),
         }
+        if self.region_mean:
+            features["counted"] = self.discriminator.in_region(batch.mask)
+        return features
 
     def anatomy(self, batch: Batch) -> jax.Array:
         """``(N, H, W, C)``: what D is told besides the mask."""

@@ -100,6 +100,9 @@ class SamrLoss(conditional_gan.Loss):
         images.
       segmenter_learns_from_fake: whether U learns from synthesized images too. If not,
         it learns from real images alone and judges synthesized ones by them.
+      region_mean: whether the loss of each label-wise discriminator is the mean over
+        the logits that see its region. The paper's is the mean over all logits: of the
+        lesion's discriminator, four in five see no lesion.
     """
 
     shape_consistency: Weight = 1.0
@@ -107,6 +110,7 @@ class SamrLoss(conditional_gan.Loss):
     shape_label_weights: LabelWeights = EQUAL_WEIGHTS
     segmenter_label_weights: LabelWeights = EQUAL_WEIGHTS
     segmenter_learns_from_fake: bool = True
+    region_mean: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +300,11 @@ def create_samr(
         generator=("generator",),
         first_layers=_first_layers(ablation),
         gen_lr_scales=lr_scales,
-        disc=DiscriminatorSide(discriminator, ablation.atlas),
+        disc=DiscriminatorSide(
+            discriminator,
+            ablation.atlas,
+            region_mean=loss.region_mean and ablation.labelwise,
+        ),
         disc_loss=functools.partial(conditional_gan.discriminator_loss, loss=loss),
         disc_lr_scale=settings.disc_lr_scale,
         downsamplings=halvings,

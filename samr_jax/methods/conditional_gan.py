@@ -132,7 +132,10 @@ def realism_terms(features: dict, *, loss: Loss) -> tuple[jax.Array, dict]:
     """Weighted sum of the adversarial term and feature matching; the terms."""
     terms = {
         "adversarial": losses.adversarial_loss(
-            features["fake"], real=True, kind=loss.gan
+            features["fake"],
+            real=True,
+            kind=loss.gan,
+            counted=features.get("counted"),
         ),
         "feature_matching": losses.feature_matching_loss(
             features["real"], features["fake"], distance=loss.feature_distance
@@ -157,7 +160,10 @@ def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]
     """The maximised side of equation (2), as a loss, and its terms."""
     terms = {
         side: losses.adversarial_loss(
-            features[side], real=side == "real", kind=loss.gan
+            features[side],
+            real=side == "real",
+            kind=loss.gan,
+            counted=features.get("counted"),
         )
         for side in ("real", "fake")
     }

@@ -112,9 +112,7 @@ class LabelwiseDiscriminators(nn.Module):
             raise ValueError(f"mask {mask.shape}, expected {len(LABELS)} channels")
         x = jnp.concatenate([mask, atlas, images], -1)
         outputs = []
-        for name, codes in ROIS.items():
-            roi = jnp.stack([mask[..., code] for code in codes], -1)
-            roi = roi.max(-1, keepdims=True)
+        for name in ROIS:
             outputs += MultiScaleDiscriminator(
                 self.scales,
                 self.ndf,
@@ -122,8 +120,46 @@ class LabelwiseDiscriminators(nn.Module):
                 norm_axis=self.norm_axis,
                 dtype=self.dtype,
                 name=name,
-            )(x * roi, train=train)
+            )(x * region(mask, name), train=train)
         return outputs
+
+    def in_region(self, mask: jax.Array) -> list[jax.Array]:
+        """For each PatchGAN, which of its logits see any pixel of its region.
+
+        Args:
+          mask: one-hot ``(N, H, W, 5)``.
+
+        Returns:
+          Maps ``(N, h, w, 1)`` of 0 and 1, in the order of the features and of the
+          logits' size.
+        """
+        maps = []
+        for name in ROIS:
+            pixels = region(mask, name)
+            for _ in range(self.scales):
+                maps.append(_logits_that_see(pixels, self.layers))
+                pixels = jnp.ceil(average_pool_3s2(pixels))
+        return maps
+
+
+def region(mask: jax.Array, name: str) -> jax.Array:
+    """A region of `ROIS` as a map ``(N, H, W, 1)`` of 0 and 1.
+
+    Args:
+      mask: one-hot ``(N, H, W, 5)``.
+      name: of the region.
+    """
+    labels = jnp.stack([mask[..., code] for code in ROIS[name]], -1)
+    return labels.max(-1, keepdims=True)
+
+
+def _logits_that_see(pixels: jax.Array, layers: int, padding: int = 2) -> jax.Array:
+    """Which logits of a `PatchDiscriminator` depend on any of the marked pixels."""
+    pads = ((padding, padding),) * 2
+    for i in range(layers + 2):
+        stride = 2 if i < layers else 1
+        pixels = nn.max_pool(pixels, (4, 4), (stride, stride), pads)
+    return pixels
 
 
 class WholeImageDiscriminator(nn.Module):

@@ -14,6 +14,7 @@ import numpy as np
 
 from samr_jax.models.decoder import Synthesis
 from samr_jax.runs.model import Model
+from samr_jax.runs.noise import noise_of_slices
 
 BATCH_SIZE = 8
 """Slices of a batch, unless the caller chooses."""
@@ -22,14 +23,20 @@ Arrays = TypeVar("Arrays")
 
 
 def synthesize_all(
-    model: Model, stored: Mapping[str, np.ndarray], *, batch_size: int = BATCH_SIZE
+    model: Model,
+    stored: Mapping[str, np.ndarray],
+    *,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
 ) -> Synthesis:
     """Synthesizes every instance of some arrays.
 
     Args:
       model: a trained one.
-      stored: arrays of N instances each, as `Model.synthesize` takes them.
+      stored: arrays of N instances each, as `Model.synthesize` takes them. Instances
+        that follow each other are taken for neighbouring slices.
       batch_size: instances of the one compiled batch.
+      seed: of the noise, for a model that sees noise.
 
     Returns:
       numpy arrays of N instances.
@@ -37,6 +44,10 @@ def synthesize_all(
     Raises:
       InputError: the method does not synthesize, or not from these fields.
     """
+    if channels := model.method.noise:
+        slices, *size = stored["labels"].shape
+        noise = noise_of_slices(seed, slices, tuple(size), channels)
+        stored = {**stored, "noise": noise}
     return run_all(model.synthesize, stored, batch_size=batch_size)
 
 

@@ -90,6 +90,28 @@ def test_maps_inside_a_lesion_count_only_if_they_are_not_blanked(blank):
         assert (not np.array_equal(run(changed).images, images)) == counts
 
 
+def test_noise_changes_the_images_of_a_model_that_sees_noise():
+    method = tiny_variant(model__noise=2)
+    assert method.noise == 2 and tiny_variant().noise == 0
+    stored = random_batch(method.fields, 1, 16, 2)
+    batch = decode(stored)
+    state = create_state(method, jax.random.key(0), batch, optimizer=optax.sgd(0.1))
+
+    def images(noise, key=0):
+        return method.gen.apply(
+            state.gen.variables,
+            batch.replace(noise=noise),
+            method="synthesize",
+            rngs={"dropout": jax.random.key(key)},
+        ).images
+
+    noise = np.random.default_rng(0).normal(size=(1, 16, 16, 2)).astype(np.float32)
+    given = images(noise)
+    np.testing.assert_array_equal(given, images(noise, key=1))
+    assert not np.array_equal(given, images(-noise))
+    assert not np.array_equal(images(None), images(None, key=1))
+
+
 def test_a_share_of_the_training_slices_comes_with_the_average_maps(dataset):
     config = tiny_config(dataset, "anatomy")
     average = np.round(255 * dataset.average_tissue).astype(np.uint8)

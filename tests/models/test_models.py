@@ -202,6 +202,34 @@ def test_the_lesion_discriminators_see_the_lesion_only():
     assert changed == [True, True, True, True, False, False]
 
 
+def test_the_logits_that_see_a_region_are_those_that_its_pixels_change():
+    mask = np.zeros((1, 48, 48), int)
+    mask[:, 3:40, 5:44] = 1
+    mask[:, 10:14, 20:23] = 4
+    mask = jax.nn.one_hot(mask, 5)
+    images = jax.random.normal(jax.random.key(0), (1, 48, 48, 2))
+    network = LabelwiseDiscriminators(ndf=2, layers=2)
+    anatomy = jnp.zeros((1, 48, 48, 1))
+    variables = network.init(jax.random.key(1), mask, anatomy, images, train=False)
+
+    def logits(images):
+        features = network.apply(variables, mask, anatomy, images, train=False)
+        return [layers[-1] for layers in features]
+
+    # Every pixel changes, one of a region after the other: a single random change could
+    # cancel out in a logit.
+    before = logits(images)
+    changed = [np.zeros(x.shape, bool) for x in before]
+    for seed in range(3):
+        noise = jax.random.normal(jax.random.key(2 + seed), images.shape)
+        for seen, old, new in zip(changed, before, logits(images + noise), strict=True):
+            seen |= np.asarray(old != new)
+    found = network.in_region(mask)
+    assert any(0 < np.mean(x) < 1 for x in found)
+    for seen, region in zip(changed, found, strict=True):
+        np.testing.assert_array_equal(seen, region == 1)
+
+
 def test_dropout_of_the_pix2pix_unet_stays_on_at_test():
     network = Pix2PixUNet(outputs=2, features=2, downsamplings=4, dropout=0.5)
     x = np.random.default_rng(0).standard_normal((1, 16, 16, 3)).astype(np.float32)
