@@ -68,9 +68,26 @@ class Planes:
             out[plane] = ndimage.map_coordinates(codes, voxels, order=0)
         return out
 
+    def covered(self) -> np.ndarray:
+        """Boolean ``(X, Y, Z)``: the mask's voxels to which `to_mask` gives a value."""
+        x, y, z = np.ogrid[tuple(map(slice, self.shape))]
+        limits = (self.grid.size[1], self.grid.size[0], len(self.heights))
+        origin, step = (0.0, 0.0, self.heights[0]), (1.0, 1.0, self.step)
+        inside = np.ones(self.shape, bool)
+        for axis, (a, b, c, d) in enumerate(self.to_atlas[:3]):
+            place = a * x + b * y + c * z + d
+            # Rounded as in `to_mask`.
+            place = np.round((place - origin[axis]) / step[axis], 4)
+            inside &= (place >= 0) & (place <= limits[axis] - 1)
+        return inside
+
+    @property
+    def step(self) -> float:
+        """Atlas slices from one plane to the next."""
+        return self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
+
     def to_mask(self, values: np.ndarray) -> np.ndarray:
         """Interpolates values of the planes ``(P, H, W, C)`` at the mask's voxels."""
-        step = self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
         out = np.zeros((*self.shape, values.shape[-1]), np.float32)
         y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")
         for x in range(self.shape[0]):
@@ -79,7 +96,7 @@ class Planes:
                 np.tensordot(self.to_atlas[:3, :3], voxels, 1)
                 + self.to_atlas[:3, 3, None, None]
             )
-            plane = np.round((level - self.heights[0]) / step, 4)
+            plane = np.round((level - self.heights[0]) / self.step, 4)
             points = np.stack([plane, np.round(row, 4), np.round(column, 4)])
             for channel in range(values.shape[-1]):
                 out[x, ..., channel] = ndimage.map_coordinates(

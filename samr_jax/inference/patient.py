@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +11,13 @@ import numpy as np
 
 from samr_jax.data.nifti import Volume, read_geometry, same_grid
 from samr_jax.inference.native_space import Native, find_native
-from samr_jax.inference.volumes import (
-    MIN_LESION_INSIDE,
-    SynthesizedVolume,
-    synthesize_volume,
-)
+from samr_jax.inference.placement import MIN_LESION_INSIDE, LesionCount
+from samr_jax.inference.volumes import SynthesizedVolume, synthesize_volume
 from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 def synthesize_for_patient(
@@ -111,7 +111,9 @@ def _place_and_units(native: Native, sequences: Sequence[str]) -> str:
 
 def _on_scan(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
     """Interpolates a synthesis of the dataset's space at the scan's voxels."""
-    _check_inside(volume, native)
+    lesion = _lesion_in_scan(volume, native)
+    if lesion.without_image > volume.lesion.without_image:
+        _log.warning("warning: %s: %s", native.source, lesion.warning)
     brain = volume.labels != BACKGROUND
 
     def carry(channels: np.ndarray) -> np.ndarray:
@@ -130,11 +132,16 @@ def _on_scan(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
         confidence=confidence,
         labels=labels,
         affine=native.affine,
+        lesion=lesion,
     )
 
 
-def _check_inside(volume: SynthesizedVolume, native: Native) -> None:
-    """Refuses a scan that does not hold the lesion, or the brain if there is none."""
+def _lesion_in_scan(volume: SynthesizedVolume, native: Native) -> LesionCount:
+    """Counts the lesion's voxels that lie in the slices of the atlas and in the scan.
+
+    Raises:
+      InputError: the scan does not hold the lesion, or the brain if there is no lesion.
+    """
     part, what = np.isin(volume.labels, LESION_LABELS), "lesion"
     if not part.any():
         part, what = volume.labels != BACKGROUND, "brain"
@@ -147,3 +154,7 @@ def _check_inside(volume: SynthesizedVolume, native: Native) -> None:
             f"scan, expected at least {100 * MIN_LESION_INSIDE:.0f} %; is the mask on "
             "its voxels or in the space of the training data?"
         )
+    if what == "brain":
+        return volume.lesion
+    outside = volume.lesion.without_image + int(np.count_nonzero(~inside))
+    return dataclasses.replace(volume.lesion, without_image=outside)

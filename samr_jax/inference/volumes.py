@@ -9,6 +9,7 @@ voxels.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,15 @@ from samr_jax.inference.anatomy import (
     maps_on_grid,
 )
 from samr_jax.inference.native_space import Scales
-from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL, mark_normal_brain
+from samr_jax.inference.placement import LesionCount, in_view, with_normal_brain
+from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
 from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
-from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_directory, write_json
 
-MIN_LESION_INSIDE = 0.8
-"""Share of the lesion's voxels that must lie where the atlas has brain."""
+_log = logging.getLogger(__name__)
 
 SHEET_PLANES = 4
 
@@ -72,9 +72,11 @@ class SynthesizedVolume:
     Attributes:
       images: ``(X, Y, Z, S)`` float32 in dataset units, 0 outside the brain.
       confidence: ``(X, Y, Z, S)`` in (0, 1), or None for a method without.
-      labels: ``(X, Y, Z)`` uint8: the mask in our codes, normal brain marked.
+      labels: ``(X, Y, Z)`` uint8: the mask in our codes as it was used, with normal
+        brain marked and background outside the slices of the atlas.
       affine: from voxel indices to RAS+ millimetres.
       sequences: names along the last axis.
+      lesion: how much of the lesion has an image.
       scales: units of the sequences that are to be written in a patient's own unit; see
         `samr_jax.inference.native_space`.
       edit_record: JSON-ready, how the mask was edited; None if it was not.
@@ -85,6 +87,7 @@ class SynthesizedVolume:
     labels: np.ndarray
     affine: np.ndarray
     sequences: tuple[str, ...]
+    lesion: LesionCount
     scales: Scales = dataclasses.field(default_factory=dict)
     edit_record: Mapping[str, Any] | None = None
 
@@ -150,8 +153,8 @@ def synthesize_volume(
       seed: of the noise, as for `samr_jax.synthesize`.
 
     Raises:
-      InputError: the mask has neither lesion nor brain, or its lesion lies outside the
-        atlas's brain.
+      InputError: the mask has neither lesion nor brain, or it does not lie in the
+        atlas's space.
     """
     atlas = AtlasSpace.of(model.dataset) if atlas is None else atlas
     told, maps = chosen_anatomy(model, anatomy), None
@@ -160,11 +163,14 @@ def synthesize_volume(
         if not isinstance(told, str):
             atlas = dataclasses.replace(atlas, brain=brain_of_tissue(maps))
     planes = Planes.through(mask.affine, mask.data.shape, atlas.grid)
-    codes = _with_normal_brain(mask.data, planes, atlas, mask.source)
+    codes = with_normal_brain(mask.data, planes, atlas.brain, source=mask.source)
     edit_record = None
     if edit is not None:
         edited = edit(Volume(codes, mask.affine, mask.source))
         codes, edit_record = edited.mask.data.astype(np.uint8), edited.to_json()
+    codes, lesion = in_view(codes, planes.covered())
+    if lesion.warning:
+        _log.warning("warning: %s: %s", mask.source, lesion.warning)
     in_planes = planes.from_mask(codes)
     stored = {
         "labels": in_planes,
@@ -186,29 +192,9 @@ def synthesize_volume(
         codes,
         mask.affine,
         model.dataset.sequences,
+        lesion,
         edit_record=edit_record,
     )
-
-
-def _with_normal_brain(
-    codes: np.ndarray, planes: Planes, atlas: AtlasSpace, source: str
-) -> np.ndarray:
-    """The mask with normal brain from the atlas, where it has none of its own."""
-    if np.any(codes == NORMAL):
-        return codes
-    lesion = np.isin(codes, LESION_LABELS)
-    if not lesion.any():
-        raise InputError(f"{source}: every label is background, expected a lesion")
-    brain = planes.interpolate(atlas.brain.astype(np.float32))
-    brain = planes.to_mask(brain[..., None])[..., 0] >= 0.5
-    inside = np.count_nonzero(lesion & brain) / np.count_nonzero(lesion)
-    if inside < MIN_LESION_INSIDE:
-        raise InputError(
-            f"{source}: {100 * inside:.0f} % of the lesion lies in the atlas's brain, "
-            f"expected at least {100 * MIN_LESION_INSIDE:.0f} %; is the mask in the "
-            "atlas's space?"
-        )
-    return mark_normal_brain(codes, brain)
 
 
 def write_volumes(
@@ -233,7 +219,8 @@ def write_volumes(
         for file, values in maps.items():
             write_volume(output / file, values, volume.affine)
             files.append(output / file)
-    write_json(output / "provenance.json", provenance(model))
+    lesion = dataclasses.asdict(volume.lesion)
+    write_json(output / "provenance.json", {**provenance(model), "lesion": lesion})
     if volume.edit_record is not None:
         write_json(output / "edit.json", volume.edit_record)
     sheet = output / "contact_sheet.png"
