@@ -214,6 +214,7 @@ def _header(path: str | Path, stream: BufferedIOBase) -> nib.Nifti1Header:
             f"{path}: voxels that begin at byte {header.get_data_offset()}, expected "
             f"at most {MAX_OFFSET}"
         )
+    _check_orientation(path, header)
     _check_affine(path, header.get_best_affine())
     return header
 
@@ -244,6 +245,19 @@ def _voxels(
             "the last voxel), expected a NIfTI volume"
         )
     return np.frombuffer(content, dtype).reshape(shape, order="F")
+
+
+def _check_orientation(path: str | Path, header: nib.Nifti1Header) -> None:
+    """Refuses a header that does not say where the patient's left and front are.
+
+    Such a file would have to be read by a convention, and the conventions disagree.
+    """
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        raise InputError(
+            f"{path}: its sform code and its qform code are 0, so that its orientation "
+            "is unknown, expected a header with an affine, such as that of the scan "
+            "that it was drawn on"
+        )
 
 
 def _check_affine(path: str | Path, affine: np.ndarray) -> None:

@@ -157,3 +157,20 @@ def test_different_grids_name_both_files(tmp_path):
 def test_wrong_ending_is_refused_on_writing(tmp_path):
     with pytest.raises(InputError, match=r"expected one ending in \.nii"):
         nifti.write_volume(tmp_path / "a.mgz", _ramp(), AFFINE)
+
+
+def test_file_without_an_orientation_is_refused(tmp_path):
+    """nibabel would read it as pointing right, anterior, superior; SPM would not."""
+    image = nib.Nifti1Image(_ramp(), AFFINE)
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(image, tmp_path / "unknown.nii.gz")
+    _refused(tmp_path / "unknown.nii.gz", "sform code and its qform code are 0, so")
+    with pytest.raises(InputError, match="orientation is unknown"):
+        nifti.read_geometry(tmp_path / "unknown.nii.gz")
+    for sform, qform in ((1, 0), (0, 1)):
+        image.set_sform(AFFINE, code=sform)
+        image.set_qform(AFFINE, code=qform)
+        nib.save(image, tmp_path / "known.nii.gz")
+        found = nifti.read_volume(tmp_path / "known.nii.gz").affine
+        np.testing.assert_allclose(found, AFFINE, atol=1e-5)

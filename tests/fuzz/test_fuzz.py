@@ -43,6 +43,7 @@ def nifti_header(shape, dtype=np.float32, **fields):
     header.set_data_dtype(dtype)
     header.set_data_shape(shape)
     header["vox_offset"], header["magic"] = 352, b"n+1"
+    header.set_sform(np.eye(4), code=1)
     for name, value in fields.items():
         header[name] = value
     return header.binaryblock
