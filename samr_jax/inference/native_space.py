@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from samr_jax.prepare.subject.strip import (
 )
 from samr_jax.prepare.subject.to_template import register_to_template
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json
+from samr_jax.runtime.files import digest_of, read_json
 from samr_jax.sequences import MRSequence
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -178,8 +177,7 @@ def _recorded(
     found = open_dataset(prepared) if (prepared / DESCRIPTION).is_file() else None
     if found is None or found.content_hash != dataset.content_hash:
         return None
-    with reference.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = digest_of(reference)
     for subject, record in read_json(prepared / RECORDS).items():
         for sequence in record["scans"]:
             if record["sha256"].get(sequence) == digest:

@@ -20,6 +20,7 @@ from samr_jax.prepare.cohort.jobs import Failure, make_jobs
 from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
 from samr_jax.prepare.decide_options import choose_sequences, decide_options
 from samr_jax.prepare.find.annotation import label_mapping
+from samr_jax.prepare.find.identical_scans import check_patients_differ
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.find.spacing import parse_spacing
 from samr_jax.prepare.grids import Target, slices_with_brain
@@ -90,16 +91,18 @@ def prepare(
 
     found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
     log(f"{input}: {len(found.subjects)} subjects of layout {found.layout}")
+    chosen = choose_sequences(found, sequences, log)
     options = decide_options(
         found,
         steps or Steps(),
-        sequences=choose_sequences(found, sequences, log),
+        sequences=chosen,
         mapping=label_mapping(labels, auto=found.labels),
         target=target,
         atlas=atlas,
         log=log,
         spacing_of=parse_spacing(spacing_of),
     )
+    check_patients_differ(found.subjects, chosen)
     jobs = make_jobs(found.subjects, options, work, keep_names=keep_names)
     with FailureReport(work / "failed", log) as report:
         # Each subject by itself: registration, skull stripping, bias correction,

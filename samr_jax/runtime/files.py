@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -107,6 +108,12 @@ def _to_disk(path: Path) -> None:
     """Flushes a file to the disk, or it could be empty after a power cut."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path | str, text: str) -> None:

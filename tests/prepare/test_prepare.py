@@ -1,6 +1,7 @@
 """The whole preparation of small co-registered subjects."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import resource
@@ -14,6 +15,8 @@ from samr_jax.data.nifti import write_volume
 from samr_jax.inference.native_space import native_space
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.prepare.cohort import jobs
+from samr_jax.prepare.find.identical_scans import check_patients_differ
+from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target
 from samr_jax.prepare.options import Steps
 from samr_jax.prepare.pipeline import prepare
@@ -126,8 +129,8 @@ def _failed_page(folder):
 
 def test_failures_are_told_when_too_few_subjects_are_left(raw, tmp_path):
     """Two patients have an empty T2w and one lies elsewhere, so that one is left."""
-    for index in (0, 1):
-        write_volume(scan_file(raw, index, "t2"), np.zeros(SHAPE), AFFINE)
+    for index, dtype in enumerate((np.uint8, np.float32)):
+        write_volume(scan_file(raw, index, "t2"), np.zeros(SHAPE, dtype), AFFINE)
     affine = AFFINE.copy()
     affine[:3, 3] += 500
     for suffix in (*SUFFIXES, "seg"):
@@ -202,7 +205,7 @@ def test_sequence_that_one_subject_lacks_is_left_out_and_told(raw, tmp_path):
 
 def test_different_grids_of_one_subject_name_both_files(raw, tmp_path):
     for index in range(4):
-        write_volume(scan_file(raw, index, "t2"), np.ones((8, 8, 8)), AFFINE)
+        write_volume(scan_file(raw, index, "t2"), np.full((8, 8, 8), index + 1), AFFINE)
     words = r"smith0_t2.nii.gz: grid 8 x 8 x 8 .*smith0_t1.nii.gz"
     with pytest.raises(InputError, match=words):
         prepare_small(raw, tmp_path / "out")
@@ -219,7 +222,9 @@ def test_head_with_skull_is_refused_where_stripping_is_off(raw, tmp_path):
     affine = AFFINE @ np.diag([10, 10, 10, 1])
     for index in range(4):
         for suffix in (*SUFFIXES, "seg"):
-            write_volume(scan_file(raw, index, suffix), np.ones((24, 24, 24)), affine)
+            level = 1 if suffix == "seg" else index + 1
+            head = np.full((24, 24, 24), level)
+            write_volume(scan_file(raw, index, suffix), head, affine)
     steps = Steps(strip="off", bias="off", tissue="off")
     with pytest.raises(InputError, match="more voxels are not zero than a brain"):
         prepare_small(raw, tmp_path / "out", labels="1:tumor", steps=steps)
@@ -245,6 +250,30 @@ def test_single_patient_cannot_be_split(raw, tmp_path):
     shutil.move(raw / "smith2", tmp_path / "alone" / "smith2")
     with pytest.raises(InputError, match=r"hold 1 patient.*expected two or more"):
         prepare_small(tmp_path / "alone", tmp_path / "out")
+
+
+def test_one_scan_of_two_patients_is_refused_at_once(raw, tmp_path):
+    """Otherwise a patient could be in training and in test."""
+    first, second = scan_file(raw, 1, "flair"), scan_file(raw, 3, "flair")
+    shutil.copy(first, second)
+    words = f"{second}: has the same content as {first}, .* patients smith3 and smith1"
+    with pytest.raises(InputError, match=words):
+        prepare_small(raw, tmp_path / "out")
+    assert not (tmp_path / "out.work").exists()
+
+
+def test_one_scan_of_one_patient_is_allowed(raw):
+    """The manifest says that two subjects are one patient."""
+    shutil.copy(scan_file(raw, 1, "flair"), scan_file(raw, 3, "flair"))
+    rows = [f"smith{i},smith{min(i, 1)},{scan_file(raw, i, 'flair')}," for i in (1, 3)]
+    (raw / "manifest.csv").write_text(
+        "\n".join(["subject,patient,FLAIR,labels", *rows])
+    )
+    found = find_subjects(raw / "manifest.csv")
+    check_patients_differ(found.subjects, ["FLAIR"])
+    other = dataclasses.replace(found.subjects[1], patient="smith3")
+    with pytest.raises(InputError, match="patients smith3 and smith1"):
+        check_patients_differ([found.subjects[0], other], ["FLAIR"])
 
 
 @contextlib.contextmanager

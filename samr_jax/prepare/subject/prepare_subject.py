@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from samr_jax.prepare.subject.pictures import stage_pictures
 from samr_jax.prepare.subject.scans import Scans, read_scans
 from samr_jax.prepare.subject.tissue import normalised, tissue_maps
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import digest_of
 from samr_jax.sequences import MRSequence
 
 MIN_FIELD = 0.03
@@ -119,7 +118,7 @@ def _scan_records(raw: RawSubject, scans: Scans, alignment: Alignment) -> dict:
         for key, volume in scans.images.items()
     }
     files = [(role, path) for role, path in sorted(raw.files.items()) if path.is_file()]
-    hashes = {role: _digest(path) for role, path in files}
+    hashes = {role: digest_of(path) for role, path in files}
     return {"scans": geometry, "sha256": hashes}
 
 
@@ -228,11 +227,6 @@ def _check(subject: Subject, profile: np.ndarray, sequences: Sequence[str]) -> N
     for channel, name in enumerate(sequences):
         if MRSequence.named(name).anatomic:
             landmarks(healthy_values(subject, channel), source=name)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _millilitres(labels: np.ndarray, grid: Grid) -> float:
