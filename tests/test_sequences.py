@@ -143,7 +143,7 @@ def _write_scans(root, index):
     name = f"sub-{index}"
     scans = {
         "T1w": brain * rng.uniform(100, 1000, SHAPE) * (1 + index % 3),
-        "cbf": brain * 40.0,
+        "cbf": brain * (40.0 + index / 1000),
     }
     for suffix, image in scans.items():
         write_volume(root / name / "anat" / f"{name}_{suffix}.nii.gz", image, AFFINE)
