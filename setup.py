@@ -26,6 +26,7 @@ setup(
         "samr_jax": ["py.typed"],
         "samr_jax.pretrained": ["*.md", "cg_samr/**/*"],
     },
+    entry_points={"console_scripts": ["samr-jax = samr_jax.commands:main"]},
     install_requires=[
         "absl-py",
         "array_record>=0.8",
@@ -61,6 +62,7 @@ setup(
             "pytest-timeout",
             "pytest-xdist",
             "ruff>=0.17,<0.18",
+            "setuptools>=70.1",
         ],
     },
 )

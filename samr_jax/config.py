@@ -15,7 +15,7 @@ import ml_collections
 from flax.traverse_util import unflatten_dict
 
 from samr_jax.methods.base import Context, Method
-from samr_jax.methods.build import create_method, method_module
+from samr_jax.methods.build import create_method, method_module, method_names
 from samr_jax.methods.settings import (
     Count,
     PositiveFloat,
@@ -125,6 +125,12 @@ what is computed (a dataset is known by its content hash, not by where it lies).
 
 NAMES = {"paired": "cg_samr", "unpaired": "ucg_samr"}
 """Names of configs that are not their method's name."""
+
+
+def config_names() -> list[str]:
+    """The names of `named_config` that ``configs/`` has, sorted."""
+    names = {method: name for name, method in NAMES.items()}
+    return sorted(names.get(method, method) for method in method_names())
 
 
 def named_config(name: str, variant: str = "paper") -> ml_collections.ConfigDict:

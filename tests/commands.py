@@ -19,6 +19,8 @@ from unittest import mock
 import absl.logging
 from absl import flags
 
+from samr_jax.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -55,7 +57,7 @@ def launch(script: str, *arguments) -> Done:
         mock.patch.object(sys, "argv", [path, *map(str, arguments)]),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
-        _flags_and_logging_as_before(path),
+        _process_as_before(path),
     ):
         try:
             runpy.run_path(path, run_name="__main__")
@@ -78,21 +80,21 @@ def start(script: str, *arguments) -> Done:
 
 
 @contextlib.contextmanager
-def _flags_and_logging_as_before(script: str) -> Iterator[None]:
-    """Takes back what the command in a file does to its process."""
+def _process_as_before(script: str) -> Iterator[None]:
+    """Takes back what a command does to its process."""
     ours = logging.getLogger("samr_jax")
     handlers, level, propagate = list(ours.handlers), ours.level, ours.propagate
     verbosity, hook = absl.logging.get_verbosity(), sys.unraisablehook
     try:
         yield
     finally:
-        # Flags are global; the fields of a config are flags named after its own.
-        own = [flag.name for flag in flags.FLAGS.flags_by_module_dict().get(script, [])]
-        fields = tuple(f"{name}." for name in own)
-        for name in list(flags.FLAGS):
-            if name in own or name.startswith(fields):
-                delattr(flags.FLAGS, name)
+        own = flags.FLAGS.flags_by_module_dict().get(script, [])
+        for name in [flag.name for flag in own]:
+            delattr(flags.FLAGS, name)
         flags.FLAGS.unparse_flags()
+        # A module of a command holds the values of its flags.
+        for name in COMMANDS:
+            sys.modules.pop(f"samr_jax.commands.{name}", None)
         ours.handlers[:] = handlers
         ours.setLevel(level)
         ours.propagate = propagate

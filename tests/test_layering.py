@@ -26,6 +26,7 @@ LAYERS = [
     "samr_jax.training",
     "samr_jax.tables",
     "samr_jax.benchmark",
+    "samr_jax.commands",
 ]
 """Lowest first. A module imports from its own folder and from those above it here."""
 

@@ -29,9 +29,14 @@ def method_module(name: str) -> ModuleType:
     """
     module = _modules().get(name)
     if module is None:
-        known = ", ".join(sorted(_modules()))
+        known = ", ".join(method_names())
         raise InputError(f"config.method is {name!r}, expected one of {known}")
     return module
+
+
+def method_names() -> list[str]:
+    """The names of all methods, sorted."""
+    return sorted(_modules())
 
 
 def create_method(name: str, settings: Any, context: Context) -> Method:

@@ -1,17 +1,15 @@
-"""The common frame of all commands: flags, errors, logging, and devices."""
+"""The process of a command: errors, logging, and devices."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import absl.logging
-import ml_collections
 from absl import flags
 
 from samr_jax.runtime.errors import InputError, TrainingError
@@ -20,36 +18,41 @@ from samr_jax.runtime.memory import keep_freed_memory
 _log = logging.getLogger(__name__)
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls `main`.
+def run(main: Callable[[], None], parse: Callable[[], None] | None = None) -> None:
+    """Prepares this process and calls `main`.
 
-    Errors that the user can correct are printed as one line, with exit status 1: an
-    `InputError`, a `TrainingError`, an unknown flag or a config override that does not
-    fit.
+    Errors that the user can correct (`InputError` and `TrainingError`) are printed as
+    one line, with exit status 1.
+
+    Args:
+      main: the work.
+      parse: reads the flags; it is called before devices are used. By default it reads
+        the flags that a script has declared as absl's global flags.
     """
-
-    def parse(argv: list[str]) -> None:
-        keep_freed_memory()  # Config files import JAX.
-        try:
-            rest = flags.FLAGS(argv)
-        # Config files and their overrides may raise any exception.
-        except Exception as error:
-            reason = _unknown_override(argv) or _reason(error)
-            raise InputError(f"flags: {reason}") from error
-        if len(rest) > 1:
-            raise InputError(f"flags: unexpected argument {rest[1]!r}")
-        prepare_process()
-
     try:
-        parse(sys.argv)
+        keep_freed_memory()  # Config files import JAX.
+        (parse or _parse_global_flags)()
+        prepare_process()
         main()
     except (InputError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        leave(str(error))
     except RuntimeError as error:
         if not _is_of_several_processes():
             raise
         _leave_the_others(error)
+
+
+def _parse_global_flags() -> None:
+    try:
+        flags.FLAGS(sys.argv)
+    except flags.Error as error:
+        raise InputError(f"flags: {error}") from error
+
+
+def leave(message: str) -> NoReturn:
+    """Ends this process with one line for the user and exit status 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _is_of_several_processes() -> bool:
@@ -69,64 +72,6 @@ def _leave_the_others(error: RuntimeError) -> None:
     )
     # sys.exit would not return: JAX waits for the other processes at exit.
     os._exit(1)
-
-
-def loaded(config: flags.FlagHolder) -> ml_collections.ConfigDict:
-    """The value of a config file flag; an `InputError` if the file cannot be read."""
-    try:
-        config.value.items()
-    except OSError as error:
-        raise InputError(f"--config: {_reason(error)}") from error
-    return config.value
-
-
-def read_config_file(path: Path, variant: str = "") -> ml_collections.ConfigDict:
-    """The config of a file such as those in ``configs/``.
-
-    Args:
-      path: of the file.
-      variant: one of the file's variants; empty for the one that it has by default.
-
-    Raises:
-      InputError: there is no such file, or it has no such variant.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: no such file, expected a config")
-    try:
-        get_config = runpy.run_path(str(path))["get_config"]
-        return get_config(variant) if variant else get_config()
-    except ValueError as error:
-        raise InputError(f"--variant: {error}") from error
-
-
-def _reason(error: Exception) -> str:
-    """The message of an exception from flags and config files, in one line."""
-    if isinstance(error, KeyError | AttributeError):
-        field = str(error.args[0]).replace('"', "").replace("'", "")
-        return f"unknown config field {field}"
-    # A config file's own error is on the last line, after where it was raised.
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
-
-
-def _unknown_override(argv: list[str]) -> str | None:
-    """One line on the first ``--config.FIELD`` that the config does not have."""
-    given = dict(re.findall(r"^--(config[\w.]*)=(.*)$", "\n".join(argv), re.M))
-    path, _, variant = given.pop("config", "").partition(":")
-    try:
-        config = read_config_file(Path(path), variant)
-    except Exception:  # Whatever is wrong with the file is reported as that.
-        return None
-    for override in given:
-        *sections, leaf = override.split(".")[1:]
-        section = config
-        for name in sections:
-            section = section.get(name, {})
-        if leaf not in section:
-            field, known = override.partition(".")[2], ", ".join(section or config)
-            method = config.get("method")
-            return f"method {method!r} has no field {field}, expected one of {known}"
-    return None
 
 
 def prepare_process() -> None:

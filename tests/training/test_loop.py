@@ -154,7 +154,7 @@ def test_batch_not_divisible_by_devices(config, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--config=configs/none.py"], "No such file"),
+        (["--config=configs/none.py"], "no such file"),
         (
             [f"--config={CONFIG}", "--config.nope=1"],
             "method 'cg_samr' has no field nope",

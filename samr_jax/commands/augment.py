@@ -1,0 +1,66 @@
+"""Synthesizes training data from manipulated masks of training patients.
+
+    samr-jax augment --workdir=runs/paired-demo --output=synthesized
+    samr-jax augment --workdir=runs/paired-demo --output=mixed --mix
+
+The output is a dataset. With --mix it also holds the real subjects, so that a training
+on it sees real and synthesized images and is tested on real ones:
+
+    samr-jax train --config=segmentation --config.data.dir=mixed
+"""
+
+from pathlib import Path
+
+from samr_jax.commands.frame.flags import Flags
+
+FLAGS = Flags()
+
+_FILES = FLAGS.group("Input and output")
+_WORKDIR = _FILES.string("workdir", None, "A trained run.", form="RUN", required=True)
+_OUTPUT = _FILES.string("output", None, "New directory.", form="DIR", required=True)
+_DATA = _FILES.string(
+    "data_dir",
+    None,
+    "Dataset; by default the dataset that the run was trained on.",
+    form="DIR",
+)
+_CHECKPOINT = _FILES.choice(
+    "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
+)
+
+_CONTENT = FLAGS.group("What is synthesized")
+_COUNT = _CONTENT.integer(
+    "count",
+    None,
+    "Number of volumes; by default the number of training subjects.",
+    1,
+)
+_SEED = _CONTENT.integer("seed", 0, "Seed of the manipulations.", 0)
+_JITTER = _CONTENT.switch(
+    "jitter", "Also move, rotate, mirror and deform lesions, unlike the paper."
+)
+_MIX = _CONTENT.switch("mix", "Add the real subjects of all splits.")
+
+
+def main() -> None:
+    import tempfile
+
+    from samr_jax.inference.augment import mixed, synthesized_set
+    from samr_jax.runs.model import load_model
+    from samr_jax.runs.workdir import read_config
+    from samr_jax.training.data import training_dataset
+
+    config = read_config(Path(_WORKDIR.value))
+    if _DATA.value:
+        config.data.dir = _DATA.value
+    dataset = training_dataset(config)
+    model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    count = _COUNT.value or len(dataset.splits["train"])
+    options = {"count": count, "seed": _SEED.value, "jitter": _JITTER.value}
+    if not _MIX.value:
+        written = synthesized_set(model, dataset, _OUTPUT.value, **options)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            further = synthesized_set(model, dataset, Path(scratch, "set"), **options)
+            written = mixed(dataset, further, _OUTPUT.value, volumes=count)
+    print(f"{written.directory}: {len(written.splits['train'])} training volumes")

@@ -1,0 +1,58 @@
+"""Draws the paper's figures from runs on one dataset.
+
+    samr-jax figures --figure=6 --workdirs=runs/pix2pix,runs/paired --output=figure6.png
+    samr-jax figures --figure=errors --workdirs=runs/paired
+
+Figure 6 shows syntheses by several methods, with magnified lesions. Figure 7 shows
+syntheses of manipulated masks by one run. Figure 8 shows both directions of unpaired
+methods. The figure "errors" shows maps of absolute errors.
+"""
+
+from pathlib import Path
+
+from samr_jax.commands.frame.flags import Flags
+
+FLAGS = Flags()
+
+_CONTENT = FLAGS.group("What is drawn")
+_FIGURE = _CONTENT.choice(
+    "figure", None, ["6", "7", "8", "errors"], "Figure of the paper.", required=True
+)
+_WORKDIRS = _CONTENT.strings(
+    "workdirs", None, "Trained runs.", form="RUN,...", required=True
+)
+_SPLIT = _CONTENT.choice(
+    "split", "test", ["train", "val", "test"], "Which split of the dataset."
+)
+_SLICES = _CONTENT.integer("slices", 1, "Number of slices to show.", 1)
+
+_FILES = FLAGS.group("Input and output")
+_DATA = _FILES.string(
+    "data_dir",
+    None,
+    "Dataset; by default the dataset that the first run was trained on.",
+    form="DIR",
+)
+_OUTPUT = _FILES.string("output", None, "PNG; by default figure<N>.png.", form="FILE")
+
+
+def main() -> None:
+    from samr_jax.evaluation.paper_figures import draw_figure, load_models
+    from samr_jax.runs.workdir import read_config
+    from samr_jax.training.data import training_dataset
+
+    config = read_config(Path(_WORKDIRS.value[0]))
+    if _DATA.value:
+        config.data.dir = _DATA.value
+    dataset = training_dataset(config)
+    path = Path(_OUTPUT.value or f"figure{_FIGURE.value}.png")
+    draw_figure(
+        _FIGURE.value,
+        load_models(_WORKDIRS.value, dataset),
+        dataset,
+        path,
+        split=_SPLIT.value,
+        count=_SLICES.value,
+        batch_size=config.eval_batch_size,
+    )
+    print(path)

@@ -1,0 +1,1 @@
+"""The frame of every command: flags, the page of ``--help``, and running."""

@@ -1,0 +1,50 @@
+"""Segments a patient's MR images with a run that segments.
+
+    samr-jax segment --images=patient --workdir=runs/unpaired --output=labels.nii.gz
+
+The scans have to be co-registered, without skull, and in the space of the training
+data. The label map is on the grid of the scans, in the codes 0 background, 1 normal
+brain, 2 edema, 3 cavity and 4 tumor. A file next to it, OUTPUT.provenance.json, says
+which run has made it.
+"""
+
+from pathlib import Path
+
+from samr_jax.commands.frame.flags import Flags
+from samr_jax.runtime.errors import InputError
+
+FLAGS = Flags()
+
+_FILES = FLAGS.group("Input and output")
+_IMAGES = _FILES.string(
+    "images",
+    None,
+    "Folder with SEQUENCE.nii.gz for every sequence of the training data, such as "
+    "T1w.nii.gz and FLAIR.nii.gz.",
+    form="DIR",
+    required=True,
+)
+_OUTPUT = _FILES.string("output", None, "New NIfTI file.", form="FILE", required=True)
+
+_MODEL = FLAGS.group("Weights")
+_WORKDIR = _MODEL.string("workdir", None, "A trained run.", form="RUN", required=True)
+_CHECKPOINT = _MODEL.choice(
+    "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
+)
+
+
+def main() -> None:
+    from samr_jax.data.nifti import write_volume
+    from samr_jax.inference.segment import read_scans, segment_volume
+    from samr_jax.runs.model import load_model
+    from samr_jax.runs.provenance import provenance
+    from samr_jax.runtime.files import write_json
+
+    if Path(_OUTPUT.value).exists():
+        raise InputError(f"{_OUTPUT.value}: exists already, expected a new file")
+    model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    scans = read_scans(_IMAGES.value, model.dataset)
+    labels = segment_volume(model, scans)
+    write_volume(_OUTPUT.value, labels, next(iter(scans.values())).affine)
+    write_json(f"{_OUTPUT.value}.provenance.json", provenance(model))
+    print(_OUTPUT.value)

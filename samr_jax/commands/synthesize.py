@@ -1,0 +1,139 @@
+"""Synthesizes MR images from lesion masks.
+
+    samr-jax synthesize --mask=mask.nii.gz --output=synthesized
+    samr-jax synthesize --mask=seg.nii.gz --labels=brats2023 --output=synthesized \\
+        --reference=t1n.nii.gz
+
+For each sequence an image in the units of the training data and a confidence map are
+written, on the grid and affine of the mask, and a picture of a few slices. By default
+the packaged weights are used, which were trained on simulated brains alone.
+
+The mask has to lie in the space of the training data. With a patient's scan
+
+    --reference=SCAN.nii.gz
+
+the images are written on the voxels of that scan, and the mask may be drawn on them. If
+the model was trained with the scan, its place in that space and the units of all
+sequences of the patient are taken from the record of the preparation, where the scan is
+found by its content. Any other scan is registered with the template if the training
+subjects were registered; if they were not, its header is trusted. To give sequences the
+units of such a patient, name scans on the same voxels:
+
+    --reference=T1w=T1.nii.gz,FLAIR=FLAIR.nii.gz
+
+All other sequences keep the units of the training data.
+
+A run of the config anatomy also needs a brain to put the lesion into:
+
+    --anatomy=seed:7              a simulated healthy brain; seed:0 by default
+    --anatomy=DATASET/SUBJECT     a subject of a prepared dataset on the model's grid
+    --anatomy=average             the average of the training subjects
+"""
+
+from pathlib import Path
+from typing import Any
+
+from samr_jax.commands.frame.flags import Flags
+from samr_jax.runtime.errors import InputError
+
+FLAGS = Flags()
+
+_FILES = FLAGS.group("Input and output")
+_MASK = _FILES.string("mask", None, "Lesion mask, NIfTI.", form="FILE", required=True)
+_LABELS = _FILES.string(
+    "labels",
+    "samr",
+    "Codes of the mask and of all donors: samr (1 normal brain, 2 edema, 3 cavity, "
+    "4 tumor), or a protocol such as brats2021, brats2023 or brats2024.",
+    form="PRESET",
+)
+_OUTPUT = _FILES.string("output", None, "New directory.", form="DIR", required=True)
+
+_MODEL = FLAGS.group("Weights and atlas")
+_WORKDIR = _MODEL.string(
+    "workdir", None, "A trained run; by default the packaged weights.", form="RUN"
+)
+_CHECKPOINT = _MODEL.choice(
+    "checkpoint", "latest", ["latest", "best"], "Which checkpoint of the run."
+)
+_ATLAS = _MODEL.string(
+    "atlas",
+    None,
+    "Directory with SEQUENCE.nii.gz; by default the atlas of the training data.",
+    form="DIR",
+)
+
+_PATIENT = FLAGS.group("Patient and anatomy")
+_REFERENCE = _PATIENT.strings(
+    "reference",
+    None,
+    "Patient's scan: images are written on its voxels, and the named sequences in its "
+    "units.",
+    form="SCAN|SEQUENCE=SCAN,...",
+)
+_ANATOMY = _PATIENT.string(
+    "anatomy",
+    None,
+    "Brain that the lesion is put into.",
+    form="seed:N|DATASET/SUBJECT|average",
+)
+
+_CHANGE = FLAGS.group("Edit of the lesion")
+_EDIT = _CHANGE.string(
+    "edit",
+    None,
+    "Changes the mask first, such as scale:tumor=2.0; see samr-jax edit --help.",
+    form="RECIPE",
+)
+_DONORS = _CHANGE.strings(
+    "donors", [], "Masks that a random edit may take lesions from.", form="FILE,..."
+)
+
+
+def main() -> None:
+    import functools
+
+    from samr_jax.data.edits import edit_volume
+    from samr_jax.data.nifti import in_our_codes, read_labels
+    from samr_jax.inference.anatomy import read_anatomy
+    from samr_jax.inference.patient import synthesize_for_patient
+    from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
+    from samr_jax.pretrained import load_pretrained
+    from samr_jax.runs.model import load_model
+
+    if FLAGS.given("checkpoint") and not _WORKDIR.value:
+        raise InputError(
+            f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"
+        )
+    if _WORKDIR.value:
+        model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
+    else:
+        model = load_pretrained()
+    atlas = None
+    if _ATLAS.value:
+        atlas = read_atlas(_ATLAS.value, model.dataset)
+    edit = None
+    if _EDIT.value:
+        edit = functools.partial(
+            edit_volume,
+            edit=_EDIT.value,
+            donors=_DONORS.value,
+            donor_labels=_LABELS.value,
+        )
+    mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
+    options: dict[str, Any] = {"atlas": atlas, "edit": edit}
+    if _ANATOMY.value:
+        options["anatomy"] = read_anatomy(_ANATOMY.value, model)
+    if _REFERENCE.value:
+        prepared = model.config.get("data.dir")
+        volume = synthesize_for_patient(
+            model,
+            mask,
+            _REFERENCE.value,
+            prepared=Path(prepared) if prepared else None,
+            **options,
+        )
+    else:
+        volume = synthesize_volume(model, mask, **options)
+    for path in write_volumes(volume, model, _OUTPUT.value):
+        print(path)

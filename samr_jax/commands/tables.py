@@ -1,0 +1,119 @@
+"""Makes a table of the paper, and trains what is missing for it.
+
+    samr-jax tables --table=1
+    samr-jax tables --table=2 --data_dir=datasets/mine --variant=paper --seeds=0,1,2
+    samr-jax tables --table=1 --data_dir=datasets/mine --folds=5 --status
+
+The files table<N>.md and table<N>.json in the work directory hold our numbers next to
+the published ones. Run again, the command keeps finished runs and goes on with the
+others.
+
+With --folds=5 there is a cross-validation by patient: every row is trained five times,
+with atlas and intensity scale fitted to the training patients of each fold. Every
+patient is tested once, and the numbers are over all patients.
+"""
+
+import ast
+from functools import partial
+from pathlib import Path
+
+from samr_jax.commands.frame.flags import Flags
+from samr_jax.runtime.errors import InputError
+
+FLAGS = Flags()
+
+_TABLE_FLAGS = FLAGS.group("The table")
+_TABLE = _TABLE_FLAGS.integer(
+    "table", None, "Number of the paper's table, 1 to 5.", required=True
+)
+_ONLY = _TABLE_FLAGS.strings("only", [], "Rows to make, by title.", form="TITLE,...")
+_STATUS = _TABLE_FLAGS.switch(
+    "status",
+    "Train nothing; print which runs are finished, and how many hours the others will "
+    "take, by timing some of their steps.",
+)
+
+_RUNS = FLAGS.group("Data and runs")
+_DATA = _RUNS.string(
+    "data_dir", None, "A prepared dataset; by default the embedded one.", form="DIR"
+)
+_WORKDIR = _RUNS.string(
+    "workdir", "runs/tables", "Directory of the runs and tables.", form="DIR"
+)
+_VARIANT = _RUNS.string(
+    "variant", "demo", "Variant of the configs: demo or paper.", form="VARIANT"
+)
+_SEEDS = _RUNS.strings(
+    "seeds", ["0"], "Seeds; each row has one run for each.", form="N,..."
+)
+_FOLDS = _RUNS.integer(
+    "folds", 0, "Folds of a cross-validation; 0 takes the dataset's own split.", 0
+)
+_STEPS = _RUNS.integer(
+    "steps",
+    None,
+    "Optimizer steps of every run; by default the config's epochs decide.",
+    1,
+)
+_SET = _RUNS.repeated(
+    "set",
+    "A config field of every run, such as data.size=32; may be repeated.",
+    form="FIELD=VALUE",
+)
+
+
+def main() -> None:
+    from samr_jax.tables.make import make_table
+    from samr_jax.tables.rows import TABLES
+    from samr_jax.tables.status import status
+    from samr_jax.tables.table_runs import TableRuns
+
+    if _TABLE.value not in TABLES:
+        raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
+    runs = TableRuns(
+        workdir=Path(_WORKDIR.value),
+        configs=partial(read_config, variant=_VARIANT.value),
+        budget=TABLES[_TABLE.value].budget,
+        seeds=read_seeds(_SEEDS.value),
+        overrides=read_overrides(),
+        folds=_FOLDS.value,
+    )
+    if _STATUS.value:
+        print(status(_TABLE.value, runs, only=_ONLY.value))
+        return
+    print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
+
+
+def read_config(name: str, variant: str):
+    """The config of a row, in the variant that the flag names."""
+    from samr_jax.config import named_config
+
+    try:
+        return named_config(name, variant)
+    except ValueError as error:
+        raise InputError(f"--variant: {error}") from error
+
+
+def read_seeds(texts: list[str]) -> tuple[int, ...]:
+    """Different whole numbers."""
+    if not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
+        raise InputError(f"--seeds={','.join(texts)}, expected such as 0,1,2")
+    return tuple(map(int, texts))
+
+
+def read_overrides() -> dict:
+    """Config fields that flags set in every run."""
+    overrides = {}
+    for text in _SET.value:
+        field, found, value = text.partition("=")
+        if not found:
+            raise InputError(f"--set={text}, expected field=value")
+        try:
+            overrides[field] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            overrides[field] = value
+    if _DATA.value:
+        overrides["data.dir"] = _DATA.value
+    if _STEPS.value:
+        overrides["steps"] = _STEPS.value
+    return overrides
