@@ -22,7 +22,7 @@ from samr_jax.methods import cg_networks, cg_samr
 from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import Batch
 from samr_jax.methods.settings import Count, Share
-from samr_jax.methods.variants import PAIRED_DEMO
+from samr_jax.methods.variants import PAIRED_DEMO, PRETRAINED
 
 PRIOR = "individual anatomy"
 """The anatomy prior's name in tables."""
@@ -70,20 +70,31 @@ class Settings(cg_samr.Settings):
     anatomy: Anatomy = Anatomy()
 
 
+_LEARNS_QUICKLY = {
+    "model.norm": "affine_instance",
+    "model.ndf": 16,
+    "loss.gan": "lsgan",
+    "loss.feature_distance": "l1",
+    "loss.l1": 50.0,
+    "loss.l1_label_weights": (1.0, 1.0, 4.0, 8.0, 8.0),
+    "loss.confidence": 20.0,
+    "loss.segmenter_learns_from_fake": False,
+    "anatomy.blank_lesions": False,
+}
+
 VARIANTS = {
     "paper": {},
-    "demo": PAIRED_DEMO
+    "demo": PAIRED_DEMO | cg_samr.SMALL_NETWORKS | _LEARNS_QUICKLY,
+    "pretrained": PRETRAINED
     | cg_samr.SMALL_NETWORKS
+    | _LEARNS_QUICKLY
     | {
-        "model.norm": "affine_instance",
-        "model.ndf": 16,
-        "loss.gan": "lsgan",
-        "loss.feature_distance": "l1",
-        "loss.l1": 50.0,
-        "loss.l1_label_weights": (1.0, 1.0, 4.0, 8.0, 8.0),
-        "loss.confidence": 20.0,
-        "loss.segmenter_learns_from_fake": False,
-        "anatomy.blank_lesions": False,
+        "model.downsamplings": 3,
+        "model.disc_layers": 3,
+        "model.unet_depth": 4,
+        "model.noise": 1,
+        "loss.region_mean": True,
+        "ema_decay": 0.99,
     },
 }
 """``paper`` has the size and the numbers of the paper's CG-SAMR.
@@ -91,6 +102,10 @@ VARIANTS = {
 ``demo`` takes minutes on two CPU cores. Its pixel loss keeps absolute intensities from
 drifting. The embedded dataset's maps show the brain as if it had no lesion, so that
 they need not be blanked.
+
+``pretrained`` trains the packaged weights, in stages of growing slices
+(`samr_jax.tables.stages`). All stages have the same networks. docs/training.md has
+the trainings that led to its numbers.
 """
 
 

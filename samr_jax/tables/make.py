@@ -59,7 +59,7 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
     """Trains the runs that are missing, writes ``table<N>.md`` and ``table<N>.json``.
 
     Args:
-      number: 1 to 5.
+      number: 1 to 6.
       table_runs: the runs.
       only: titles of the rows to take; by default all.
 

@@ -1,0 +1,99 @@
+"""Training in stages: each has larger slices and the weights of the stage before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import ml_collections
+
+from samr_jax.config import named_config, set_field
+from samr_jax.tables.rows import ANATOMY
+from samr_jax.tables.table_runs import run
+from samr_jax.training.data import training_dataset
+
+VARIANT = "pretrained"
+"""Variant of the configs of all stages."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One training of several.
+
+    Attributes:
+      size: rows and columns of a slice.
+      batch_size: slices of a step.
+      epochs: passes over the training data.
+      learning_rate: Adam's, of the generator.
+    """
+
+    size: int
+    batch_size: int
+    epochs: int
+    learning_rate: float
+
+
+STAGES = (
+    Stage(64, 8, 8, 7e-4),
+    Stage(128, 4, 3, 5e-4),
+    Stage(256, 2, 1, 3e-4),
+)
+"""The stages of the packaged weights.
+
+Most of the training is done at 64 x 64, where a slice costs a sixteenth of the time.
+The later stages learn the texture that small slices do not have.
+"""
+
+
+def train_earlier_stages(workdir: Path, stages: Sequence[Stage] = STAGES) -> None:
+    """Trains all stages but the last; a stage that is finished is not trained again.
+
+    Args:
+      workdir: gets one work directory a stage.
+      stages: all stages.
+
+    Raises:
+      InputError: a work directory holds a run of another config.
+      TrainingError: a training was asked to stop.
+    """
+    for index in range(len(stages) - 1):
+        config = _config(ANATOMY.config, workdir, stages[: index + 1])
+        run(config, _directory(workdir, stages[index]), training_dataset(config))
+
+
+def last_stage(
+    name: str, workdir: Path, stages: Sequence[Stage] = STAGES
+) -> ml_collections.ConfigDict:
+    """The config of the last stage, or of another method at the last stage's size.
+
+    Args:
+      name: of a config in ``configs/``.
+      workdir: as of `train_earlier_stages`.
+      stages: all stages.
+    """
+    if name == ANATOMY.config:
+        return _config(name, workdir, stages)
+    return named_config(name, VARIANT)
+
+
+def _config(
+    name: str, workdir: Path, stages: Sequence[Stage]
+) -> ml_collections.ConfigDict:
+    """The config of the last of some stages."""
+    *earlier, stage = stages
+    config = named_config(name, VARIANT)
+    fields = {
+        "data.size": stage.size,
+        "batch_size": stage.batch_size,
+        "epochs": stage.epochs,
+        "learning_rate": stage.learning_rate,
+        "start_from": str(_directory(workdir, earlier[-1])) if earlier else "",
+    }
+    for field, value in fields.items():
+        set_field(config, field, value)
+    return config
+
+
+def _directory(workdir: Path, stage: Stage) -> Path:
+    return workdir / "stages" / str(stage.size)
