@@ -9,12 +9,12 @@ from typing import Any
 
 import joblib
 import numpy as np
-from tqdm import tqdm
 
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import Window, fit_window
 from samr_jax.labels import BACKGROUND, LABELS, TISSUES
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.progress import progress
 
 SubjectTask = Callable[[], Subject]
 """A picklable call that makes one subject."""
@@ -71,10 +71,12 @@ def stage_subjects(
         for index, task in enumerate(tasks)
     )
     staged: dict[str, Staged] = {}
-    for item in tqdm(parallel(calls), total=len(tasks), desc="subjects", unit=""):
-        if item.name in staged:
-            raise InputError(f"subject {item.name!r} occurs twice, expected once")
-        staged[item.name] = item
+    with progress(len(tasks), "subjects") as shown:
+        for item in parallel(calls):
+            if item.name in staged:
+                raise InputError(f"subject {item.name!r} occurs twice, expected once")
+            staged[item.name] = item
+            shown.update()
     return dict(sorted(staged.items()))
 
 

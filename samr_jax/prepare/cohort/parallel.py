@@ -8,9 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import joblib
-from tqdm import tqdm
 
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.progress import progress
 
 
 def run_all(
@@ -21,11 +21,11 @@ def run_all(
     workers: int = -1,
     scheduler: str | None = None,
 ) -> list[Any]:
-    """Runs picklable calls in parallel, with a progress bar.
+    """Runs picklable calls in parallel, and shows the progress.
 
     Args:
       calls: the calls, independent of one another.
-      label: the text of the progress bar.
+      label: the text of the progress.
       on_result: is called with each result as soon as it is there, in any order.
       workers: number of processes on this machine; -1 takes one for each core.
       scheduler: address of a Dask scheduler whose workers see the same files. If a
@@ -42,13 +42,13 @@ def run_all(
         raise InputError("workers 0, expected -1 for one a core, or their number")
     numbered = [functools.partial(_numbered, i, call) for i, call in enumerate(calls)]
     results: dict[int, Any] = {}
-    with tqdm(total=len(calls), desc=label, unit="") as bar:
+    with progress(len(calls), label) as shown:
         try:
             for index, result in _unordered(numbered, workers, scheduler):
                 results[index] = result
-                bar.update()
+                shown.update()
                 if on_result is not None:
-                    with bar.external_write_mode():
+                    with shown.aside():
                         on_result(result)
             return [results[index] for index in range(len(calls))]
         except BrokenProcessPool as error:
