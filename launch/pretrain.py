@@ -1,57 +1,6 @@
-"""Trains the weights that come with the package, scores them, and packs them.
+"""Trains the weights that come with the package, scores them, and packs them."""
 
-    python launch/pretrain.py --workdir=runs/pretrained
-
-Trains CG-SAMR with an individual's anatomy on the embedded dataset, in stages of 64,
-128 and 256 pixels (`samr_jax.tables.stages`), and a segmenter at 256, with the variants
-``pretrained`` of configs/anatomy.py and configs/segmentation.py. Then it writes Table
-VI, with two rows that need no network, and packs the weights into
-``<workdir>/cg_samr``, whose files are those of ``samr_jax/pretrained/cg_samr``. This
-takes hours on two CPU cores; after a stop, the same command goes on.
-"""
-
-from pathlib import Path
-
-from absl import flags
-
-from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.launching import run
-
-_WORKDIR = flags.DEFINE_string("workdir", "runs/pretrained", "Runs, table, package.")
-
-
-def main() -> None:
-    from samr_jax.runs.model import load_model
-    from samr_jax.runtime.files import read_json
-    from samr_jax.tables.make import make_table
-    from samr_jax.tables.pack import pack
-    from samr_jax.tables.rows import ANATOMY
-    from samr_jax.tables.stages import last_stage, train_earlier_stages
-    from samr_jax.tables.table_runs import TableRuns
-
-    workdir = Path(_WORKDIR.value)
-    package = workdir / "cg_samr"
-    if package.exists():
-        raise InputError(f"{package}: exists already, expected another --workdir")
-    train_earlier_stages(workdir)
-    runs = TableRuns(
-        workdir=workdir,
-        configs=lambda name: last_stage(name, workdir),
-        budget=ANATOMY,
-    )
-    table = make_table(6, runs, only=[ANATOMY.title])
-    results = read_json(workdir / "table6.json")["results"]
-    scores = {
-        name: {
-            "average": result["average"],
-            "mask_follow": result["mask_follow"]["synthesized"]["dice"],
-        }
-        for name, result in results.items()
-    }
-    model = load_model(runs.directory(ANATOMY, 0))
-    pack(model, runs.dataset, package, scores=scores, table=table.read_text())
-    print(package)
-
+from samr_jax.commands import run_script
 
 if __name__ == "__main__":
-    run(main)
+    run_script("pretrain")

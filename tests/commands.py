@@ -17,7 +17,6 @@ from pathlib import Path
 from unittest import mock
 
 import absl.logging
-from absl import flags
 
 from samr_jax.commands import COMMANDS
 
@@ -57,7 +56,7 @@ def launch(script: str, *arguments) -> Done:
         mock.patch.object(sys, "argv", [path, *map(str, arguments)]),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
-        _process_as_before(path),
+        _process_as_before(),
     ):
         try:
             runpy.run_path(path, run_name="__main__")
@@ -80,7 +79,7 @@ def start(script: str, *arguments) -> Done:
 
 
 @contextlib.contextmanager
-def _process_as_before(script: str) -> Iterator[None]:
+def _process_as_before() -> Iterator[None]:
     """Takes back what a command does to its process."""
     ours = logging.getLogger("samr_jax")
     handlers, level, propagate = list(ours.handlers), ours.level, ours.propagate
@@ -88,10 +87,6 @@ def _process_as_before(script: str) -> Iterator[None]:
     try:
         yield
     finally:
-        own = flags.FLAGS.flags_by_module_dict().get(script, [])
-        for name in [flag.name for flag in own]:
-            delattr(flags.FLAGS, name)
-        flags.FLAGS.unparse_flags()
         # A module of a command holds the values of its flags.
         for name in COMMANDS:
             sys.modules.pop(f"samr_jax.commands.{name}", None)

@@ -2,14 +2,14 @@
 
     samr-jax pretrain --workdir=runs/pretrained
 
-The command trains CG-SAMR and a segmenter on the embedded dataset at 256 x 256, with
-the variant "pretrained" of the configs paired and segmentation. Then it writes Table I,
-with two rows that need no network, and packs the weights into WORKDIR/cg_samr, whose
-files are those of samr_jax/pretrained/cg_samr. This takes hours on two CPU cores. After
-a stop, the same command goes on.
+The command trains CG-SAMR with an individual's anatomy on the embedded dataset, in
+stages of 64, 128 and 256 pixels, and a segmenter at 256, with the variants "pretrained"
+of the configs anatomy and segmentation. Then it writes Table VI, with two rows that
+need no network, and packs the weights into WORKDIR/cg_samr, whose files are the files
+of samr_jax/pretrained/cg_samr. This takes hours on two CPU cores. After a stop, the
+same command goes on.
 """
 
-from functools import partial
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
@@ -27,25 +27,26 @@ _WORKDIR = _FILES.string(
 
 
 def main() -> None:
-    from samr_jax.config import named_config
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import read_json
     from samr_jax.tables.make import make_table
     from samr_jax.tables.pack import pack
-    from samr_jax.tables.rows import CG_SAMR
+    from samr_jax.tables.rows import ANATOMY
+    from samr_jax.tables.stages import last_stage, train_earlier_stages
     from samr_jax.tables.table_runs import TableRuns
 
     workdir = Path(_WORKDIR.value)
     package = workdir / "cg_samr"
     if package.exists():
         raise InputError(f"{package}: exists already, expected another --workdir")
+    train_earlier_stages(workdir)
     runs = TableRuns(
         workdir=workdir,
-        configs=partial(named_config, variant="pretrained"),
-        budget=CG_SAMR,
+        configs=lambda name: last_stage(name, workdir),
+        budget=ANATOMY,
     )
-    table = make_table(1, runs, only=[CG_SAMR.title])
-    results = read_json(workdir / "table1.json")["results"]
+    table = make_table(6, runs, only=[ANATOMY.title])
+    results = read_json(workdir / "table6.json")["results"]
     scores = {
         name: {
             "average": result["average"],
@@ -53,6 +54,6 @@ def main() -> None:
         }
         for name, result in results.items()
     }
-    model = load_model(workdir / CG_SAMR.key / "seed-0")
+    model = load_model(runs.directory(ANATOMY, 0))
     pack(model, runs.dataset, package, scores=scores, table=table.read_text())
     print(package)

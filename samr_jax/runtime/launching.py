@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import absl.logging
-from absl import flags
 
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.memory import keep_freed_memory
@@ -18,7 +17,7 @@ from samr_jax.runtime.memory import keep_freed_memory
 _log = logging.getLogger(__name__)
 
 
-def run(main: Callable[[], None], parse: Callable[[], None] | None = None) -> None:
+def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> None:
     """Prepares this process and calls `main`.
 
     Errors that the user can correct (`InputError` and `TrainingError`) are printed as
@@ -26,12 +25,11 @@ def run(main: Callable[[], None], parse: Callable[[], None] | None = None) -> No
 
     Args:
       main: the work.
-      parse: reads the flags; it is called before devices are used. By default it reads
-        the flags that a script has declared as absl's global flags.
+      parse: reads the flags; it is called before devices are used.
     """
     try:
         keep_freed_memory()  # Config files import JAX.
-        (parse or _parse_global_flags)()
+        parse()
         prepare_process()
         main()
     except (InputError, TrainingError) as error:
@@ -40,13 +38,6 @@ def run(main: Callable[[], None], parse: Callable[[], None] | None = None) -> No
         if not _is_of_several_processes():
             raise
         _leave_the_others(error)
-
-
-def _parse_global_flags() -> None:
-    try:
-        flags.FLAGS(sys.argv)
-    except flags.Error as error:
-        raise InputError(f"flags: {error}") from error
 
 
 def leave(message: str) -> NoReturn:
