@@ -17,7 +17,7 @@ from samr_jax.data.phantom.simulate import simulate_subject
 
 __all__ = ["VERSION", "grid", "simulate_subject"]
 
-VERSION = 1
+VERSION = 2
 """Version of the simulation, raised when any array of an embedded dataset changes.
 
 Cached datasets of another version are left alone and a new one is built.

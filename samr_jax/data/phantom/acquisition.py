@@ -6,11 +6,17 @@ from samr_jax.data.phantom.geometry import Axes
 from samr_jax.data.phantom.random_field import Field
 from samr_jax.sequences import MRSequence
 
-NOISE = 5.0
+NOISE = 6.0
 """Standard deviation of each channel of the complex signal, scanner units."""
 
 BIAS = 0.1
 """Half of the coil's 20 % intensity variation."""
+
+TEXTURE = {"T1w": -0.035, "Gd-T1w": -0.035, "T2w": 0.06, "FLAIR": 0.07}
+"""Standard deviation of the tissue's texture, as a share of the signal.
+
+Where tissue has more water, T2w and FLAIR are brighter and T1w is darker.
+"""
 
 APTW_DRIFT, APTW_NOISE = 0.25, 0.2
 """Error of APTw in percent: smooth, from the correction of B0, and white noise."""
@@ -22,8 +28,9 @@ def coil_bias(rng: np.random.Generator, axes: Axes) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, axes: Axes) -> np.ndarray:
-    """Multiplicative texture of the tissue ``(Z, Y, X)``, equal for all sequences."""
-    return 1 + 0.012 * Field.draw(rng, 2.0).on(axes)
+    """Unevenness of the tissue's water ``(Z, Y, X)``: mean 0, standard deviation 1."""
+    parts = ((30.0, 0.75), (2.0, 0.65))  # mm, share
+    return np.add(*(share * Field.draw(rng, scale).on(axes) for scale, share in parts))
 
 
 def acquire(

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-SHARPENING = 2.2
+SHARPENING = 3.0
 """Exponent on the tissue probabilities, since an average of brains is blurred."""
 
 _NUCLEI = (  # centre and half extents (z, y, |x|) in MNI mm

@@ -11,8 +11,8 @@ from samr_jax.data.phantom.anatomy import template
 from samr_jax.data.phantom.geometry import CENTRE, COARSE, Axes, offsets
 from samr_jax.data.phantom.random_field import Field
 
-_LOBES = ((60.0, 3.0), (25.0, 1.5))
-_FOLDS = ((12.0, 1.4), (7.0, 0.9))
+_LOBES = ((60.0, 2.5), (25.0, 1.5))
+_FOLDS = ((12.0, 1.4), (7.0, 0.9), (4.0, 0.35))
 """Blob size and standard deviation of random displacements in mm.
 
 They also break the mirror symmetry of the template.
@@ -30,6 +30,7 @@ class Shape:
       ventricles: millimetres by which the ventricles' walls are moved outwards.
       atrophy: mean of the log odds that are added to CSF.
       sulci: field of the variation of these log odds from sulcus to sulcus.
+      crevices: field of their variation within a sulcus.
     """
 
     matrix: np.ndarray
@@ -38,6 +39,7 @@ class Shape:
     ventricles: float
     atrophy: float
     sulci: Field
+    crevices: Field
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Shape:
@@ -57,6 +59,7 @@ class Shape:
             ventricles=float(np.clip(rng.normal(0.6, 1.5), -1.5, 4.0)),
             atrophy=float(rng.normal(0.9, 0.35)),
             sulci=Field.draw(rng, 7.0),
+            crevices=Field.draw(rng, 3.0),
         )
 
     def skull(self, axes: Axes) -> np.ndarray:
@@ -67,13 +70,20 @@ class Shape:
             points[i] = CENTRE[i] + sum(a * o for a, o in zip(row, offset, strict=True))
         return _displaced(points, self.lobes, _LOBES, axes)
 
-    def brain(self, axes: Axes) -> np.ndarray:
-        """Template positions ``(3, Z, Y, X)`` of the axes' points."""
-        return _displaced(self.skull(axes), self.folds, _FOLDS, axes)
+    def brain(self, axes: Axes, skull: np.ndarray | None = None) -> np.ndarray:
+        """Template positions ``(3, Z, Y, X)`` of the axes' points.
+
+        Args:
+          axes: the subject's positions.
+          skull: the result of `skull` for these axes, if it is at hand.
+        """
+        points = self.skull(axes) if skull is None else skull.copy()
+        return _displaced(points, self.folds, _FOLDS, axes)
 
     def log_odds_of_fluid(self, axes: Axes) -> np.ndarray:
         """Log odds ``(Z, Y, X)`` added to CSF: above 0 means wider sulci."""
-        return self.atrophy + 0.8 * self.sulci.on(axes)
+        uneven = 0.8 * self.sulci.on(axes) + 0.3 * self.crevices.on(axes)
+        return self.atrophy + uneven
 
     def ventricle_shift(self, coarse: Axes) -> np.ndarray:
         """Displacement ``(3, Z, Y, X)`` in mm that widens the ventricles."""

@@ -55,3 +55,9 @@ def edema_fraction(
     receptive = tissue[0] + 0.35 * tissue[1]
     fluid = np.clip(0.85 + 0.12 * noise["bumps"], 0, 1)
     return soft_step(front - travelled, 3.0) * receptive * fluid
+
+
+def soaked_share(noise: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Share 0..1 of the edema ``(Z, Y, X)`` that has much free water."""
+    uneven = 0.5 * noise["lobes"] + 0.75 * noise["wall"] + 0.35 * noise["patch"]
+    return np.clip(0.45 + 0.4 * uneven, 0, 1)

@@ -18,12 +18,14 @@ from samr_jax.data.phantom.geometry import (
 from samr_jax.data.phantom.lesion import soft_step
 from samr_jax.data.phantom.partial_volume import SKULL_STRIP, block_mean
 from samr_jax.data.phantom.random_field import resample, stream
+from samr_jax.data.phantom.segmentation import SegmentationErrors, smoothed
 from samr_jax.data.subject import Grid
 
 
 def draw_anatomy(seed: int, *, grid: Grid) -> np.ndarray:
     """Draws the tissue maps of a healthy brain; the same arguments give the same brain.
 
+    The maps have the errors of a segmentation tool, as in the embedded dataset.
     No brain is one of the embedded dataset's, which have random streams of their own.
 
     Args:
@@ -46,13 +48,15 @@ def draw_anatomy(seed: int, *, grid: Grid) -> np.ndarray:
     maps = np.zeros((grid.slices, *grid.size, 3), np.float32)
     with threadpool_limits(1):  # small products: BLAS threads only get in the way
         shape = Shape.draw(stream(seed, 0, "healthy"))
+        errors = SegmentationErrors.draw(stream(seed, 0, "healthy segmentation"))
         coarse = coarse_axes(axes)
         shift = shape.ventricle_shift(coarse)
         for row, height in enumerate(axes[0], start=window[0].start):
             fine = refine(np.array([height]), z_size), y, x
-            brain, tissue = (
-                block_mean(part, parts) for part in _at(shape, shift, coarse, fine)
-            )
+            brain, tissue = _at(shape, shift, coarse, fine)
+            brain = block_mean(brain, parts)
+            tissue = block_mean(errors.on(tissue, fine), parts)
+            tissue = smoothed(tissue, (y_size, x_size))
             inside = np.where(brain > 0.5, tissue / tissue.sum(0), 0)
             maps[row, window[1], window[2]] = np.moveaxis(inside[:, 0], 0, -1)
     return maps
@@ -62,9 +66,10 @@ def _at(
     shape: Shape, shift: np.ndarray, coarse: Axes, axes: Axes
 ) -> tuple[np.ndarray, np.ndarray]:
     """The brain's share ``(Z, Y, X)`` of points, and their tissues ``(3, Z, Y, X)``."""
-    points = shape.brain(axes)
+    skull = shape.skull(axes)
+    points = shape.brain(axes, skull)
     for direction, moved in zip(points, shift, strict=True):
         direction += resample(moved, coarse, axes)
-    depth = template().sample("depth", shape.skull(axes))
+    depth = template().sample("depth", skull)
     tissue = tissue_probabilities(points, shape.log_odds_of_fluid(axes))
     return soft_step(depth - SKULL_STRIP, 1.0), tissue

@@ -11,8 +11,8 @@ from samr_jax.data.phantom.focus import Focus
 from samr_jax.data.phantom.geometry import Axes
 from samr_jax.data.phantom.random_field import Field
 
-CORE = ("enhancing", "infiltrated", "necrosis", "resection")
-"""Tissues of the core: the first two are tumor, the last two cavity."""
+CORE = ("enhancing", "infiltrated", "loose", "necrosis", "resection")
+"""Tissues of the core: the first three are tumor, the last two cavity."""
 
 _SCALES = {"lobes": 14.0, "wall": 9.0, "bumps": 6.0, "patch": 4.5, "grain": 2.5}
 """Size in mm of the blobs of each random field."""
@@ -32,6 +32,12 @@ class Irregularity:
     def on(self, axes: Axes) -> dict[str, np.ndarray]:
         """The fields' values at the axes, each ``(Z, Y, X)``."""
         return {name: field.on(axes) for name, field in self.fields.items()}
+
+
+def free_water(noise: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Share 0..1 of the tumor ``(Z, Y, X)`` that has much free water."""
+    uneven = 0.5 * noise["wall"] + 0.6 * noise["patch"] + 0.6 * noise["grain"]
+    return np.clip(0.45 + 0.4 * uneven, 0, 1)
 
 
 def soft_step(distance: np.ndarray, width: float) -> np.ndarray:
@@ -68,8 +74,14 @@ def _focus_fractions(
     solid = soft_step(-distance, 1.6) * (1 - cavity)
     solid *= soft_step(noise["wall"] + focus.cover, 0.5)
     uptake = soft_step(noise["patch"] + focus.enhancement, 1.5)
-    fractions = {"enhancing": solid * uptake, "infiltrated": solid * (1 - uptake)}
-    if focus.pattern == "surgical":
+    loose = 0.9 * free_water(noise)
+    dense = solid * (1 - loose)
+    fractions = {
+        "enhancing": dense * uptake,
+        "infiltrated": dense * (1 - uptake),
+        "loose": solid * loose,
+    }
+    if focus.pattern in ("surgical", "resected"):
         return fractions | {"resection": cavity}
     debris = np.clip(0.15 + 0.18 * noise["bumps"] + 0.1 * noise["grain"], 0, 0.45)
     fractions["infiltrated"] += cavity * debris
@@ -78,5 +90,5 @@ def _focus_fractions(
 
 def _wobble(focus: Focus, noise: Mapping[str, np.ndarray]) -> np.ndarray:
     """Millimetres ``(Z, Y, X)`` by which noise moves the core's surface inwards."""
-    rough = focus.roughness * (1.8 * noise["bumps"] + 0.7 * noise["grain"])
-    return min(1.0, focus.radius / 14) * (3.2 * noise["lobes"] + rough)
+    rough = focus.roughness * (2.0 * noise["bumps"] + noise["grain"])
+    return min(1.0, focus.radius / 14) * (3.9 * noise["lobes"] + rough)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from samr_jax.data.phantom.anatomy import deep_grey, template, tissue_probabilities
-from samr_jax.data.phantom.edema import edema_fraction
+from samr_jax.data.phantom.edema import edema_fraction, soaked_share
 from samr_jax.data.phantom.geometry import Axes, oversampling, refine
 from samr_jax.data.phantom.lesion import CORE, core_fractions, soft_step
 from samr_jax.data.phantom.patient import Patient
@@ -22,7 +22,8 @@ class Mixture(NamedTuple):
 
     Attributes:
       brain: ``(Z, Y, X)`` fraction inside the skull-stripped brain.
-      anatomy: ``(3, Z, Y, X)`` WM, GM, CSF probabilities, as if there were no lesion.
+      anatomy: ``(3, Z, Y, X)`` WM, GM, CSF probabilities, as if there were no lesion,
+        with the errors of a segmentation tool.
       fractions: ``(T, Z, Y, X)`` of the tissues of `physics.TISSUES`, summing to 1.
     """
 
@@ -55,13 +56,18 @@ def mix(patient: Patient, axes: Axes, spacing: tuple[float, float, float]) -> Mi
 
 def _mix_points(patient: Patient, axes: Axes) -> Mixture:
     """The mixture at points, without averaging."""
-    points = patient.template_positions(axes)
-    depth = template().sample("depth", patient.shape.skull(axes))
+    skull = patient.shape.skull(axes)
+    points = patient.template_positions(axes, skull)
+    depth = template().sample("depth", skull)
     anatomy = tissue_probabilities(points, patient.shape.log_odds_of_fluid(axes))
     noise = patient.irregularity.on(axes)
 
     core = core_fractions(patient.foci, noise, axes)
-    open_to_core = _open_to_core(points, depth, anatomy[2])
+    open_to_core = np.ones_like(depth)
+    reached = np.asarray(sum(core.values())) > 0  # for speed: elsewhere is no core
+    open_to_core[reached] = _open_to_core(
+        points[:, None, None, reached], depth[reached], anatomy[2, reached]
+    )
     core = {name: fraction * open_to_core for name, fraction in core.items()}
     outside_core = 1 - sum(core.values())
 
@@ -73,15 +79,24 @@ def _mix_points(patient: Patient, axes: Axes) -> Mixture:
     healthy = np.stack([anatomy[0], anatomy[1] - nuclei, nuclei, anatomy[2]])
     healthy = np.concatenate([healthy * (1 - blood), blood[None]])
     healthy *= outside_core - edema
-    fractions = np.concatenate([healthy, edema[None], [core[name] for name in CORE]])
-    return Mixture(soft_step(depth - SKULL_STRIP, 1.0), anatomy, fractions)
+    soaked = edema * soaked_share(noise)
+    lesion = np.stack([edema - soaked, soaked, *(core[name] for name in CORE)])
+    fractions = np.concatenate([healthy, lesion])
+    found = patient.segmentation.on(anatomy, axes)
+    return Mixture(soft_step(depth - SKULL_STRIP, 1.0), found, fractions)
 
 
 def _open_to_core(
     points: np.ndarray, depth: np.ndarray, fluid: np.ndarray
 ) -> np.ndarray:
-    """Share of each point that a core may fill: not the ventricles or the outer CSF."""
-    in_ventricle = soft_step(-template().sample("ventricle", points), 2.0)
+    """Share ``(N,)`` that a core may fill: not the ventricles or the outer CSF.
+
+    Args:
+      points: ``(3, 1, 1, N)`` template positions.
+      depth: ``(N,)`` millimetres to the brain's surface.
+      fluid: ``(N,)`` probability of CSF.
+    """
+    in_ventricle = soft_step(-template().sample("ventricle", points)[0, 0], 2.0)
     at_surface = np.clip(1.5 - depth / 6, 0, 1)
     return 1 - fluid * np.maximum(in_ventricle, at_surface)
 

@@ -9,15 +9,16 @@ import numpy as np
 from samr_jax.data.phantom.anatomy import template, tissue_probabilities
 from samr_jax.data.phantom.deformation import Shape
 from samr_jax.data.phantom.edema import draw_reach, travel
-from samr_jax.data.phantom.focus import Focus, mass_effect
+from samr_jax.data.phantom.focus import Focus, content_of, mass_effect
 from samr_jax.data.phantom.geometry import Axes, coarse_axes, offsets
 from samr_jax.data.phantom.lesion import Irregularity, core_fractions
 from samr_jax.data.phantom.random_field import resample, stream
+from samr_jax.data.phantom.segmentation import SegmentationErrors
 from samr_jax.data.phantom.vessels import Veins
 from samr_jax.runtime.errors import InputError
 
-FURTHER_FOCI = (0.7, 0.22, 0.08)
-"""Probabilities of 0, 1 and 2 further foci."""
+FURTHER_FOCI = (0.6, 0.25, 0.15)
+"""Probabilities of 0, 1 and 2 further foci, in a subject with tumor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Patient:
       shape: the healthy shape.
       veins: the cortical veins.
       irregularity: the noise in the lesion's outlines.
+      segmentation: errors of the tissue maps.
       foci: one to three.
       reach: distance in mm that edema spreads from the core.
       coarse: axes of `shift` and `travelled`.
@@ -38,15 +40,21 @@ class Patient:
     shape: Shape
     veins: Veins
     irregularity: Irregularity
+    segmentation: SegmentationErrors
     foci: tuple[Focus, ...]
     reach: float
     coarse: Axes
     shift: np.ndarray
     travelled: np.ndarray
 
-    def template_positions(self, axes: Axes) -> np.ndarray:
-        """Template positions ``(3, Z, Y, X)`` of the axes' points."""
-        points = self.shape.brain(axes)
+    def template_positions(self, axes: Axes, skull: np.ndarray) -> np.ndarray:
+        """Template positions ``(3, Z, Y, X)`` of the axes' points.
+
+        Args:
+          axes: the patient's positions.
+          skull: the result of `Shape.skull` for these axes.
+        """
+        points = self.shape.brain(axes, skull)
         for direction, shift in zip(points, self.shift, strict=True):
             direction += resample(shift, self.coarse, axes)
         return points
@@ -60,7 +68,8 @@ def draw_patient(seed: int, index: int, axes: Axes) -> Patient:
     coarse = coarse_axes(axes)
     points = shape.brain(coarse)
     depth = template().sample("depth", points)
-    foci = _draw_foci(rng, _sites(points, depth, coarse, axes), coarse)
+    sites = _sites(points, depth, coarse, axes)
+    foci = _draw_foci(rng, sites, coarse, content_of(index))
     shift = shape.ventricle_shift(coarse) + mass_effect(foci, depth, coarse)
     tissue = tissue_probabilities(points + shift, shape.log_odds_of_fluid(coarse))
     core = core_fractions(foci, irregularity.on(coarse), coarse)
@@ -68,6 +77,7 @@ def draw_patient(seed: int, index: int, axes: Axes) -> Patient:
         shape=shape,
         veins=Veins.draw(stream(seed, index, "veins")),
         irregularity=irregularity,
+        segmentation=SegmentationErrors.draw(stream(seed, index, "segmentation")),
         foci=foci,
         reach=draw_reach(rng),
         coarse=coarse,
@@ -96,18 +106,22 @@ def _sites(
 
 
 def _draw_foci(
-    rng: np.random.Generator, sites: np.ndarray, coarse: Axes
+    rng: np.random.Generator, sites: np.ndarray, coarse: Axes, content: str
 ) -> tuple[Focus, ...]:
     """Draws the first focus, and possibly smaller ones near it."""
     centre = _pick(rng, sites, coarse)
     to_midline = abs(float(centre[2]))  # few gliomas grow through the falx
-    foci = [Focus.draw(rng, centre, largest=np.clip(1.3 * to_midline, 10, 27))]
+    largest = float(np.clip(1.3 * to_midline, 10, 27))
+    foci = [Focus.draw(rng, centre, content=content, largest=largest)]
     apart = np.sqrt(sum(o**2 for o in offsets(coarse, foci[0].centre)))
     apart = apart - foci[0].radius
     near = sites * ((apart > 6) & (apart < 40))
-    for _ in range(rng.choice(len(FURTHER_FOCI), p=FURTHER_FOCI)):
-        if near.any():
-            foci.append(Focus.draw(rng, _pick(rng, near, coarse), largest=9))
+    further = rng.choice(len(FURTHER_FOCI), p=FURTHER_FOCI)
+    if content == "cavity" or not near.any():
+        further = 0
+    for _ in range(further):
+        site = _pick(rng, near, coarse)
+        foci.append(Focus.draw(rng, site, content="tumor", largest=9))
     return tuple(foci)
 
 

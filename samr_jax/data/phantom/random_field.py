@@ -14,7 +14,9 @@ import numpy as np
 
 from samr_jax.data.phantom.geometry import Axes
 
-_HALF_EXTENT = 136.0  # mm that the lattice covers on each side of 0
+_HALF_EXTENTS = (126.0, 136.0, 112.0)
+"""Millimetres that the lattice covers on each side of 0 along z, y and x."""
+
 _BSPLINE_POWER = 151 / 315  # integral of the squared cubic B-spline
 
 
@@ -28,7 +30,7 @@ class Field:
     """Cubic B-spline field of zero mean and unit variance.
 
     Attributes:
-      coefficients: ``(N, N, N)`` independent normals on the lattice.
+      coefficients: ``(Z, Y, X)`` independent normals on the lattice.
       scale: millimetres between lattice points, about the radius of a blob.
     """
 
@@ -38,16 +40,21 @@ class Field:
     @staticmethod
     def draw(rng: np.random.Generator, scale: float) -> Field:
         """Draws a field; its cost grows with the cube of 1 / `scale`."""
-        count = int(np.ceil(2 * _HALF_EXTENT / scale)) + 3
-        normals = rng.standard_normal((count,) * 3, dtype=np.float32)
+        counts = [int(np.ceil(2 * extent / scale)) + 3 for extent in _HALF_EXTENTS]
+        normals = rng.standard_normal(counts, dtype=np.float32)
         return Field(normals / np.float32(_BSPLINE_POWER**1.5), scale)
 
     def on(self, axes: Axes) -> np.ndarray:
         """Values ``(Z, Y, X)`` float32 at the axes."""
-        count = len(self.coefficients)
-        return _separable(
-            self.coefficients, [_bspline(axis, self.scale, count) for axis in axes]
+        z, y, x = (
+            _bspline(axis, self.scale, extent, count)
+            for axis, extent, count in zip(
+                axes, _HALF_EXTENTS, self.coefficients.shape, strict=True
+            )
         )
+        near = np.flatnonzero(z.any(axis=0))  # for speed: the others do not count
+        part = slice(near[0], near[-1] + 1)
+        return _separable(self.coefficients[part], [z[:, part], y, x])
 
 
 def resample(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
@@ -63,9 +70,9 @@ def _separable(values: np.ndarray, bases: Sequence[np.ndarray]) -> np.ndarray:
     return y @ np.tensordot(z, values, axes=1) @ x.T
 
 
-def _bspline(axis: np.ndarray, scale: float, count: int) -> np.ndarray:
-    """Cubic B-spline weights ``(len(axis), count)``."""
-    position = (np.asarray(axis, np.float64) + _HALF_EXTENT) / scale
+def _bspline(axis: np.ndarray, scale: float, extent: float, count: int) -> np.ndarray:
+    """Cubic B-spline weights ``(len(axis), count)`` on a lattice from ``-extent``."""
+    position = (np.asarray(axis, np.float64) + extent) / scale
     first = np.floor(position).astype(int)
     t = position - first
     weights = (

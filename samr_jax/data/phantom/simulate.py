@@ -8,11 +8,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from samr_jax.data.phantom import physics
-from samr_jax.data.phantom.acquisition import acquire, texture
+from samr_jax.data.phantom.acquisition import TEXTURE, acquire, texture
 from samr_jax.data.phantom.geometry import Axes, grid_axes, within_reach
 from samr_jax.data.phantom.partial_volume import mix
 from samr_jax.data.phantom.patient import draw_patient
 from samr_jax.data.phantom.random_field import stream
+from samr_jax.data.phantom.segmentation import smoothed
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import BACKGROUND, CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
@@ -20,8 +21,10 @@ from samr_jax.sequences import SEQUENCES, check_sequences
 
 LABEL_OF_TISSUE = {
     "edema": EDEMA,
+    "soaked": EDEMA,
     "enhancing": TUMOR,
     "infiltrated": TUMOR,
+    "loose": TUMOR,
     "necrosis": CAVITY,
     "resection": CAVITY,
 }
@@ -45,7 +48,7 @@ def simulate_subject(
     Returns:
       The subject. Anatomic images are in scanner units (about 0..1000) that are the
       same for all subjects, APTw is in percent. The tissue maps show the displaced
-      anatomy as if it had no lesion.
+      anatomy as if it had no lesion, with the errors of a segmentation tool.
 
     Raises:
       InputError: a sequence cannot be simulated, or the grid is oblique or misses the
@@ -61,6 +64,7 @@ def simulate_subject(
         spacing = tuple(np.diag(grid.affine)[2::-1])
         brain, anatomy, fractions = mix(patient, axes, spacing)
         images = _images(fractions, names, seed, index, axes)
+        anatomy = smoothed(anatomy, spacing[1:])
     inside = brain > 0.5
     arrays = (
         np.where(inside, images, 0),
@@ -88,10 +92,12 @@ def _images(
     """Images ``(S, Z, Y, X)``: mean signals of voxels, with texture and noise."""
     tissues = physics.vary(stream(seed, index, "tissues"))
     grain = texture(stream(seed, index, "texture"), axes)
+    grain *= 1 - fractions[list(tissues).index("fluid")]
     images = []
     for name in names:  # not in one product: BLAS would round differently
         (signals,) = physics.signal_matrix(tissues, [name]).T
-        signal = np.tensordot(signals, fractions, axes=1) * grain
+        signal = np.tensordot(signals, fractions, axes=1)
+        signal *= 1 + TEXTURE.get(name, 0.0) * grain
         images.append(acquire(signal, name, stream(seed, index, name), axes))
     return np.stack(images)
 
