@@ -48,8 +48,10 @@ def main() -> None:
     from samr_jax.inference.augment import mixed, synthesized_set
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
+    from samr_jax.runtime.files import check_new_directory
     from samr_jax.training.data import training_dataset
 
+    check_new_directory(_OUTPUT.value)
     config = read_config(Path(_WORKDIR.value))
     if _DATA.value:
         config.data.dir = _DATA.value

@@ -8,10 +8,7 @@ brain, 2 edema, 3 cavity and 4 tumor. A file next to it, OUTPUT.provenance.json,
 which run has made it.
 """
 
-from pathlib import Path
-
 from samr_jax.commands.frame.flags import Flags
-from samr_jax.runtime.errors import InputError
 
 FLAGS = Flags()
 
@@ -34,17 +31,16 @@ _CHECKPOINT = _MODEL.choice(
 
 
 def main() -> None:
-    from samr_jax.data.nifti import write_volume
+    from samr_jax.data.nifti import check_new_volume, write_volume
     from samr_jax.inference.segment import read_scans, segment_volume
     from samr_jax.runs.model import load_model
     from samr_jax.runs.provenance import provenance
     from samr_jax.runtime.files import write_json
 
-    if Path(_OUTPUT.value).exists():
-        raise InputError(f"{_OUTPUT.value}: exists already, expected a new file")
+    check_new_volume(_OUTPUT.value)
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     scans = read_scans(_IMAGES.value, model.dataset)
     labels = segment_volume(model, scans)
-    write_volume(_OUTPUT.value, labels, next(iter(scans.values())).affine)
     write_json(f"{_OUTPUT.value}.provenance.json", provenance(model))
+    write_volume(_OUTPUT.value, labels, next(iter(scans.values())).affine)
     print(_OUTPUT.value)

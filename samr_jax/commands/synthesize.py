@@ -100,7 +100,9 @@ def main() -> None:
     from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
+    from samr_jax.runtime.files import check_new_directory
 
+    check_new_directory(_OUTPUT.value)
     if FLAGS.given("checkpoint") and not _WORKDIR.value:
         raise InputError(
             f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"

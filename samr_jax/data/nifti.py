@@ -16,7 +16,7 @@ import numpy as np
 
 from samr_jax.labels import preset, remap
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import replacing
+from samr_jax.runtime.files import check_new_file, replacing
 
 MAX_BYTES = 2**29
 """Largest volume: 512 x 512 x 512 as float32. A header with more is broken."""
@@ -111,6 +111,11 @@ def in_our_codes(mask: Volume, labels: str) -> Volume:
     return dataclasses.replace(mask, data=codes)
 
 
+def check_new_volume(path: str | Path) -> None:
+    """Raises an `InputError` unless a NIfTI file can be made at `path`."""
+    _check_suffix(check_new_file(path))
+
+
 def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
     """Writes a volume in one piece: the file appears complete or not at all.
 
@@ -121,14 +126,18 @@ def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None
       affine: voxel indices to RAS+ millimetres, stored as sform and qform.
     """
     path = Path(path)
-    if not path.name.endswith(_SUFFIXES):
-        raise InputError(f"{path}: file name, expected one ending in .nii or .nii.gz")
+    _check_suffix(path)
     image = nib.Nifti1Image(_storable(data), affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     with replacing(path) as partial:
         nib.save(image, partial)
+
+
+def _check_suffix(path: Path) -> None:
+    if not path.name.endswith(_SUFFIXES):
+        raise InputError(f"{path}: file name, expected one ending in .nii or .nii.gz")
 
 
 def same_grid(first: Volume, second: Volume) -> bool:

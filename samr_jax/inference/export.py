@@ -21,7 +21,7 @@ from samr_jax.labels import BACKGROUND, LABELS, LESION_LABELS, preset
 from samr_jax.prepare.find.named_files import NAMED_LAYOUTS
 from samr_jax.prepare.find.raw import LABELS_ROLE
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import check_new_directory, write_json
+from samr_jax.runtime.files import new_directory, write_json
 
 LAYOUTS = ("nnunet", "brats2021", "brats2023")
 
@@ -31,7 +31,8 @@ def export(dataset: Dataset, output: Path | str, *, layout: str) -> list[str]:
 
     Args:
       dataset: a prepared or synthesized dataset.
-      output: new directory. nnU-Net wants a name such as ``Dataset501_Glioma``.
+      output: new directory, which appears whole or not at all. nnU-Net wants a name
+        such as ``Dataset501_Glioma``.
       layout: one of `LAYOUTS`.
 
     Returns:
@@ -44,10 +45,16 @@ def export(dataset: Dataset, output: Path | str, *, layout: str) -> list[str]:
         raise InputError(
             f"layout {layout!r} is unknown, expected one of {', '.join(LAYOUTS)}"
         )
-    output = check_new_directory(output)
-    write = _write_nnunet if layout == "nnunet" else _write_brats
-    names = write(dataset, output, layout)
-    write_json(output / "provenance.json", provenance_of(dataset, layout))
+    if layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_\w+", Path(output).name):
+        raise InputError(
+            f"{output}: folder name, expected such as Dataset501_Glioma for nnU-Net"
+        )
+    with new_directory(output) as folder:
+        if layout == "nnunet":
+            names = _write_nnunet(dataset, folder, name=Path(output).name)
+        else:
+            names = _write_brats(dataset, folder, layout)
+        write_json(folder / "provenance.json", provenance_of(dataset, layout))
     return names
 
 
@@ -64,11 +71,7 @@ def provenance_of(dataset: Dataset, layout: str) -> dict:
     }
 
 
-def _write_nnunet(dataset: Dataset, output: Path, layout: str) -> list[str]:
-    if not re.fullmatch(r"Dataset\d{3}_\w+", output.name):
-        raise InputError(
-            f"{output}: folder name, expected such as Dataset501_Glioma for nnU-Net"
-        )
+def _write_nnunet(dataset: Dataset, output: Path, *, name: str) -> list[str]:
     names = []
     for split, stack, images in _volumes(dataset):
         folder = "Ts" if split == "test" else "Tr"
@@ -81,10 +84,10 @@ def _write_nnunet(dataset: Dataset, output: Path, layout: str) -> list[str]:
             dataset,
         )
         names.append(stack.subject)
-    origin = provenance_of(dataset, layout)
+    origin = provenance_of(dataset, "nnunet")
     kind = [word for word in ("simulated", "synthesized") if origin[word]]
     description = {
-        "name": output.name.partition("_")[2],
+        "name": name.partition("_")[2],
         "description": f"{' and '.join(kind) or 'real'} images; see provenance.json",
         "channel_names": {str(i): name for i, name in enumerate(dataset.sequences)},
         "labels": {name: code for code, name in enumerate(LABELS)},

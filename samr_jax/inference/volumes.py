@@ -39,10 +39,11 @@ from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
-from samr_jax.runtime.files import check_new_directory, write_json
+from samr_jax.runtime.files import new_directory, write_json
 
 _log = logging.getLogger(__name__)
 
+SHEET = "contact_sheet.png"
 SHEET_PLANES = 4
 
 
@@ -202,7 +203,8 @@ def write_volumes(
 ) -> list[Path]:
     """Writes ``<sequence>.nii.gz``, ``<sequence>_confidence.nii.gz`` and a picture.
 
-    Beside them go ``provenance.json`` and, if the mask was edited, ``edit.json``.
+    With them go ``provenance.json`` and, if the mask was edited, ``edit.json``. The
+    directory appears whole or not at all.
 
     Returns:
       The images, the confidence maps and the picture.
@@ -210,22 +212,20 @@ def write_volumes(
     Raises:
       InputError: `output` exists and is not empty; nothing is overwritten.
     """
-    output = check_new_directory(output)
-    files = []
+    maps = {}
     for channel, name in enumerate(volume.sequences):
-        maps = {f"{name}.nii.gz": volume.in_own_units(name)}
+        maps[f"{name}.nii.gz"] = volume.in_own_units(name)
         if volume.confidence is not None:
             maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
-        for file, values in maps.items():
-            write_volume(output / file, values, volume.affine)
-            files.append(output / file)
     lesion = dataclasses.asdict(volume.lesion)
-    write_json(output / "provenance.json", {**provenance(model), "lesion": lesion})
-    if volume.edit_record is not None:
-        write_json(output / "edit.json", volume.edit_record)
-    sheet = output / "contact_sheet.png"
-    _draw_sheet(volume, model.dataset, sheet)
-    return [*files, sheet]
+    with new_directory(output) as folder:
+        for file, values in maps.items():
+            write_volume(folder / file, values, volume.affine)
+        write_json(folder / "provenance.json", {**provenance(model), "lesion": lesion})
+        if volume.edit_record is not None:
+            write_json(folder / "edit.json", volume.edit_record)
+        _draw_sheet(volume, model.dataset, folder / SHEET)
+    return [Path(output, file) for file in (*maps, SHEET)]
 
 
 def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:

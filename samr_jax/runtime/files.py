@@ -91,17 +91,50 @@ def new_directory(path: Path | str) -> Iterator[Path]:
             partial = Path(scratch, "new")
             partial.mkdir()
             yield partial
-            if path.exists():
+            # Another process may have been faster.
+            if check_new_directory(path).exists():
                 path.rmdir()
             os.replace(partial, path)
 
 
 def check_new_directory(path: Path | str) -> Path:
-    """Raises `InputError` if a path exists and is not an empty directory."""
+    """Returns `path` if a directory can be made there; an empty one may exist.
+
+    Commands call this before their work, so that a mistake is told at once.
+
+    Raises:
+      InputError: something is there, the name is that of a NIfTI file, or the file
+        system refuses.
+    """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path}: exists already, expected a new directory")
+    if path.name.endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path}: name of a file, expected that of a new directory")
+    with writing(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path}: exists already, expected a new directory")
+        _check_writable(path)
     return path
+
+
+def check_new_file(path: Path | str) -> Path:
+    """Returns `path` if a file can be made there; see `check_new_directory`.
+
+    Raises:
+      InputError: something is there, or the file system refuses.
+    """
+    path = Path(path)
+    with writing(path):
+        if path.exists():
+            raise InputError(f"{path}: exists already, expected a new file")
+        _check_writable(path)
+    return path
+
+
+def _check_writable(path: Path) -> None:
+    """Raises an `OSError` unless the first existing folder above `path` is writable."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    # Only an attempt tells: a file system that is read-only refuses root, too.
+    os.rmdir(tempfile.mkdtemp(prefix=".", dir=folder))
 
 
 def _to_disk(path: Path) -> None:

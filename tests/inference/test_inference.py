@@ -10,10 +10,17 @@ import pytest
 import samr_jax
 from samr_jax.data.atlas import brain_of
 from samr_jax.data.edits import edit_volume
-from samr_jax.data.nifti import Volume, in_our_codes, read_labels, read_volume
+from samr_jax.data.nifti import (
+    Volume,
+    in_our_codes,
+    read_labels,
+    read_volume,
+    write_volume,
+)
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
+from samr_jax.inference import volumes
 from samr_jax.inference.volumes import (
     read_atlas,
     synthesize_volume,
@@ -229,6 +236,30 @@ def test_nothing_is_overwritten(model, dataset, case, tmp_path):
     volume = synthesize_volume(model, mask)
     with pytest.raises(InputError, match="exists already, expected a new directory"):
         write_volumes(volume, model, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["out", "new/out"])
+def test_an_interrupted_synthesis_leaves_nothing(
+    model, dataset, case, tmp_path, monkeypatch, name
+):
+    """Ctrl-C comes while the third file is written; the next call is not refused."""
+    mask = read_labels(mask_file(tmp_path / "mask.nii", dataset, case))
+    volume, calls, output = synthesize_volume(model, mask), [], tmp_path / name
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        write_volume(*arguments)
+
+    monkeypatch.setattr(volumes, "write_volume", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_volumes(volume, model, output)
+    assert not [path for path in tmp_path.rglob("*.gz") if path.is_file()]
+    assert not output.exists()
+    files = write_volumes(volume, model, output)
+    assert {path.name for path in files} < {path.name for path in output.iterdir()}
+    assert all(path.stat().st_size for path in files)
 
 
 def test_grid_is_radiological():

@@ -80,6 +80,8 @@ def test_donors_of_a_synthesis_have_the_masks_protocol(trained, mask, tmp_path):
         ({"labels": "brats1999"}, "label preset 'brats1999' is unknown"),
         ({"edit": "shrink:tumor=2"}, "shrink"),
         ({"atlas": "nowhere"}, "nowhere/T1w.nii.gz: no such file"),
+        ({"output": "pyproject.toml/out"}, "cannot be written (Not a directory)"),
+        ({"output": "out.nii.gz"}, "name of a file, expected that of a new directory"),
         ({"workdir": "", "checkpoint": "best"}, "of no run, expected --workdir"),
     ],
 )

@@ -15,6 +15,7 @@ from samr_jax.data.edits.random_edit import random_edit
 from samr_jax.data.edits.recipe import Recipe, apply, parse
 from samr_jax.data.nifti import (
     Volume,
+    check_new_volume,
     check_same_grid,
     in_our_codes,
     read_labels,
@@ -24,7 +25,7 @@ from samr_jax.data.nifti import (
 from samr_jax.data.orientation import axial, axial_affine, from_axial
 from samr_jax.labels import LABELS, NORMAL, mark_normal_brain
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json, write_json
+from samr_jax.runtime.files import check_new_file, read_json, write_json
 
 _RANDOM = re.compile(r"random(?:,seed=(\d+))?")
 
@@ -116,7 +117,14 @@ def edit_files(
       brain: file on the grid of `mask`, not 0 in the brain. It is needed where the
         preset does not mark normal brain.
       donors: mask files that a random edit may use.
+
+    Raises:
+      InputError: one of the two files exists already or cannot be written; also for
+        the reasons of `edit_volume`.
     """
+    recipe = f"{output.removesuffix('.gz').removesuffix('.nii')}.json"
+    check_new_volume(output)
+    check_new_file(recipe)
     volume = in_our_codes(read_labels(mask), labels)
     if brain is not None:
         scan = read_volume(brain)
@@ -124,9 +132,8 @@ def edit_files(
         marked = mark_normal_brain(volume.data, scan.data != 0)
         volume = dataclasses.replace(volume, data=marked)
     edited = edit_volume(volume, edit, donors=donors, donor_labels=labels)
+    write_json(recipe, edited.to_json())
     write_volume(output, edited.mask.data, volume.affine)
-    stem = output.removesuffix(".gz").removesuffix(".nii")
-    write_json(f"{stem}.json", edited.to_json())
     return edited
 
 

@@ -125,6 +125,19 @@ def test_masks_without_normal_brain_need_a_brain(patients, tmp_path):
     np.testing.assert_array_equal(edited.mask.data, np.transpose(expected, (2, 1, 0)))
 
 
+@pytest.mark.parametrize("output", ["mask.nii.gz", "recipe.nii", "donor.nii.gz"])
+def test_no_input_is_overwritten(patients, tmp_path, output):
+    mask = save(tmp_path / "mask.nii.gz", patients["C"])
+    donor = save(tmp_path / "donor.nii.gz", patients["A"])
+    edit = edits.parse(f"replace:donor={donor}").to_json()
+    (tmp_path / "recipe.json").write_text(json.dumps(edit))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="exists already, expected a new file"):
+        edits.edit_files(mask, str(tmp_path / "recipe.json"), str(tmp_path / output))
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == before
+
+
 def test_donors_have_the_preset_of_the_mask(patients, tmp_path):
     """Necrosis of BraTS 2021 is value 1, which is normal brain among our codes."""
     brats = np.array([0, 0, 2, 1, 4])

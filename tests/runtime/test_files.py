@@ -1,0 +1,64 @@
+"""Places for outputs are checked before the work, by an attempt to write."""
+
+import pytest
+
+from samr_jax.data.nifti import check_new_volume
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import check_new_directory, check_new_file, new_directory
+
+pytestmark = pytest.mark.quick
+
+CHECKS = [check_new_directory, check_new_file]
+
+
+def refused(check, path, words):
+    with pytest.raises(InputError, match=words) as caught:
+        check(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_places_that_cannot_be_written(check, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(check, tmp_path / "file" / "below", "cannot be written")
+    refused(check, tmp_path / ("x" * 300), "cannot be written")
+    refused(check, "/proc/samr_jax/new", "cannot be written")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_nothing_is_made_by_the_check(check, tmp_path):
+    check(tmp_path / "some" / "where" / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_is_not_called_like_a_volume(tmp_path):
+    words = "name of a file, expected that of a new directory"
+    refused(check_new_directory, tmp_path / "out.nii.gz", words)
+    refused(check_new_directory, tmp_path / "out.nii", words)
+
+
+def test_only_new_places(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert check_new_directory(tmp_path / "empty") == tmp_path / "empty"
+    refused(check_new_file, tmp_path / "empty", "exists already, expected a new file")
+    refused(check_new_directory, tmp_path, "exists already, expected a new directory")
+
+
+def test_a_volume_has_its_own_ending(tmp_path):
+    refused(check_new_volume, tmp_path / "mask.png", "ending in .nii or .nii.gz")
+    check_new_volume(tmp_path / "mask.nii")
+
+
+def test_of_two_writers_of_one_directory_the_slower_one_is_told(tmp_path):
+    words = "exists already, expected a new directory"
+    with (
+        pytest.raises(InputError, match=words),
+        new_directory(tmp_path / "out") as slow,
+    ):
+        (slow / "of").write_text("the slower one")
+        with new_directory(tmp_path / "out") as fast:
+            (fast / "of").write_text("the faster one")
+    assert (tmp_path / "out" / "of").read_text() == "the faster one"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
