@@ -1,25 +1,67 @@
-"""Stopping in order when the system asks for it (SIGTERM)."""
+"""Stopping in order on Ctrl-C (SIGINT) and when the system asks for it (SIGTERM)."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 
+_AGAIN = b"stopping after this step; Ctrl-C again stops at once\n"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where Ctrl-C would raise a `KeyboardInterrupt`."""
+
 
 @contextlib.contextmanager
-def stop_signal() -> Iterator[threading.Event]:
-    """Yields an event that SIGTERM sets, so that a loop can save its state and end.
+def sigterm_like_ctrl_c() -> Iterator[None]:
+    """Lets SIGTERM raise `Terminated`, so that what is half-written is taken away.
 
-    Outside the main thread, where Python allows no signal handlers, it is never set.
+    Outside the main thread, where Python allows no signal handlers, nothing changes.
+    """
+
+    def terminate(number: int, frame: object) -> None:
+        raise Terminated
+
+    with _handled(terminate, (signal.SIGTERM,)):
+        yield
+
+
+@contextlib.contextmanager
+def stop_signal(*, ctrl_c: bool = True) -> Iterator[threading.Event]:
+    """Yields an event that a signal sets, so that a loop can save its state and end.
+
+    Outside the main thread it is never set.
+
+    Args:
+      ctrl_c: whether SIGINT sets it, as SIGTERM does. A second SIGINT raises a
+        `KeyboardInterrupt`, for a user who does not want to wait.
     """
     stop = threading.Event()
+
+    def ask(number: int, frame: object) -> None:
+        if number == signal.SIGINT:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            # A handler may interrupt a print, so that it must not print by itself.
+            os.write(2, _AGAIN)
+        stop.set()
+
+    signals = (signal.SIGTERM, signal.SIGINT) if ctrl_c else (signal.SIGTERM,)
+    with _handled(ask, signals):
+        yield stop
+
+
+@contextlib.contextmanager
+def _handled(handler, signals: tuple[signal.Signals, ...]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    previous = {number: signal.signal(number, handler) for number in signals}
     try:
-        yield stop
+        yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,26 +13,34 @@ from typing import NoReturn
 import absl.logging
 
 from samr_jax.runtime.errors import InputError, TrainingError
+from samr_jax.runtime.interruption import Terminated, sigterm_like_ctrl_c
 from samr_jax.runtime.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
+
+_OF_SEVERAL_PROCESSES = ("JAX_COORDINATOR_ADDRESS", "SAMR_JAX_DISTRIBUTED")
+"""Variables of the environment that say that this process is one of several."""
 
 
 def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> None:
     """Prepares this process and calls `main`.
 
     Errors that the user can correct (`InputError` and `TrainingError`) are printed as
-    one line, with exit status 1.
+    one line, with exit status 1. Ctrl-C and SIGTERM end in one line, too, with the exit
+    status that shells give them.
 
     Args:
       main: the work.
       parse: reads the flags; it is called before devices are used.
     """
     try:
-        keep_freed_memory()  # Config files import JAX.
-        parse()
-        prepare_process()
-        main()
+        with sigterm_like_ctrl_c():
+            keep_freed_memory()  # Config files import JAX.
+            parse()
+            prepare_process()
+            main()
+    except KeyboardInterrupt as error:
+        _leave_by_signal(error)
     except (InputError, TrainingError) as error:
         leave(str(error))
     except RuntimeError as error:
@@ -44,6 +53,15 @@ def leave(message: str) -> NoReturn:
     """Ends this process with one line for the user and exit status 1."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
+
+
+def _leave_by_signal(error: KeyboardInterrupt) -> NoReturn:
+    """Ends this process after Ctrl-C or SIGTERM."""
+    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    print(f"error: stopped by {number.name}", file=sys.stderr, flush=True)
+    if any(name in os.environ for name in _OF_SEVERAL_PROCESSES):
+        os._exit(128 + number)  # sys.exit would wait for the other processes.
+    sys.exit(128 + number)
 
 
 def _is_of_several_processes() -> bool:

@@ -176,7 +176,8 @@ class Run:
             steps=self.steps,
             epoch_steps=self.epoch_steps,
         )
-        with contextlib.closing(writers), stop_signal() as stop:
+        alone = jax.process_count() == 1
+        with contextlib.closing(writers), stop_signal(ctrl_c=alone) as stop:
             batches = self.batches.iterate(start, self.steps)
             for step, batch in enumerate(batches, start=start + 1):
                 state, metrics = step_fn(state, parallel.shard(batch))
@@ -187,7 +188,7 @@ class Run:
                 stopping = checkpoints.reached_preemption(step) or (
                     # Several processes must stop at the same step. They follow the
                     # platform's announcement, which reaches all of them.
-                    stop.is_set() and jax.process_count() == 1
+                    stop.is_set() and alone
                 )
                 evaluating = last or step % every["eval"] == 0
                 saving = evaluating or stopping or step % every["checkpoint"] == 0
