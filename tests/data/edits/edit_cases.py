@@ -20,7 +20,7 @@ def patients():
         name: phantom.simulate_subject(
             index, seed=0, grid=GRID, sequences=("T1w",)
         ).labels
-        for name, index in (("A", 0), ("C", 4), ("D", 5))
+        for name, index in (("A", 0), ("C", 4), ("D", 13))
     }
 
 
