@@ -16,8 +16,8 @@ _FILES = FLAGS.group("Input and output")
 _IMAGES = _FILES.string(
     "images",
     None,
-    "Folder with SEQUENCE.nii.gz for every sequence of the training data, such as "
-    "T1w.nii.gz and FLAIR.nii.gz.",
+    "Folder with a scan of every sequence of the training data: SEQUENCE.nii.gz, such "
+    "as FLAIR.nii.gz, or the names of BraTS and other layouts of samr-jax prepare.",
     form="DIR",
     required=True,
 )

@@ -22,5 +22,26 @@ def largest_first(
       All indices, the slice with most pixels first. Slices with equally many keep
       their order.
     """
-    sizes = np.array([np.isin(labels, codes).sum() for labels in slices])
-    return np.argsort(-sizes, kind="stable").tolist()
+    return np.argsort(-_sizes(slices, codes), kind="stable").tolist()
+
+
+def spread_out(
+    slices: Iterable[np.ndarray], count: int, codes: Sequence[int] = LESION_LABELS
+) -> list[int]:
+    """Indices of slices that show a whole lesion, from its lower to its upper end.
+
+    The lesion is cut by height into `count` parts of equal volume, and the middle slice
+    of each part is taken.
+
+    Args:
+      slices: label maps ``(H, W)``, ordered by height.
+      count: number of indices; fewer are returned if parts share their middle slice.
+      codes: the labels that count, by default the three of a lesion.
+    """
+    below = np.cumsum(_sizes(slices, codes))
+    middles = below[-1] * (np.arange(count) + 0.5) / count
+    return np.unique(np.searchsorted(below, middles)).tolist() if below[-1] else []
+
+
+def _sizes(slices: Iterable[np.ndarray], codes: Sequence[int]) -> np.ndarray:
+    return np.array([np.isin(labels, codes).sum() for labels in slices])

@@ -17,21 +17,29 @@ from samr_jax.data.resample import resample, resample_inside
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window, pack
 from samr_jax.labels import BACKGROUND, LABELS
+from samr_jax.prepare.find.layouts import find_subjects
+from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.runs.batched import segment_all
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 
 
 def read_scans(directory: Path | str, dataset: Dataset) -> dict[str, Volume]:
-    """Reads a patient's ``<sequence>.nii.gz``, all on one grid.
+    """Reads the scans of a patient, all on one grid.
+
+    Args:
+      directory: holds ``<sequence>.nii.gz``, or the scans of one patient by the names
+        of a layout that preparation knows, such as ``..._t1ce.nii.gz`` of BraTS 2021.
+      dataset: says which sequences are needed.
 
     Raises:
       InputError: a sequence is missing, unreadable or on another grid.
     """
-    scans = {
-        name: read_volume(Path(directory) / f"{name}.nii.gz")
-        for name in dataset.sequences
-    }
+    files = {name: Path(directory) / f"{name}.nii.gz" for name in dataset.sequences}
+    if not any(path.exists() for path in files.values()):
+        patient = _patient_in(directory, example=next(iter(files.values())))
+        files = {name: patient.file(name) for name in dataset.sequences}
+    scans = {name: read_volume(path) for name, path in files.items()}
     check_same_grid(scans)
     return scans
 
@@ -77,6 +85,19 @@ def segment_volume(model: Model, scans: Mapping[str, Volume]) -> np.ndarray:
     labels = _on_scans(probabilities, grid, first)
     labels[~brain] = BACKGROUND
     return labels
+
+
+def _patient_in(directory: Path | str, *, example: Path) -> RawSubject:
+    """The one patient of a folder, whose files are named by a known layout."""
+    try:
+        subjects = find_subjects(directory).subjects
+    except InputError as error:
+        raise InputError(f"{example}: no such file ({error})") from error
+    if len(subjects) > 1:
+        raise InputError(
+            f"{directory}: {len(subjects)} subjects, expected the folder of one"
+        )
+    return subjects[0]
 
 
 def _normalise(dataset: Dataset, images: np.ndarray, brain: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.edits import EditedVolume
-from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.lesion_slices import spread_out
 from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
 from samr_jax.data.orientation import axial, axial_affine
 from samr_jax.data.planes import Planes, at_heights, stack_neighbours_at
@@ -229,16 +229,20 @@ def write_volumes(
 
 
 def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
-    """Draws the planes with most lesion in radiological orientation."""
+    """Draws planes over the height of the lesion, in radiological orientation."""
     planes = axial(volume.labels, volume.affine)
     lesion = np.isin(planes, LESION_LABELS).any()
     codes = LESION_LABELS if lesion else (NORMAL,)
-    chosen = np.sort(largest_first(planes, codes)[:SHEET_PLANES])
+    chosen = spread_out(planes, SHEET_PLANES, codes)
+    affine = axial_affine(volume.affine, volume.labels.shape)
+    middle = (planes.shape[2] / 2, planes.shape[1] / 2)
+    heights = [float((affine @ (*middle, index, 1))[2]) for index in chosen]
     confidence = volume.confidence
     synthesis_sheet(
         planes[chosen],
         dataset.normalise(None, axial(volume.images, volume.affine)[chosen]),
         None if confidence is None else axial(confidence, volume.affine)[chosen],
+        heights=heights,
         sequences=volume.sequences,
         path=path,
         simulated=dataset.simulated,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -152,6 +153,7 @@ def test_synthesis_sheet_works_without_confidence(heads, tmp_path):
             labels,
             images,
             maps,
+            heights=(-4.0, 12.0),
             sequences=SEQUENCES,
             path=path,
             simulated=True,
@@ -159,6 +161,29 @@ def test_synthesis_sheet_works_without_confidence(heads, tmp_path):
         )
         heights.append(pixels(path).shape[0])
     assert heights[1] - heights[0] == pytest.approx(2 * 160 * 1.03, abs=2)
+
+
+def test_synthesis_sheet_says_where_it_is(heads, tmp_path, monkeypatch):
+    """Sides and heights are named, and there is nothing outside the field of view."""
+    _, images, labels, confidence = heads
+    words = []
+    add = Axes.text
+    monkeypatch.setattr(
+        Axes,
+        "text",
+        lambda *given, **style: words.append(given[3]) or add(*given, **style),
+    )
+    options = {"sequences": SEQUENCES, "simulated": True, "title": "Synthesis"}
+    for name, maps in (("inside", confidence), ("outside", 0 * confidence)):
+        path = tmp_path / f"{name}.png"
+        synthesis_sheet(labels, images, maps, heights=(-4.4, 12), path=path, **options)
+    assert words.count("R") == words.count("L") == 4
+    assert {"synthesized\nz = -4 mm", "synthesized\nz = 12 mm"} <= set(words)
+    inside, outside = (
+        pixels(tmp_path / f"{name}.png") for name in ("inside", "outside")
+    )
+    changed = (inside != outside).any(-1)
+    assert changed.any() and (outside[changed] == 0).all()
 
 
 @pytest.mark.parametrize("simulated", [True, False])
@@ -176,7 +201,7 @@ def test_pictures_of_simulated_data_say_so(heads, tmp_path, monkeypatch, simulat
     common = {"path": tmp_path / "a.png", "simulated": simulated}
     grid = {**common, "sequences": SEQUENCES}
     dataset_sheet(instances, **grid)
-    synthesis_sheet(labels, images, confidence, title="S", **grid)
+    synthesis_sheet(labels, images, confidence, heights=(0, 1), title="S", **grid)
     comparison_figure(instances, images, confidence, title="C", **grid)
     calibration_chart(calibrated(), title="K", **common)
     end = " (simulated data)" if simulated else ""

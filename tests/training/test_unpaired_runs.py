@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 import types
 
 import numpy as np
@@ -100,6 +101,27 @@ def test_scans_are_segmented_as_slices_are(dataset, tmp_path, flipped):
     assert set(np.unique(expected)) >= {0, 1, 4}
     expected = np.swapaxes(expected, 0, 2)[:: -1 if flipped else 1]
     assert np.mean(found == expected) > 0.98
+
+
+def test_scans_may_have_the_names_of_brats(dataset, tmp_path):
+    patient(dataset, tmp_path, flipped=False)
+    expected = read_scans(tmp_path, dataset)
+    for folder, case in (("one", "BraTS_1"), ("two", "BraTS_2")):
+        (tmp_path / folder).mkdir()
+        for sequence, suffix in (("T1w", "t1"), ("APTw", "aptw")):
+            source = tmp_path / f"{sequence}.nii.gz"
+            shutil.copy(source, tmp_path / folder / f"{case}_{suffix}.nii.gz")
+    for name in dataset.sequences:
+        (tmp_path / f"{name}.nii.gz").unlink()
+    found = read_scans(tmp_path / "one", dataset)
+    assert list(found) == list(expected)
+    for name, scan in found.items():
+        np.testing.assert_array_equal(scan.data, expected[name].data)
+    with pytest.raises(InputError, match="2 subjects, expected the folder of one"):
+        read_scans(tmp_path, dataset)
+    (tmp_path / "one" / "BraTS_1_t1.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"T1w is missing, expected .*BraTS_1_t1\."):
+        read_scans(tmp_path / "one", dataset)
 
 
 def test_scans_that_cannot_be_segmented(dataset, tmp_path):

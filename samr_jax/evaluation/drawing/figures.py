@@ -5,6 +5,7 @@ Images are in network intensity [-1, 1]. Pictures of simulated data say so.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def synthesis_sheet(
     images: np.ndarray,
     confidence: np.ndarray | None,
     *,
+    heights: Sequence[float],
     sequences: Sequence[str],
     path: Path,
     simulated: bool,
@@ -71,14 +73,17 @@ def synthesis_sheet(
     """Draws syntheses that have no reference: labels, images and ``1 - c``.
 
     Args:
-      labels: ``(N, H, W)``.
+      labels: axial slices ``(N, H, W)``, whose columns go to the patient's left.
       images: ``(N, H, W, S)`` in [-1, 1].
-      confidence: ``(N, h, w, S)`` in (0, 1), or None.
+      confidence: ``(N, h, w, S)`` in (0, 1), or None; 0 outside the field of view.
+      heights: z of each slice in millimetres.
       sequences, path, simulated, title: as of `dataset_sheet`.
     """
     rows: list[tuple[str, Sequence[Tile | None]]] = []
     for i, label in enumerate(labels):
-        rows.append(("synthesized", _row(label, images[i], sequences)))
+        mask, *tiles = _row(label, images[i], sequences)
+        mask = dataclasses.replace(mask, sides=True)
+        rows.append((f"synthesized\nz = {heights[i]:.0f} mm", [mask, *tiles]))
         if confidence is not None:
             rows.append((UNCERTAINTY, _maps(uncertainty_tile, confidence[i])))
     draw_grid(

@@ -46,12 +46,15 @@ class Tile:
       limits: values shown darkest and brightest.
       colours: matplotlib colour map.
       box: rows and columns to frame in red, or None.
+      sides: whether to mark the patient's right (R) and left (L), for an axial slice
+        whose columns go to the left.
     """
 
     image: np.ndarray
     limits: tuple[float, float] = (-1.0, 1.0)
     colours: str | Colormap = "gray"
     box: tuple[slice, slice] | None = None
+    sides: bool = False
 
 
 def image_tile(
@@ -83,8 +86,11 @@ def error_tile(error: np.ndarray) -> Tile:
 
 
 def uncertainty_tile(confidence: np.ndarray) -> Tile:
-    """``1 - c``, as the paper shows confidence maps."""
-    return Tile(1 - confidence, (0, 1), "magma")
+    """``1 - c``, as the paper shows confidence maps.
+
+    Black where the confidence is 0, which is outside the field of view of the images.
+    """
+    return Tile(np.ma.masked_where(confidence == 0, 1 - confidence), (0, 1), "magma")
 
 
 def draw_grid(
@@ -174,6 +180,10 @@ def _draw(axes: Axes, tile: Tile, left: float, top: float, wide: float) -> None:
         extent=(left, left + width, top + height, top),
         aspect="auto",
     )
+    if tile.sides:
+        style: dict[str, Any] = {"color": "w", "va": "center", "fontsize": 7}
+        axes.text(left + 0.02, top + height / 2, "R", ha="left", **style)
+        axes.text(left + width - 0.02, top + height / 2, "L", ha="right", **style)
     if tile.box:
         rows, columns = tile.box
         pixel = height / tile.image.shape[0]
