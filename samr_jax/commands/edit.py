@@ -9,6 +9,7 @@
 The edits, which are applied one after the other, with lengths in millimetres:
 
     scale:tumor=2.0            lesion, edema, cavity or tumor to a factor of its size
+    scale:tumor=2.0,edema=carried   and the edema moves outwards with the tumor's border
     remove, remove:part=tumor  the lesion, or a part of it
     move:dx=5,dy=-3,dz=0       to the patient's left, posterior, superior
     rotate:degrees=20          in the axial plane

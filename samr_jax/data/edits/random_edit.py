@@ -13,7 +13,7 @@ import numpy as np
 from samr_jax.data.edits.constraints import PARTS
 from samr_jax.data.edits.geometry import Deform, Mirror, Move, Rotate
 from samr_jax.data.edits.recipe import Edit, Recipe, apply
-from samr_jax.data.edits.resize import Scale
+from samr_jax.data.edits.resize import CARRIED, Scale
 from samr_jax.data.edits.transplant import Insert, Recombine, Replace
 from samr_jax.runtime.errors import InputError
 
@@ -66,6 +66,7 @@ def draw_recipe(
 ) -> Recipe:
     """Draws one of the paper's manipulations, each with equal probability.
 
+    Where the tumor grows, its edema is carried outwards, so that it is not used up.
     Without donors that have a lesion only the size is changed. A healthy brain gets a
     donor's lesion. With `jitter`, which the paper does not have, the lesion is also
     mirrored (with probability 0.5), moved (up to 5 mm), rotated (up to 15 degrees) and
@@ -93,7 +94,9 @@ Donors = Mapping[str, list[str]]
 
 def _draw_scale(labels: np.ndarray, rng: np.random.Generator, having: Donors) -> Scale:
     factor = round(float(np.exp(rng.uniform(*np.log(FACTORS)))), 3)
-    return Scale(**{"tumor" if _has(labels, "tumor") else "lesion": factor})
+    if _has(labels, "tumor"):
+        return Scale(tumor=factor, edema=CARRIED)
+    return Scale(lesion=factor)
 
 
 def _draw_replace(

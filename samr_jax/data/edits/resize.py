@@ -28,6 +28,9 @@ from samr_jax.labels import (
 )
 from samr_jax.runtime.errors import InputError
 
+CARRIED = "carried"
+"""Value of `Scale.edema` with which the edema moves with the border of the core."""
+
 _NORMAL_BRAIN_COST = 3.0
 """Growth prefers edema: a millimetre of normal brain counts as three millimetres."""
 
@@ -43,11 +46,13 @@ class Scale:
     * A growing tumor takes edema first, then normal brain, never cavity. A shrinking
       tumor recedes from the outside, stays at its cavity and leaves edema behind.
     * Around a growing or shrinking cavity the tumor moves and keeps its size.
-    * Edema without a factor is the remainder of the lesion.
+    * Edema without a factor is the remainder of the lesion: a growing tumor uses it up.
+      With ``edema="carried"`` (``scale:tumor=2.0,edema=carried``) the edema is carried
+      outwards where the border of tumor and cavity moves outwards.
     """
 
     lesion: float | None = None
-    edema: float | None = None
+    edema: float | str | None = None
     cavity: float | None = None
     tumor: float | None = None
 
@@ -59,9 +64,9 @@ class Scale:
 
     @property
     def factors(self) -> dict[str, float]:
-        """Factor by part."""
+        """Factor by part; `CARRIED` is none."""
         named = dataclasses.asdict(self).items()
-        return {part: factor for part, factor in named if factor is not None}
+        return {part: factor for part, factor in named if factor not in (None, CARRIED)}
 
     def apply(
         self, labels: np.ndarray, scene: Scene, rng: np.random.Generator
@@ -72,10 +77,17 @@ class Scale:
             for code in PARTS[part]:
                 if count := np.count_nonzero(labels == code):
                     targets[code] = max(1, round(factor * count))
+        carried = self.edema == CARRIED
+        if carried:
+            targets.pop(EDEMA, None)
         out = labels.copy()
         brain = (labels != BACKGROUND).astype(np.uint8)
         around = ndimage.find_objects(brain)[0]  # for speed: nothing else changes
         out[around] = resize(labels[around], targets, spacing=scene.spacing)
+        if carried:
+            out[around] = carry_edema(
+                labels[around], out[around], spacing=scene.spacing
+            )
         return out
 
 
@@ -145,6 +157,41 @@ def resize(
         edema = to_size(seed, targets[EDEMA], allowed=brain & ~core, front=front)
         lesion = edema | core
     return paint_parts(brain, lesion, cavity, tumor)
+
+
+def carry_edema(
+    before: np.ndarray, after: np.ndarray, *, spacing: tuple[float, ...]
+) -> np.ndarray:
+    """Adds the edema that moves outwards with the border of tumor and cavity.
+
+    Tissue outside the new core is assumed to have moved as the nearest voxel of the
+    core's border has. Normal brain becomes edema where this tissue was edema before.
+
+    Args:
+      before: labels before the core changed.
+      after: labels after the change; no edema is removed.
+      spacing: millimetres between voxels along each axis.
+
+    Returns:
+      Labels as `after`, with more edema.
+    """
+    old, new = (np.isin(labels, (CAVITY, TUMOR)) for labels in (before, after))
+    if not (old.any() and new.any()):
+        return after
+    to_old, to_new = (
+        ndimage.distance_transform_edt(
+            ~core, sampling=spacing, return_distances=False, return_indices=True
+        )
+        for core in (old, new)
+    )
+    moved = to_new - to_old[:, *to_new]  # by so much has each point's border moved
+    source = np.indices(after.shape) - moved
+    inside = np.all(
+        [(s >= 0) & (s < n) for s, n in zip(source, after.shape, strict=True)], axis=0
+    )
+    source = [np.where(inside, s, 0) for s in source]
+    was_edema = inside & (before[tuple(source)] == EDEMA)
+    return np.where((after == NORMAL) & was_edema, EDEMA, after).astype(np.uint8)
 
 
 def growth_cost(lesion: np.ndarray) -> np.ndarray:

@@ -53,6 +53,8 @@ def test_random_recipes_are_the_papers(patients):
     )
     factors = [r.edits[0].tumor for r in recipes if hasattr(r.edits[0], "factors")]
     assert 0.5 <= min(factors) < 0.65 and 1.6 < max(factors) <= 2.0
+    scaled = [r for r in recipes if hasattr(r.edits[0], "factors")]
+    assert all("edema=carried" in str(recipe) for recipe in scaled)
 
 
 def test_random_edits_use_what_there_is(patients):

@@ -42,6 +42,7 @@ def numbers(low, high):
 donor = st.sampled_from(["A", "D"])
 some_edit = st.one_of(
     st.builds(lambda p, f: f"scale:{p}={f}", st.sampled_from(PARTS), numbers(0.2, 3)),
+    st.builds(lambda f: f"scale:tumor={f},edema=carried", numbers(0.2, 3)),
     st.builds(lambda x, y: f"move:dx={x},dy={y}", numbers(-25, 25), numbers(-25, 25)),
     st.builds(lambda a: f"rotate:degrees={a}", numbers(-180, 180)),
     st.just("mirror"),
@@ -93,7 +94,7 @@ def test_any_recipe_stays_in_the_brain_and_can_be_replayed(patients, planar):
         np.testing.assert_array_equal(again, edited)
 
     check()
-    assert len(refused) < 15
+    assert len(refused) < 18
 
 
 @pytest.mark.parametrize("part", ["edema", "cavity", "tumor"])
@@ -148,6 +149,34 @@ def test_a_growing_tumor_takes_edema_before_normal_brain():
     beyond = edits.apply("scale:tumor=16", labels, spacing=(1, 1))
     assert sizes(beyond)[NORMAL] < sizes(labels)[NORMAL]
     assert sizes(beyond)[EDEMA] == 0
+
+
+@pytest.mark.parametrize("centre", [(32, 30), (32, 16)])
+def test_a_growing_tumor_can_carry_its_edema_outwards(centre):
+    labels = round_head(size=64, lesion=12, core=6, centre=centre)
+    eaten = edits.apply("scale:tumor=4", labels, spacing=(1, 1))
+    carried = edits.apply("scale:tumor=4,edema=carried", labels, spacing=(1, 1))
+    np.testing.assert_array_equal(carried == TUMOR, eaten == TUMOR)
+    assert sizes(eaten)[EDEMA] < 0.1 * sizes(labels)[EDEMA]
+    # The new core has a radius of 12 mm, and a rim of 6 mm around it was edema.
+    away = ndimage.distance_transform_edt(carried != TUMOR)
+    brain = carried != BACKGROUND
+    assert np.mean(carried[(away > 0) & (away < 4.5) & brain] == EDEMA) > 0.95
+    assert np.mean(carried[(away > 7.5) & brain] == NORMAL) > 0.99
+
+
+def test_carried_edema_keeps_its_side_and_stays_where_nothing_grows():
+    labels = round_head(lesion=1, core=6, centre=(32, 32))
+    beside = disc(labels.shape, (32, 38), 6) & (labels == NORMAL)
+    labels[beside] = EDEMA
+    grown = edits.apply("scale:tumor=2,edema=carried", labels, spacing=(1, 1))
+    rows, columns = np.nonzero(grown == EDEMA)
+    assert columns.min() > 32 and abs(rows.mean() - 32) < 1
+    assert sizes(grown)[EDEMA] > 0.8 * sizes(labels)[EDEMA]
+    shrunk = edits.apply("scale:tumor=0.5,edema=carried", labels, spacing=(1, 1))
+    np.testing.assert_array_equal(
+        shrunk, edits.apply("scale:tumor=0.5", labels, spacing=(1, 1))
+    )
 
 
 def test_a_shrinking_tumor_keeps_to_its_cavity_and_leaves_edema():

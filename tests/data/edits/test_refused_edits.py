@@ -21,6 +21,8 @@ pytestmark = pytest.mark.quick
         ("scale", "scale: no label"),
         ("scale:tumor=big", r"scale: tumor=big, expected a number in \[0.01, 100\]"),
         ("scale:tumor=0", "scale: tumor=0, expected"),
+        ("scale:edema=carried", "scale: no label, expected"),
+        ("scale:tumor=2,edema=kept", "scale: edema=kept, expected a number"),
         ("scale:tumor=nan", "scale: tumor=nan, expected"),
         ("scale:tumour=2", "parameter 'tumour' is unknown, expected lesion, edema"),
         ("scale:tumor=2,tumor=3", "tumor is given twice"),
