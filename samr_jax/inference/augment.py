@@ -172,7 +172,12 @@ def geometric_set(
 
 
 def mixed(
-    real: Dataset, further: Dataset, output: Path | str, *, volumes: int
+    real: Dataset,
+    further: Dataset,
+    output: Path | str,
+    *,
+    volumes: int,
+    with_real: bool = True,
 ) -> Dataset:
     """Mixes real training subjects and the first volumes of a set.
 
@@ -181,6 +186,8 @@ def mixed(
       further: a set that was made from it.
       output: directory to create.
       volumes: how many volumes of the set to take.
+      with_real: whether the real training subjects stay; if not, the volumes of the set
+        take their place.
 
     Raises:
       InputError: the set has fewer volumes.
@@ -192,16 +199,18 @@ def mixed(
         )
     taken = extra.names[:volumes]
     splits = {name: list(real.splits[name]) for name in SPLITS}
+    if not with_real:
+        splits["train"] = []
     tasks: list[SubjectTask] = [
         functools.partial(_read, stacks, name)
-        for stacks in (Stacks(real, split) for split in SPLITS)
+        for stacks in (Stacks(real, split) for split in SPLITS if splits[split])
         for name in stacks.names
     ]
     tasks += [functools.partial(_read, extra, name) for name in taken]
+    kept = len(splits["train"])
     splits["train"] += taken
     provenance = {
-        "source": f"{len(real.splits['train'])} real training subjects and {volumes} "
-        "further volumes",
+        "source": f"{kept} real training subjects and {volumes} further volumes",
         "synthesized": bool(further.provenance.get("synthesized", False)),
         "real": real.content_hash,
         "further": {"hash": further.content_hash, **further.provenance},

@@ -28,7 +28,7 @@ CONTROL = "geometric"
 
 
 def augmented_evaluations(
-    table_runs: TableRuns, row: Row | None, share: float
+    table_runs: TableRuns, row: Row | None, share: float, *, with_real: bool = True
 ) -> list[dict]:
     """Evaluations of segmenters trained on real volumes and a share of further ones.
 
@@ -39,21 +39,26 @@ def augmented_evaluations(
       table_runs: their runs synthesize.
       row: the row that synthesizes; None for ordinary geometric transforms.
       share: further volumes for each real training volume.
+      with_real: whether the real volumes are trained on, too. If not, the segmenter has
+        seen synthesized images alone: its Dice on real patients says how useful the
+        images are by themselves.
 
     Returns:
       One evaluation a seed, over the test patients of all folds.
     """
     return table_runs.pooled(
-        lambda part: [_evaluation(part, row, share, seed) for seed in part.seeds]
+        lambda part: [
+            _evaluation(part, row, share, seed, with_real) for seed in part.seeds
+        ]
     )
 
 
 def augmented_directories(
-    table_runs: TableRuns, row: Row | None, share: float
+    table_runs: TableRuns, row: Row | None, share: float, *, with_real: bool = True
 ) -> list[Path]:
     """The work directories of the segmenters' runs, of all folds and seeds."""
     return [
-        _directory(part, row, share, seed)
+        _directory(part, row, share, seed, with_real)
         for part in table_runs.parts
         for seed in part.seeds
     ]
@@ -71,16 +76,19 @@ def volumes_of(table_runs: TableRuns, share: float) -> int:
     return max(1, round(share * len(table_runs.dataset.splits["train"])))
 
 
-def _directory(table_runs: TableRuns, row: Row | None, share: float, seed: int) -> Path:
+def _directory(
+    table_runs: TableRuns, row: Row | None, share: float, seed: int, with_real: bool
+) -> Path:
     name = CONTROL if row is None else row.key
-    return table_runs.workdir / FOLDER / name / f"share-{share:g}" / f"seed-{seed}"
+    mix = f"share-{share:g}" if with_real else f"alone-{share:g}"
+    return table_runs.workdir / FOLDER / name / mix / f"seed-{seed}"
 
 
 def _evaluation(
-    table_runs: TableRuns, row: Row | None, share: float, seed: int
+    table_runs: TableRuns, row: Row | None, share: float, seed: int, with_real: bool
 ) -> dict:
     """The evaluation of one segmenter, which is trained if it is not finished."""
-    directory = _directory(table_runs, row, share, seed)
+    directory = _directory(table_runs, row, share, seed, with_real)
     config = table_runs.config(SEGMENTER, seed, steps=real_steps(table_runs, seed))
     if (directory / METRICS).exists():
         facts = read_json(directory / CONFIG)["facts"]  # the mix itself is gone
@@ -96,6 +104,7 @@ def _evaluation(
             further,
             Path(scratch, "mix"),
             volumes=volumes_of(table_runs, share),
+            with_real=with_real,
         )
         config.data.dir = str(mix.directory)
         run(config, directory, mix)

@@ -138,7 +138,40 @@ def _synthesis(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made
             1,
             differences_table(comparisons, reference=reference, title=title, **common),
         )
-    return Made(pages, results, _directories(rows, table_runs), comparisons)
+    directories = _directories(rows, table_runs)
+    if table.useful:
+        pages.append(_usefulness(table, rows, table_runs, results, directories))
+    return Made(pages, results, directories, comparisons)
+
+
+def _usefulness(
+    table: Table,
+    rows: Sequence[Row],
+    table_runs: TableRuns,
+    results: dict[str, dict],
+    directories: dict[str, list[Path]],
+) -> str:
+    """The page of segmenters that have seen one row's images alone.
+
+    Adds each Dice to `results` and the work directories of the runs to `directories`.
+    """
+    real = _over_seeds(BASELINE, table_runs.evaluations(SEGMENTER))
+    directories[BASELINE] = table_runs.directories(SEGMENTER)
+    dice = {"Real images": real["dice"]}
+    for row in rows:
+        found = augmented_evaluations(table_runs, row, 1.0, with_real=False)
+        dice[row.title] = _over_seeds(row.title, found)["dice"]
+        results[row.title]["trained_on_synthesized"] = dice[row.title]
+        directories[f"{row.title}, images alone"] = augmented_directories(
+            table_runs, row, 1.0, with_real=False
+        )
+    return segmentation_table(
+        dice,
+        title=f"{table.title}: trained on synthesized images, tested on real images",
+        simulated=table_runs.dataset.simulated,
+        published={},
+        notes=["A row names the images that the segmenter was trained on."],
+    )
 
 
 def _segmentation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:

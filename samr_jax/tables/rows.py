@@ -50,6 +50,8 @@ class Table:
       budget: the row whose number of epochs all rows have.
       published: the paper's numbers; empty for a table that the paper has not.
       trivial: whether rows that need no network stand above the others.
+      useful: whether a segmenter is trained on each row's images alone, and tested on
+        real images.
     """
 
     title: str
@@ -58,6 +60,7 @@ class Table:
     budget: Row
     published: Mapping[str, Any]
     trivial: bool = False
+    useful: bool = False
 
 
 CG_SAMR = Row("CG-SAMR", "paired")
@@ -141,6 +144,7 @@ TABLES: Mapping[int, Table] = MappingProxyType(
             ANATOMY,
             {},
             trivial=True,
+            useful=True,
         ),
     }
 )

@@ -108,6 +108,18 @@ def test_a_mix_is_real_where_it_should_be(further, dataset, tmp_path):
         mixed(dataset, further, tmp_path / "c", volumes=9)
 
 
+def test_a_set_can_take_the_place_of_the_real_training_subjects(
+    further, dataset, tmp_path
+):
+    alone = mixed(dataset, further, tmp_path / "alone", volumes=2, with_real=False)
+    assert list(alone.splits["train"]) == sorted(further.splits["train"])[:2]
+    assert alone.splits["test"] == dataset.splits["test"]
+    assert alone.provenance["source"].startswith("0 real training subjects and 2")
+    ours, theirs = stored(alone, "train"), stored(further, "train")
+    for key, item in ours.items():
+        np.testing.assert_array_equal(item["images"], theirs[key]["images"])
+
+
 def test_sets_are_refused_where_they_would_mislead(model, dataset, further, tmp_path):
     with pytest.raises(InputError, match="not the dataset that CG-SAMR was trained"):
         synthesized_set(model, further, tmp_path / "a", count=1, seed=0)

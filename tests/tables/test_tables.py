@@ -205,8 +205,8 @@ def mixed_results(table_runs, monkeypatch):
     """Stands in for segmenters trained on mixes: every row a seed of its own."""
     dataset, calls = table_runs.dataset, []
 
-    def augmented(own, row, share):
-        calls.append((row and row.title, share))
+    def augmented(own, row, share, *, with_real=True):
+        calls.append((row and row.title, share if with_real else "alone"))
         if row:
             own.evaluations(row)
         results = [
@@ -215,7 +215,7 @@ def mixed_results(table_runs, monkeypatch):
         ]
         return results
 
-    def directories(own, row, share):
+    def directories(own, row, share, *, with_real=True):
         return own.directories(SEGMENTER)
 
     monkeypatch.setattr(make, "augmented_evaluations", augmented)
@@ -238,6 +238,22 @@ def test_augmentation_table_has_a_block_a_mix(trained_configs, table_runs, monke
     base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
     # One test patient has no interval.
     assert len(ours) == len(base) == 1 and gain is None
+
+
+def test_table_6_says_what_a_segmenter_learns_from_each_rows_images_alone(
+    trained_configs, table_runs, monkeypatch
+):
+    calls = mixed_results(table_runs, monkeypatch)
+    own = dataclasses.replace(table_runs, budget=TABLES[6].budget)
+    text = make_table(6, own).read_text()
+    assert calls == [(row.title, "alone") for row in TABLES[6].rows]
+    page = text[text.index("trained on synthesized images, tested on real") :]
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if "|" in line]
+    assert rows[2:5] == ["Real images", "Shin et al.", "CG-SAMR + anatomy"]
+    content = json.loads((own.workdir / "table6.json").read_text())
+    for row in TABLES[6].rows:
+        dice = content["results"][row.title]["trained_on_synthesized"]["dice"]
+        assert f"{dice['edema']:.3f}" in page
 
 
 def test_ablation_table_joins_both_halves(trained_configs, table_runs, monkeypatch):
@@ -294,7 +310,7 @@ def test_missing_tissue_is_said_before_any_training(trained_configs, tmp_path):
 @pytest.mark.parametrize(
     "number, only, message",
     [
-        (6, [], "table=6, expected one of 1, 2"),
+        (7, [], "table=7, expected one of 1, 2"),
         (1, ["UNIT"], "row 'UNIT', expected some"),
     ],
 )
