@@ -15,6 +15,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised where Ctrl-C would raise a `KeyboardInterrupt`."""
 
 
+def number_of(error: KeyboardInterrupt) -> signal.Signals:
+    """The signal that has raised the exception."""
+    return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+
+
 @contextlib.contextmanager
 def sigterm_like_ctrl_c() -> Iterator[None]:
     """Lets SIGTERM raise `Terminated`, so that what is half-written is taken away.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +13,7 @@ from typing import NoReturn
 import absl.logging
 
 from samr_jax.runtime.errors import InputError, TrainingError
-from samr_jax.runtime.interruption import Terminated, sigterm_like_ctrl_c
+from samr_jax.runtime.interruption import number_of, sigterm_like_ctrl_c
 from samr_jax.runtime.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def leave(message: str) -> NoReturn:
 
 def _leave_by_signal(error: KeyboardInterrupt) -> NoReturn:
     """Ends this process after Ctrl-C or SIGTERM."""
-    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    number = number_of(error)
     print(f"error: stopped by {number.name}", file=sys.stderr, flush=True)
     if any(name in os.environ for name in _OF_SEVERAL_PROCESSES):
         os._exit(128 + number)  # sys.exit would wait for the other processes.
@@ -149,14 +149,19 @@ def _log_to_console() -> None:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     absl.logging.set_verbosity(absl.logging.FATAL)
-    sys.unraisablehook = _report_unless_of_a_failed_save
+    sys.unraisablehook = _on_unraisable
 
 
-def _report_unless_of_a_failed_save(raised) -> None:
-    """Leaves out errors that only follow from a failed save.
+def _on_unraisable(raised) -> None:
+    """Handles exceptions of places where Python cannot raise them.
 
-    After a failed save Orbax closes its event loop, and TensorStore's threads then
-    raise one error per array. The cause of the failure is reported elsewhere.
+    A signal that arrives in a destructor or in a callback of the garbage collector
+    would be lost, so that it is sent again. Left out are errors that only follow from a
+    failed save: Orbax closes its event loop, and TensorStore's threads then raise one
+    error per array. The cause of the failure is reported elsewhere.
     """
-    if str(raised.exc_value) != "Event loop is closed":
+    if isinstance(raised.exc_value, KeyboardInterrupt):
+        again = (os.getpid(), number_of(raised.exc_value))
+        threading.Timer(0.1, os.kill, again).start()
+    elif str(raised.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(raised)

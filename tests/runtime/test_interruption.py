@@ -86,3 +86,24 @@ def test_a_command_ends_in_one_line_and_leaves_nothing(
 def test_sigterm_is_told_apart():
     with pytest.raises(Terminated), sigterm_like_ctrl_c():
         send(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_a_signal_within_a_destructor_is_not_lost(number, monkeypatch, capsys):
+    """Python drops exceptions there; JAX has such a callback of the collector."""
+
+    class Frail:
+        def __del__(self):
+            send(number)
+
+    def main():
+        Frail()
+        threading.Event().wait(10)
+        raise AssertionError("the signal was lost")
+
+    monkeypatch.setattr(launching, "prepare_process", lambda: None)
+    monkeypatch.setattr(sys, "unraisablehook", launching._on_unraisable)
+    with pytest.raises(SystemExit) as ended:
+        launching.run(main)
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err == f"error: stopped by {number.name}\n"
