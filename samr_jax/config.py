@@ -18,6 +18,7 @@ from samr_jax.methods.base import Context, Method
 from samr_jax.methods.build import create_method, method_module, method_names
 from samr_jax.methods.settings import (
     Count,
+    Decay,
     PositiveFloat,
     PositiveInt,
     Weight,
@@ -49,7 +50,7 @@ class Data:
     subjects: PositiveInt = 100
     slices: PositiveInt = 15
     sequences: tuple[str, ...] = SEQUENCES
-    seed: int = 0
+    seed: Count = 0
     mirrored: bool = False
     same_subjects: bool = False
 
@@ -89,7 +90,7 @@ class Common:
     name: str
     method: str
     start_from: str = ""
-    seed: int = 0
+    seed: Count = 0
     batch_size: PositiveInt = 8
     accumulation: PositiveInt = 1
     steps: Count = 0
@@ -97,9 +98,9 @@ class Common:
     constant_epochs: Count = 250
     learning_rate: PositiveFloat = 2e-4
     clip_norm: Weight = 0.0
-    adam_b1: float = 0.5
-    adam_b2: float = 0.999
-    ema_decay: float = 0.0
+    adam_b1: Decay = 0.5
+    adam_b2: Decay = 0.999
+    ema_decay: Decay = 0.0
     dtype: Literal["float32", "bfloat16"] = "float32"
     log_steps: PositiveInt = 100
     sample_epochs: PositiveFloat = 10.0

@@ -1,11 +1,13 @@
 """Configs: the paper's numbers, overrides, and the record in the work directory."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 import pytest
 
 from samr_jax.config import check_size, default, flatten, validate
+from samr_jax.methods.build import method_names
 from samr_jax.runs.workdir import claim, read_config
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
@@ -61,6 +63,19 @@ def test_damaged_records(tmp_path, text):
     with pytest.raises(InputError, match=r"config\.json") as caught:
         read_config(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_numbers_that_cannot_be_are_refused_with_the_fields_name(method):
+    """A negative count would train something else, and NaN nothing."""
+    for field, value in flatten(default(method)).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        for wrong in (-1,) if isinstance(value, int) else (-1.0, math.nan, math.inf):
+            config = default(method)
+            config.update_from_flattened_dict({field: wrong})
+            with pytest.raises(InputError, match=rf"config\.{field} is {wrong}, exp"):
+                validate(config)
 
 
 def test_sizes():

@@ -8,6 +8,7 @@ by `settings_from`, which checks every value on the way.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -39,6 +40,17 @@ class AtLeast:
 
 
 @dataclasses.dataclass(frozen=True)
+class Below:
+    """A number's upper bound, which itself is not allowed."""
+
+    bound: float
+    expected: str
+
+    def allows(self, value: Any) -> bool:
+        return value < self.bound
+
+
+@dataclasses.dataclass(frozen=True)
 class Within:
     """A number's bounds, which themselves are allowed."""
 
@@ -55,6 +67,7 @@ PositiveFloat = Annotated[float, Above(0, "a positive number")]
 Count = Annotated[int, AtLeast(0, "0 or more")]
 Share = Annotated[float, Within(0, 1, "0 to 1")]
 Weight = Annotated[float, AtLeast(0, "0 or more")]
+Decay = Annotated[float, AtLeast(0, "0 to below 1"), Below(1, "0 to below 1")]
 
 LabelWeights = tuple[float, ...]
 """A weight for each of `samr_jax.labels.LABELS`."""
@@ -110,6 +123,9 @@ def check_value(name: str, kind: Any, value: Any) -> None:
         raise InputError(
             f"config.{name} is {value!r}, expected one of {typing.get_args(kind)}"
         )
+    for number in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(number, float) and not math.isfinite(number):
+            raise InputError(f"config.{name} is {value}, expected finite numbers")
     for bound in getattr(kind, "__metadata__", ()):
         if not bound.allows(value):
             raise InputError(f"config.{name} is {value}, expected {bound.expected}")

@@ -33,26 +33,43 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, facts: Mapping) -> N
     Raises:
       InputError: the directory was made by another config; names the first field.
     """
+    check_same(workdir, config, facts)
     path = workdir / CONFIG
-    ours = {"config": flatten(config), "facts": dict(facts)}
     if not path.exists():
-        write_json(path, ours)
+        write_json(path, {"config": flatten(config), "facts": dict(facts)})
+
+
+def check_same(
+    workdir: Path, config: ml_collections.ConfigDict, facts: Mapping | None = None
+) -> None:
+    """Checks that a run of this config may go on in a work directory.
+
+    Args:
+      workdir: the work directory; it may be new.
+      config: the config of this run.
+      facts: see `claim`; None if they are not known yet.
+
+    Raises:
+      InputError: the directory was made by another config; names the first field.
+    """
+    path = workdir / CONFIG
+    if not path.exists():
         return
-    theirs = read_json(path)
-    facts_then = theirs.get("facts") if isinstance(theirs, dict) else None
-    then = {
-        "config": flatten(_recorded(path, theirs)),
-        "facts": facts_then if isinstance(facts_then, dict) else {},
-    }
-    for section, new in ours.items():
-        old = then[section]
-        for field in sorted(old.keys() | new.keys()):
-            if field in CONTROL_FIELDS or old.get(field) == new.get(field):
-                continue
-            raise InputError(
-                f"{path}: {ascii(field)[1:-1]} is {reprlib.repr(old.get(field))}, this "
-                f"run has {new.get(field)!r}; expected the same, or another --workdir"
-            )
+    stored = read_json(path)
+    _check_fields(path, flatten(_recorded(path, stored)), flatten(config))
+    if facts is not None:
+        then = stored.get("facts") if isinstance(stored, dict) else None
+        _check_fields(path, then if isinstance(then, dict) else {}, dict(facts))
+
+
+def _check_fields(path: Path, old: Mapping, new: Mapping) -> None:
+    for field in sorted(old.keys() | new.keys()):
+        if field in CONTROL_FIELDS or old.get(field) == new.get(field):
+            continue
+        raise InputError(
+            f"{path}: {ascii(field)[1:-1]} is {reprlib.repr(old.get(field))}, this "
+            f"run has {new.get(field)!r}; expected the same, or another --workdir"
+        )
 
 
 def keep_description(dataset: Dataset, directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import ml_collections
 
-from samr_jax.config import check_size
+from samr_jax.config import check_size, method_of
 from samr_jax.data.batches.average_tissue import (
     WithAverageTissue,
     with_average_tissue,
@@ -16,7 +16,7 @@ from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, Instances, open_dataset
 from samr_jax.data.embedded import embedded_dataset
 from samr_jax.evaluation.evaluate import draw_dataset
-from samr_jax.methods.base import Method
+from samr_jax.methods.base import Context, Method
 from samr_jax.runtime import parallel
 
 
@@ -24,10 +24,17 @@ def training_dataset(config: ml_collections.ConfigDict) -> Dataset:
     """The prepared dataset of ``config.data.dir``, or the embedded one.
 
     The embedded dataset gets a picture of a few subjects, ``subjects.png``.
+
+    Raises:
+      InputError: there is no such dataset, or the method's networks cannot halve slices
+        of ``config.data.size`` often enough.
     """
     data = config.data
     if data.dir:
         return open_dataset(data.dir)
+    size = (data.size, data.size)
+    method = method_of(config, Context(len(data.sequences), size))
+    check_size(size, method.downsamplings, source="config.data.size")
     dataset = embedded_dataset(
         size=data.size,
         subjects=data.subjects,

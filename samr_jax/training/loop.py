@@ -24,7 +24,7 @@ from samr_jax.runs.model import (
     build_method,
     read_start,
 )
-from samr_jax.runs.workdir import claim, keep_description
+from samr_jax.runs.workdir import check_same, claim, keep_description
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked, write_json
 from samr_jax.runtime.interruption import stop_signal
@@ -63,6 +63,8 @@ def train_and_evaluate(
     if parallel.is_first_process():
         alone = locked(workdir / ".lock", wait=False)
     with alone:
+        # Before the data are drawn, which may take minutes.
+        check_same(workdir, config)
         dataset = training_dataset(config)
         return Run(config, workdir, dataset).train_and_evaluate()
 

@@ -14,6 +14,7 @@ import pytest
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import locked
+from samr_jax.training import data
 from samr_jax.training.loop import train_and_evaluate
 from tests.commands import launch
 from tests.faults.bench import check_same_state, final_state
@@ -132,6 +133,28 @@ def test_work_directory_of_another_config(config, trained):
         InputError, match=r"learning_rate is 0.0002, this run has 0.001"
     ):
         train_and_evaluate(config, trained)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"data.size": 30}, "config.data.size: slices of 30 x 30, expected a multiple"),
+        ({"learning_rate": 1e-3}, "learning_rate is 0.0002, this run has 0.001"),
+    ],
+)
+def test_mistakes_are_told_before_the_data_are_drawn(
+    config, trained, tmp_path, monkeypatch, change, message
+):
+    """Drawing the embedded dataset takes minutes."""
+    monkeypatch.setenv("SAMR_JAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(data, "open_dataset", lambda _: pytest.fail("was opened"))
+    config.update_from_flattened_dict(change)
+    workdir = trained
+    if "data.size" in change:
+        config.data.dir, workdir = "", tmp_path / "new"
+    with pytest.raises(InputError, match=message):
+        train_and_evaluate(config, workdir)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_control_fields_may_change(config, trained):
