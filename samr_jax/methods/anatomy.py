@@ -89,10 +89,10 @@ VARIANTS = {
     | cg_samr.SMALL_NETWORKS
     | _LEARNS_QUICKLY
     | {
-        "model.downsamplings": 3,
         "model.disc_layers": 3,
         "model.unet_depth": 4,
         "model.noise": 1,
+        "loss.feature_matching": 2.0,
         "loss.region_mean": True,
         "ema_decay": 0.99,
     },
