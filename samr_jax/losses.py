@@ -34,8 +34,9 @@ def confidence_map_loss(
       lambda_cm: weight of the regulariser.
     """
     error = jnp.abs(intermediate - target)
-    # The sigmoid may round to 0; its logarithm must stay finite.
-    log_confidence = jnp.log(jnp.maximum(confidence, 1e-6))
+    # The sigmoid may round to 0, whose logarithm must stay finite. A larger bound would
+    # stop the gradient that leads a small confidence back up.
+    log_confidence = jnp.log(jnp.maximum(confidence, jnp.finfo(jnp.float32).tiny))
     return jnp.mean(confidence * error) - lambda_cm * jnp.mean(log_confidence)
 
 

@@ -50,6 +50,22 @@ def test_confidence_optimum_predicts_the_error(error):
     assert best == pytest.approx(min(1.0, 0.1 / error), abs=2e-3)
 
 
+@pytest.mark.parametrize("logit", [-80.0, -20.0, 0.0, 20.0])
+def test_the_gradient_by_the_logit_of_a_confidence_is_exact(logit):
+    """d/dz of ``c e - λ log c`` with ``c = sigmoid(z)`` is ``(1 - c) (c e - λ)``."""
+    zero = jnp.zeros((1, 2, 2, 1))
+
+    def loss(z):
+        return losses.confidence_map_loss(
+            zero, jax.nn.sigmoid(z), zero + 0.5, lambda_cm=0.1
+        )
+
+    found = jax.grad(loss)(zero + logit)
+    c = 1 / (1 + np.exp(-logit))
+    expected = np.exp(-logit) * c * (0.5 * c - 0.1) / 4
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8)
+
+
 def test_confidence_map_loss_stays_finite_at_zero_confidence():
     zero = jnp.zeros((1, 2, 2, 1))
     value, gradient = jax.value_and_grad(

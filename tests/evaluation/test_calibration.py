@@ -167,3 +167,19 @@ def test_nothing_or_nan_to_calibrate_is_the_users_error():
 
 def test_no_error_at_all_has_curves_without_area():
     assert sparsification(np.ones(5), np.zeros(5))["ause"] == 0
+
+
+def test_the_order_of_calibrated_predictions_counts_as_1_and_a_random_one_as_0():
+    rng = np.random.default_rng(0)
+    scale = rng.uniform(0.02, 0.4, 40000)
+    laplace = np.abs(rng.laplace(0, scale))
+    assert sparsification(scale, laplace)["gain"] == pytest.approx(1, abs=0.03)
+    unrelated = sparsification(scale, rng.permutation(laplace))
+    assert unrelated["gain"] == pytest.approx(0, abs=0.03)
+    noisy = scale * rng.uniform(0.3, 3, scale.size)
+    assert 0.1 < sparsification(noisy, laplace)["gain"] < 0.9
+
+
+def test_equal_predictions_have_no_order():
+    errors = np.random.default_rng(0).uniform(size=100)
+    assert sparsification(np.full(100, 0.1), errors)["gain"] is None

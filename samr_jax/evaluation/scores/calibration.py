@@ -147,10 +147,15 @@ def sparsification(predicted: np.ndarray, observed: np.ndarray) -> dict:
     Curves are over the removed fraction and divided by the mean error of all pixels.
     The oracle removes the largest errors first. In a random order the curve stays at 1.
 
+    An order by the right scales is not the oracle's: an error of scale b is random, and
+    often smaller than another of a smaller scale. ``ause_calibrated`` is the area that
+    the predictions would have if every error had the Laplace distribution of its
+    predicted scale.
+
     Returns:
-      JSON-ready: ``ause``, the area between prediction and oracle (0 for a perfect
-      order), ``ause_random``, the same of a random order, and ``fraction``,
-      ``remaining``, ``oracle`` for a chart.
+      JSON-ready: ``ause``, the area between prediction and oracle (0 for the oracle's
+      own order), ``ause_random``, the same of a random order, ``ause_calibrated``,
+      ``gain`` (see `_gain`), and ``fraction``, ``remaining``, ``oracle`` for a chart.
     """
     if not observed.any():
         ours = oracle = np.ones(observed.size)
@@ -158,13 +163,38 @@ def sparsification(predicted: np.ndarray, observed: np.ndarray) -> dict:
         ours = _remaining(predicted, observed)
         oracle = _remaining(observed, observed)
     shown = (CURVE_FRACTIONS * observed.size).astype(int)
-    return {
+    drawn = predicted * np.random.default_rng(0).exponential(size=predicted.size)
+    calibrated = np.array([_remaining(order, drawn) for order in (predicted, drawn)])
+    areas = {
         "ause": float(np.mean(ours - oracle)),
         "ause_random": float(np.mean(1 - oracle)),
+        "ause_calibrated": float(np.mean(calibrated[0] - calibrated[1])),
+    }
+    return {
+        **areas,
+        "gain": _gain(
+            areas["ause"] / areas["ause_random"] if areas["ause_random"] else 1.0,
+            areas["ause_calibrated"] / float(np.mean(1 - calibrated[1])),
+        ),
         "fraction": (shown / observed.size).tolist(),
         "remaining": ours[shown].tolist(),
         "oracle": oracle[shown].tolist(),
     }
+
+
+def _gain(ause: float, calibrated: float) -> float | None:
+    """How far an order of pixels is on the way from a random one to a calibrated one.
+
+    Args:
+      ause: area of the predictions, as a share of the area of a random order.
+      calibrated: the same, if the errors had the predicted scales.
+
+    Returns:
+      0 for an order that is no better than random, 1 for one as good as calibrated
+      predictions; None if all predictions are equal, which no order can follow from.
+    """
+    possible = 1 - calibrated
+    return (1 - ause) / possible if possible > 1e-6 else None
 
 
 def _remaining(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -216,11 +246,17 @@ def _make(setting: Setting) -> Calibration | None:
     return Calibration(setting.dataset.sequences, setting.lambda_cm)
 
 
-def _over_sequences(number: Callable[[Mapping], float]) -> Callable[[Mapping], float]:
-    """The mean over sequences of a number of `calibration`."""
-    return lambda summary: float(
-        np.mean([number(scores) for scores in summary["sequences"].values()])
-    )
+def _over_sequences(
+    number: Callable[[Mapping], float | None],
+) -> Callable[[Mapping], float | None]:
+    """The mean over sequences of a number of `calibration`; None if one has none."""
+
+    def mean(summary: Mapping) -> float | None:
+        found = [number(scores) for scores in summary["sequences"].values()]
+        known = [value for value in found if value is not None]
+        return float(np.mean(known)) if len(known) == len(found) else None
+
+    return mean
 
 
 CALIBRATION = ScoreKind(
@@ -228,9 +264,9 @@ CALIBRATION = ScoreKind(
     make=_make,
     columns=(
         Column(
-            heading="AUSE",
-            pattern="{:.3f}",
-            value=_over_sequences(lambda scores: scores["sparsification"]["ause"]),
+            heading="Confidence order",
+            pattern="{:.2f}",
+            value=_over_sequences(lambda scores: scores["sparsification"].get("gain")),
         ),
         Column(
             heading="Calibration error",
@@ -238,6 +274,8 @@ CALIBRATION = ScoreKind(
             value=_over_sequences(lambda scores: scores["calibration_error"]),
         ),
     ),
-    note="AUSE and calibration error of λ_cm / c against the absolute error, mean over "
-    "sequences: 0 is perfect.",
+    note="Confidence order: how well λ_cm / c sorts pixels by absolute error (area "
+    "of the sparsification error), 0 for a random order and 1 for the order of "
+    "calibrated predictions. Calibration error: mean distance of λ_cm / c from the "
+    "absolute error, 0 for calibrated predictions. Means over sequences.",
 )
