@@ -36,7 +36,7 @@ TISSUES = {
     "nuclei": Tissue(1300, 78, 0.79, 0.5, 0.02),
     "fluid": Tissue(3950, 2000, 1.00, 0.0, 0.00),
     "vessel": Tissue(1800, 25, 0.90, 0.5, 2.50),
-    "edema": Tissue(1400, 100, 0.85, 1.0, 0.02),
+    "edema": Tissue(1400, 97, 0.85, 1.0, 0.02),
     "soaked": Tissue(1750, 230, 0.90, 1.2, 0.02),
     "enhancing": Tissue(1400, 108, 0.87, 3.1, 0.42),
     "infiltrated": Tissue(1450, 110, 0.86, 2.4, 0.03),
@@ -88,7 +88,7 @@ def gadolinium_weighted(tissue: Tissue) -> float:
 SIGNALS: Mapping[str, Callable[[Tissue], float]] = {
     "T1w": partial(spin_echo, tr=800, te=12),
     "Gd-T1w": gadolinium_weighted,
-    "T2w": partial(spin_echo, tr=6500, te=72),
+    "T2w": partial(spin_echo, tr=7000, te=74),
     "FLAIR": partial(inversion_recovery, tr=11500, ti=2770, te=90),
 }
 """Signal per unit of fully relaxed water, by anatomic sequence."""
