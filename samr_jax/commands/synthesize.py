@@ -101,6 +101,7 @@ def main() -> None:
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import check_new_directory
+    from samr_jax.runtime.progress import progress
 
     check_new_directory(_OUTPUT.value)
     if FLAGS.given("checkpoint") and not _WORKDIR.value:
@@ -123,7 +124,7 @@ def main() -> None:
             donor_labels=_LABELS.value,
         )
     mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
-    options: dict[str, Any] = {"atlas": atlas, "edit": edit}
+    options: dict[str, Any] = {"atlas": atlas, "edit": edit, "show": progress}
     if _ANATOMY.value:
         options["anatomy"] = read_anatomy(_ANATOMY.value, model)
     if _REFERENCE.value:

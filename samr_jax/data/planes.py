@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -68,41 +70,52 @@ class Planes:
             out[plane] = ndimage.map_coordinates(codes, voxels, order=0)
         return out
 
+    @functools.cached_property
     def covered(self) -> np.ndarray:
         """Boolean ``(X, Y, Z)``: the mask's voxels to which `to_mask` gives a value."""
-        x, y, z = np.ogrid[tuple(map(slice, self.shape))]
-        limits = (self.grid.size[1], self.grid.size[0], len(self.heights))
-        origin, step = (0.0, 0.0, self.heights[0]), (1.0, 1.0, self.step)
-        inside = np.ones(self.shape, bool)
-        for axis, (a, b, c, d) in enumerate(self.to_atlas[:3]):
-            place = a * x + b * y + c * z + d
-            # Rounded as in `to_mask`.
-            place = np.round((place - origin[axis]) / step[axis], 4)
-            inside &= (place >= 0) & (place <= limits[axis] - 1)
-        return inside
+        return np.stack([self._places(x)[1] for x in range(self.shape[0])])
 
-    @property
-    def step(self) -> float:
-        """Atlas slices from one plane to the next."""
-        return self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
+    def to_mask(
+        self, values: np.ndarray, tell: Callable[[], None] = lambda: None
+    ) -> np.ndarray:
+        """Interpolates values of the planes ``(P, H, W, C)`` at the mask's voxels.
 
-    def to_mask(self, values: np.ndarray) -> np.ndarray:
-        """Interpolates values of the planes ``(P, H, W, C)`` at the mask's voxels."""
+        Args:
+          values: the values.
+          tell: is called after each of the X layers of the mask.
+
+        Returns:
+          ``(X, Y, Z, C)`` float32; 0 outside the planes.
+        """
         out = np.zeros((*self.shape, values.shape[-1]), np.float32)
-        y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")
+        channels = np.ascontiguousarray(np.moveaxis(values, -1, 0))
         for x in range(self.shape[0]):
-            voxels = np.stack([np.full_like(y, x), y, z])
-            column, row, level = (
-                np.tensordot(self.to_atlas[:3, :3], voxels, 1)
-                + self.to_atlas[:3, 3, None, None]
-            )
-            plane = np.round((level - self.heights[0]) / self.step, 4)
-            points = np.stack([plane, np.round(row, 4), np.round(column, 4)])
-            for channel in range(values.shape[-1]):
-                out[x, ..., channel] = ndimage.map_coordinates(
-                    values[..., channel], points, order=1
-                )
+            places, inside = self._places(x)
+            places = places[:, inside]
+            for index, channel in enumerate(channels):
+                found = ndimage.map_coordinates(channel, places, order=1)
+                out[x][inside, index] = found
+            tell()
         return out
+
+    def _places(self, x: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the voxels of one layer of the mask lie: plane, row and column.
+
+        Returns:
+          ``(3, Y, Z)`` fractional indices, and a boolean ``(Y, Z)``: which lie within
+          the planes.
+        """
+        step = self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
+        y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")
+        voxels = np.stack([np.full_like(y, x), y, z])
+        column, row, level = (
+            np.tensordot(self.to_atlas[:3, :3], voxels, 1)
+            + self.to_atlas[:3, 3, None, None]
+        )
+        places = np.round([(level - self.heights[0]) / step, row, column], 4)
+        last = np.array([len(self.heights), *self.grid.size]) - 1
+        inside = (places >= 0) & (places <= last[:, None, None])
+        return places, inside.all(axis=0)
 
 
 def stack_neighbours_at(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:

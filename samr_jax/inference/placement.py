@@ -68,7 +68,7 @@ def with_normal_brain(
     if not np.any(codes == NORMAL):
         _check_lesion(lesion, in_atlas, source)
         return mark_normal_brain(codes, in_atlas)
-    covered = planes.covered()
+    covered = planes.covered
     _check_brain((codes != BACKGROUND) & covered, in_atlas, source)
     if lesion.any():
         # The brain has shown the place, so that the lesion may leave the slices.

@@ -39,7 +39,10 @@ from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
+from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory, write_json
+from samr_jax.runtime.memory import free_memory
+from samr_jax.runtime.progress import Show, silent
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +141,7 @@ def synthesize_volume(
     edit: Callable[[Volume], EditedVolume] | None = None,
     anatomy: Anatomy | None = None,
     seed: int = 0,
+    show: Show = silent,
 ) -> SynthesizedVolume:
     """Synthesizes every axial plane of a mask.
 
@@ -152,11 +156,13 @@ def synthesize_volume(
       anatomy: the brain that the lesion is put into, as for `samr_jax.synthesize`; maps
         are on the atlas's grid.
       seed: of the noise, as for `samr_jax.synthesize`.
+      show: how progress is shown, see `samr_jax.runtime.progress`.
 
     Raises:
-      InputError: the mask has neither lesion nor brain, or it does not lie in the
-        atlas's space.
+      InputError: the mask has neither lesion nor brain, it does not lie in the atlas's
+        space, or it has more voxels than fit into memory.
     """
+    _check_memory(mask, len(model.dataset.sequences))
     atlas = AtlasSpace.of(model.dataset) if atlas is None else atlas
     told, maps = chosen_anatomy(model, anatomy), None
     if told is not None:
@@ -169,7 +175,7 @@ def synthesize_volume(
     if edit is not None:
         edited = edit(Volume(codes, mask.affine, mask.source))
         codes, edit_record = edited.mask.data.astype(np.uint8), edited.to_json()
-    codes, lesion = in_view(codes, planes.covered())
+    codes, lesion = in_view(codes, planes.covered)
     if lesion.warning:
         _log.warning("warning: %s: %s", mask.source, lesion.warning)
     in_planes = planes.from_mask(codes)
@@ -179,14 +185,12 @@ def synthesize_volume(
     }
     if maps is not None and told is not None:
         stored["tissue"] = fitted(told, at_heights(maps, planes.heights), in_planes)
-    synthesis = synthesize_all(model, stored, seed=seed)
+    with show(len(in_planes), "slices") as shown:
+        synthesis = synthesize_all(model, stored, seed=seed, tell=shown.update)
     images = model.dataset.restore(None, synthesis.images)
     images[in_planes == BACKGROUND] = 0
-    on_mask = planes.to_mask(images)
+    on_mask, confidence = _on_mask(planes, images, synthesis.confidence, show)
     on_mask[codes == BACKGROUND] = 0
-    confidence = synthesis.confidence
-    if confidence is not None:
-        confidence = planes.to_mask(confidence.repeat(2, 1).repeat(2, 2))
     return SynthesizedVolume(
         on_mask,
         confidence,
@@ -196,6 +200,30 @@ def synthesize_volume(
         lesion,
         edit_record=edit_record,
     )
+
+
+def _on_mask(
+    planes: Planes, images: np.ndarray, confidence: np.ndarray | None, show: Show
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images and confidence of the planes at the mask's voxels."""
+    parts = [images]
+    if confidence is not None:
+        parts.append(confidence.repeat(2, 1).repeat(2, 2))
+    with show(len(parts) * planes.shape[0], "layers of the mask") as shown:
+        moved = [planes.to_mask(part, shown.update) for part in parts]
+    return moved[0], moved[1] if len(moved) > 1 else None
+
+
+def _check_memory(mask: Volume, sequences: int) -> None:
+    """Refuses a mask whose images and confidence maps do not fit into memory."""
+    # A few further volumes are needed to make and to write the maps.
+    needed, free = 4.0 * mask.data.size * (2 * sequences + 3), free_memory()
+    if needed > free:
+        voxels = " x ".join(map(str, mask.data.shape))
+        raise InputError(
+            f"{mask.source}: {voxels} voxels need {needed / 1e9:.1f} GB of memory and "
+            f"{free / 1e9:.1f} GB are free, expected fewer voxels"
+        )
 
 
 def write_volumes(

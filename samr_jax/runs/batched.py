@@ -28,6 +28,7 @@ def synthesize_all(
     *,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
+    tell: Callable[[], None] = lambda: None,
 ) -> Synthesis:
     """Synthesizes every instance of some arrays.
 
@@ -37,6 +38,7 @@ def synthesize_all(
         that follow each other are taken for neighbouring slices.
       batch_size: instances of the one compiled batch.
       seed: of the noise, for a model that sees noise.
+      tell: is called for each instance that is done.
 
     Returns:
       numpy arrays of N instances.
@@ -48,7 +50,7 @@ def synthesize_all(
         slices, *size = stored["labels"].shape
         noise = noise_of_slices(seed, slices, tuple(size), channels)
         stored = {**stored, "noise": noise}
-    return run_all(model.synthesize, stored, batch_size=batch_size)
+    return run_all(model.synthesize, stored, batch_size=batch_size, tell=tell)
 
 
 def segment_all(
@@ -69,6 +71,7 @@ def run_all(
     stored: Mapping[str, np.ndarray],
     *,
     batch_size: int,
+    tell: Callable[[], None] = lambda: None,
 ) -> Arrays:
     """Runs a function batch by batch and concatenates the results.
 
@@ -76,8 +79,13 @@ def run_all(
       run: a batch of one size to a tree of arrays.
       stored: arrays of N instances each.
       batch_size: instances of a batch.
+      tell: is called for each instance that is done.
     """
-    parts = [_first(run(batch), n) for batch, n in _padded(stored, batch_size)]
+    parts = []
+    for batch, count in _padded(stored, batch_size):
+        parts.append(_first(run(batch), count))
+        for _ in range(count):
+            tell()
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
 
 

@@ -1,6 +1,8 @@
-"""Settings of the C library's memory allocator."""
+"""Settings of the C library's memory allocator, and how much memory is free."""
 
 import ctypes
+import re
+from pathlib import Path
 
 _ARENA_MAX, _MMAP_MAX, _TRIM_THRESHOLD = -8, -4, -1  # glibc's mallopt(3)
 
@@ -20,3 +22,12 @@ def keep_freed_memory() -> None:
         return  # another C library
     for setting, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
         mallopt(setting, value)
+
+
+def free_memory(table: Path = Path("/proc/meminfo")) -> float:
+    """Bytes that this machine can still give to programs; infinite if not known."""
+    try:
+        found = re.search(r"^MemAvailable: *(\d+) kB$", table.read_text(), re.M)
+    except OSError:
+        found = None
+    return 1024 * float(found[1]) if found else float("inf")

@@ -43,6 +43,16 @@ def progress(total: int, label: str) -> Iterator[Progress]:
         yield Lines(total, label)
 
 
+@contextlib.contextmanager
+def silent(total: int, label: str) -> Iterator[Progress]:
+    """Shows nothing; for callers of the package who have not asked for progress."""
+    yield Lines(total, label, write=lambda line: None)
+
+
+Show = Callable[[int, str], contextlib.AbstractContextManager[Progress]]
+"""`progress` or `silent`."""
+
+
 class _Bar:
     def __init__(self, bar: tqdm):
         self._bar = bar

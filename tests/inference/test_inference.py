@@ -1,7 +1,9 @@
 """Using a trained run: arrays and NIfTI in, arrays and NIfTI out."""
 
+import contextlib
 import functools
 import json
+from unittest import mock
 
 import nibabel as nib
 import numpy as np
@@ -229,6 +231,32 @@ def test_masks_of_a_protocol_are_translated_into_our_codes(model, dataset, case)
     np.testing.assert_array_equal(translated.data, np.transpose(lesion, (2, 1, 0)))
     with pytest.raises(InputError, match=r"mask\.nii: label value 4 is not named"):
         in_our_codes(as_read, "brats2023")
+
+
+def test_a_mask_that_does_not_fit_into_memory_is_refused(
+    model, dataset, case, tmp_path, monkeypatch
+):
+    mask = read_labels(mask_file(tmp_path / "mask.nii", dataset, case))
+    needed = 32 * 32 * 3 * (2 * 2 + 3) * 4
+    monkeypatch.setattr(volumes, "free_memory", lambda: needed)
+    synthesize_volume(model, mask)
+    monkeypatch.setattr(volumes, "free_memory", lambda: needed - 1)
+    with pytest.raises(InputError, match=r"mask\.nii: 32 x 32 x 3 voxels need 0\.0 GB"):
+        synthesize_volume(model, mask)
+
+
+def test_progress_counts_slices_and_layers(model, dataset, case, tmp_path):
+    mask = read_labels(mask_file(tmp_path / "mask.nii", dataset, case))
+    shown = {}
+
+    @contextlib.contextmanager
+    def show(total, label):
+        counted = mock.Mock()
+        yield counted
+        shown[label] = (counted.update.call_count, total)
+
+    synthesize_volume(model, mask, show=show)
+    assert shown == {"slices": (3, 3), "layers of the mask": (64, 64)}
 
 
 def test_nothing_is_overwritten(model, dataset, case, tmp_path):

@@ -88,6 +88,6 @@ def test_voxels_that_are_covered_are_those_that_get_a_value(dataset, turn):
     planes = Planes.through(affine, (30, 40, 20), dataset.grid)
     ones = np.ones((len(planes.heights), *dataset.grid.size, 1), np.float32)
     given = planes.to_mask(ones)[..., 0] > 0
-    covered = planes.covered()
+    covered = planes.covered
     assert 0 < np.count_nonzero(covered) < covered.size
     np.testing.assert_array_equal(covered, given)

@@ -1,10 +1,13 @@
-"""What becomes of freed memory."""
+"""What becomes of freed memory, and how much is free."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from samr_jax.runtime.memory import free_memory
 
 PROGRAM = """
 import resource
@@ -42,3 +45,12 @@ def test_freed_memory_is_kept(how):
     )
     new_pages = int(done.stdout)
     assert (new_pages < 100) if how == "keep" else (new_pages > 1000)
+
+
+def test_free_memory(tmp_path):
+    table = tmp_path / "meminfo"
+    table.write_text("MemTotal:  9 kB\nMemFree:   2 kB\nMemAvailable:    5 kB\n")
+    assert free_memory(table) == 5 * 1024
+    assert free_memory(tmp_path / "none") == float("inf")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0.001 * total < free_memory() <= total
