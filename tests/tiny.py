@@ -69,7 +69,7 @@ NETWORKS = {
     "ndf": 2,
     "disc_layers": 1,
     "unet_channels": 2,
-    "unet_depth": 2,
+    "unet_depth": 1,
 }
 """The size of any method's networks, by the fields of its section ``model``."""
 

@@ -92,6 +92,7 @@ def small_config(dataset: Path):
     config = shrink(default())
     config.data.dir = str(dataset)
     config.epochs = 6
+    config.model.downsamplings = 1
     config.model.blocks = 1
     config.ablation.labelwise = False
     config.ablation.shape_consistency = False

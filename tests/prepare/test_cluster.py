@@ -49,12 +49,14 @@ def raw(tmp_path_factory):
 @pytest.fixture(scope="module")
 def local(raw, tmp_path_factory):
     """The dataset that a single process makes of the three subjects."""
-    return prepare_small(raw, tmp_path_factory.mktemp("local") / "out", steps=STEPS)
+    return prepare_small(
+        raw, tmp_path_factory.mktemp("local") / "out", steps=STEPS, page=True
+    )
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_same_as_one(raw, local, tmp_path):
-    dataset = prepare_small(raw, tmp_path / "out", steps=STEPS, workers=2)
+    dataset = prepare_small(raw, tmp_path / "out", steps=STEPS, workers=2, page=True)
     assert dataset.content_hash == local.content_hash
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 from hashlib import sha256
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,12 +15,12 @@ import pytest
 from samr_jax.data.nifti import write_volume
 from samr_jax.inference.native_space import native_space
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
+from samr_jax.prepare import pipeline
 from samr_jax.prepare.cohort import jobs
 from samr_jax.prepare.find.identical_scans import check_patients_differ
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.grids import Target
 from samr_jax.prepare.options import Steps
-from samr_jax.prepare.pipeline import prepare
 from samr_jax.runtime.errors import InputError
 from tests.prepare.small_subjects import (
     AFFINE,
@@ -32,10 +33,16 @@ from tests.prepare.small_subjects import (
 )
 
 
-def prepare_small(raw, output, lines=None, **options):
+def prepare_small(raw, output, lines=None, *, page=False, **options):
+    """Prepares small subjects; the quality page takes most of the time, and is drawn
+    only where a test looks at it."""
     log = (lambda _: None) if lines is None else lines.append
     plain = {"steps": PLAIN, "workers": 1, "target": TARGET}
-    return prepare(raw, output, log=log, **{**plain, **options})
+    drawn = contextlib.nullcontext()
+    if not page:
+        drawn = mock.patch.object(pipeline, "write_page")
+    with drawn:
+        return pipeline.prepare(raw, output, log=log, **{**plain, **options})
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,8 @@ def whole(tmp_path_factory):
     for index in range(4):
         write_subject(folder / "raw", index)
     lines = []
-    return prepare_small(folder / "raw", folder / "out", lines), folder, lines
+    dataset = prepare_small(folder / "raw", folder / "out", lines, page=True)
+    return dataset, folder, lines
 
 
 @pytest.fixture
@@ -157,7 +165,7 @@ def test_failures_are_told_when_too_few_subjects_are_left(raw, tmp_path):
 def test_quality_page_names_the_step_but_not_the_file(whole, raw, tmp_path):
     lost = whole[0].splits["train"][0]
     scan_file(raw, _source(lost), "t2").write_bytes(b"")
-    dataset = prepare_small(raw, tmp_path / "out")
+    dataset = prepare_small(raw, tmp_path / "out", page=True)
     page = (dataset.directory / "qc" / "index.html").read_text()
     assert f"<li>{lost}: reading</li>" in page and "smith" not in page
 
@@ -293,10 +301,10 @@ def test_full_disk_leaves_nothing_half_written(whole, tmp_path):
     for size, place in ((1_000, "subjects/.*npz"), (1e5, "dataset"), (1.4e5, "qc/")):
         words = f"out.work/.*{place}.*: cannot be written .*File too large"
         with _largest_file(int(size)), pytest.raises(InputError, match=words):
-            prepare_small(raw, output)
+            prepare_small(raw, output, page=True)
         assert [path.name for path in tmp_path.iterdir()] == ["out.work"]
         assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
-    assert prepare_small(raw, output).content_hash == whole[0].content_hash
+    assert prepare_small(raw, output, page=True).content_hash == whole[0].content_hash
 
 
 def test_dataset_goes_back_to_the_native_grid(whole):
