@@ -86,6 +86,9 @@ class Branch(nn.Module):
             )
             if skips:
                 x = jnp.concatenate([x, skips[self.upsamplings - 1 - i]], -1)
+        if skips:
+            # At the full size no further up-convolution joins the two.
+            x = ConvBlock(features, 3, name="join", **options)(x, train=train)
         image = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
         return Synthesis(jnp.tanh(image), intermediate, confidence)
 

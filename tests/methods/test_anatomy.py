@@ -60,13 +60,16 @@ def test_connections_reach_every_scale_of_every_branch():
     (own, _), (theirs, _) = (
         parts_of(tiny_variant(model__skips=skips)) for skips in (True, False)
     )
+    decoder, ngf = "gen/generator/decoder/", 2
+    joined = {p: own.pop(p) for p in own.keys() - theirs.keys()}
+    kernels = {p: joined[p] for p in joined if p.endswith("conv/kernel")}
+    path = decoder + "branch_{}/join/conv/kernel"
+    assert kernels == {path.format(i): (3, 3, 4 * ngf, 2 * ngf) for i in range(2)}
     assert own.keys() == theirs.keys()
     grown = {p: own[p][2] - theirs[p][2] for p in own if own[p] != theirs[p]}
-    decoder, ngf = "gen/generator/decoder/", 2
     expected = {}
     for i in range(2):
         expected[f"{decoder}branch_{i}/up_1/conv/kernel"] = 2 * (2 * ngf)
-        expected[f"{decoder}branch_{i}/out/kernel"] = 2 * ngf
         for head in ("synthesis", "confidence"):
             path = f"{decoder}heads_{i}/{head}/block_0/conv/kernel"
             expected[path] = 2 * (2 * ngf)
