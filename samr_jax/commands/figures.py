@@ -1,4 +1,4 @@
-"""Draws the paper's figures from runs on one dataset.
+"""Draws the paper's figures, and figures beyond the paper, from runs on one dataset.
 
     samr-jax figures --figure=6 --workdirs=runs/pix2pix,runs/paired --output=figure6.png
     samr-jax figures --figure=errors --workdirs=runs/paired
@@ -6,6 +6,10 @@
 Figure 6 shows syntheses by several methods, with magnified lesions. Figure 7 shows
 syntheses of manipulated masks by one run. Figure 8 shows both directions of unpaired
 methods. The figure "errors" shows maps of absolute errors.
+
+Three figures are of one run: "example" shows real slices of held-out subjects, the
+painted atlas and the run's syntheses; "brains" shows one lesion in several brains and
+"lesions" several lesions in one brain, by a run of the config anatomy.
 """
 
 from pathlib import Path
@@ -16,7 +20,11 @@ FLAGS = Flags()
 
 _CONTENT = FLAGS.group("What is drawn")
 _FIGURE = _CONTENT.choice(
-    "figure", None, ["6", "7", "8", "errors"], "Figure of the paper.", required=True
+    "figure",
+    None,
+    ["6", "7", "8", "errors", "example", "brains", "lesions"],
+    "Which figure.",
+    required=True,
 )
 _WORKDIRS = _CONTENT.strings(
     "workdirs", None, "Trained runs.", form="RUN,...", required=True

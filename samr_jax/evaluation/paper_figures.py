@@ -1,4 +1,8 @@
-"""The paper's Fig. 6, 7 and 8 and the error maps of its supplement, from any runs."""
+"""The paper's Fig. 6, 7 and 8, its supplement's error maps, and three figures more.
+
+The further figures show what goes beyond the paper: see
+`samr_jax.evaluation.lesions_and_brains`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,11 @@ from samr_jax.evaluation.drawing.side_by_side import (
     real_of,
 )
 from samr_jax.evaluation.evaluate import filled_split, lesion_rows
+from samr_jax.evaluation.lesions_and_brains import (
+    lesion_in_brains,
+    lesions_in_brain,
+    real_painted_and_synthesized,
+)
 from samr_jax.evaluation.scoring import predictions, segmentations
 from samr_jax.labels import TUMOR
 from samr_jax.runs.model import Model, load_model
@@ -72,8 +81,11 @@ def draw_figure(
 
     Args:
       figure: ``6`` (paired methods), ``7`` (manipulated masks), ``8`` (both directions
-        of unpaired methods) or ``errors``.
-      models: by name, in the order of the rows; Fig. 7 takes one model.
+        of unpaired methods), ``errors``, ``example`` (real, painted atlas and
+        synthesized), ``brains`` (one lesion in several brains) or ``lesions`` (several
+        lesions in one brain).
+      models: by name, in the order of the rows; Fig. 7 and the last three take one
+        model.
       dataset: the dataset.
       path: the PNG to write.
       split: the split whose slices with most lesion are shown.
@@ -196,4 +208,7 @@ FIGURES: dict[str, tuple[Callable, str]] = {
     "7": (_manipulations, "Syntheses of manipulated masks"),
     "8": (_translations, "Masks to images and images to masks"),
     "errors": (_syntheses, "Errors of the same mask's syntheses"),
+    "example": (real_painted_and_synthesized, "Held-out subjects"),
+    "brains": (lesion_in_brains, "One lesion in several brains"),
+    "lesions": (lesions_in_brain, "Several lesions in one brain"),
 }
