@@ -19,11 +19,11 @@ from samr_jax.inference.anatomy import (
     fitted,
     maps_of_slices,
 )
+from samr_jax.inference.placement import with_brain
 from samr_jax.labels import (
     ATLAS_NEIGHBOURS,
     LABELS,
     NORMAL,
-    mark_normal_brain,
     preset,
     remap,
 )
@@ -83,7 +83,8 @@ def synthesize(
       Images, confidence maps and intermediate images.
 
     Raises:
-      InputError: the shape, type or values of an array are not as above.
+      InputError: the shape, type or values of an array are not as above, or the mask is
+        empty, or its lesion lies outside the brain.
 
     Example:
       >>> mask, atlas = samr_jax.example()
@@ -104,7 +105,7 @@ def synthesize(
             brain = brain_of_tissue(maps)
         else:
             brain = brain_of(atlas, sequences)
-        stacked = mark_normal_brain(stacked, brain)
+        stacked = with_brain(stacked, brain, source="mask")
     stored = {"labels": stacked, "atlas": atlas}
     if maps is not None and told is not None:
         stored["tissue"] = fitted(told, maps, stacked)

@@ -62,12 +62,9 @@ def with_normal_brain(
     Raises:
       InputError: the mask is empty, or it does not lie in the space of the atlas.
     """
-    if not codes.any():
-        raise InputError(f"{source}: every label is background, expected a lesion")
     in_atlas, lesion = _on_mask(brain, planes), np.isin(codes, LESION_LABELS)
     if not np.any(codes == NORMAL):
-        _check_lesion(lesion, in_atlas, source)
-        return mark_normal_brain(codes, in_atlas)
+        return with_brain(codes, in_atlas, source=source)
     covered = planes.covered
     _check_brain((codes != BACKGROUND) & covered, in_atlas, source)
     if lesion.any():
@@ -75,6 +72,23 @@ def with_normal_brain(
         near = _on_mask(_widened(brain, planes.grid), planes)
         _check_lesion(lesion & covered, near, source)
     return codes
+
+
+def with_brain(codes: np.ndarray, brain: np.ndarray, *, source: str) -> np.ndarray:
+    """A mask of a lesion alone with normal brain around the lesion.
+
+    Args:
+      codes: label map of any shape, without normal brain.
+      brain: boolean, the same shape: where the brain is.
+      source: name of the mask, for messages.
+
+    Raises:
+      InputError: the mask is empty, or the lesion does not lie in the brain.
+    """
+    if not codes.any():
+        raise InputError(f"{source}: every label is background, expected a lesion")
+    _check_lesion(np.isin(codes, LESION_LABELS), brain, source)
+    return mark_normal_brain(codes, brain)
 
 
 def in_view(codes: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, LesionCount]:

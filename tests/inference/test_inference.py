@@ -94,6 +94,11 @@ def test_normal_brain_comes_from_the_atlas(model, case, dataset):
         (lambda m, a: (m[0, 0], a[0]), r"mask: shape \(32,\), expected"),
         (lambda m, a: (m[:, :30], a[:, :30]), "expected a multiple of 4"),
         (lambda m, a: (m + 0.0, a), "mask: type float64, expected integers"),
+        (lambda m, a: (m * 0, a), "mask: every label is background, expected a les"),
+        (
+            lambda m, a: (np.where(np.arange(32) < 2, 4, m * 0), a),
+            "mask: 0 % of the lesion lies in the atlas's brain",
+        ),
         (lambda m, a: (m + 3, a), "mask: label value 5 is not named"),
         (lambda m, a: (np.eye(5)[m] * 0.5, a), "not one-hot"),
         (lambda m, a: (m, a[..., :3]), r"atlas: shape .* expected \(32, 32, 6\)"),
