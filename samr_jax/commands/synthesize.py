@@ -3,10 +3,13 @@
     samr-jax synthesize --mask=mask.nii.gz --output=synthesized
     samr-jax synthesize --mask=seg.nii.gz --labels=brats2023 --output=synthesized \\
         --reference=t1n.nii.gz
+    samr-jax synthesize --mask=masks --output=synthesized --sequences=FLAIR,T1w
 
 For each sequence an image in the units of the training data and a confidence map are
-written, on the grid and affine of the mask, and a picture of a few slices. By default
-the packaged weights are used, which were trained on simulated brains alone.
+written, on the grid and affine of the mask. With them go labels.nii.gz, the label map
+that the images were made from, contact_sheet.png, a picture of a few slices, and
+provenance.json. By default the packaged weights are used, which were trained on
+simulated brains alone.
 
 The mask has to lie in the space of the training data. With a patient's scan
 
@@ -31,7 +34,6 @@ A run of the config anatomy also needs a brain to put the lesion into:
 """
 
 from pathlib import Path
-from typing import Any
 
 from samr_jax.commands.frame.flags import Flags
 from samr_jax.runtime.errors import InputError
@@ -39,7 +41,15 @@ from samr_jax.runtime.errors import InputError
 FLAGS = Flags()
 
 _FILES = FLAGS.group("Input and output")
-_MASK = _FILES.string("mask", None, "Lesion mask, NIfTI.", form="FILE", required=True)
+_MASK = _FILES.strings(
+    "mask",
+    None,
+    "Lesion mask, NIfTI. For several files, a folder or a pattern such as "
+    "BraTS/*/*seg.nii.gz, every mask has a folder of its name in the output. Run "
+    "again, the command keeps finished folders.",
+    form="FILE|DIR|PATTERN,...",
+    required=True,
+)
 _LABELS = _FILES.string(
     "labels",
     "samr",
@@ -48,6 +58,15 @@ _LABELS = _FILES.string(
     form="PRESET",
 )
 _OUTPUT = _FILES.string("output", None, "New directory.", form="DIR", required=True)
+_SEQUENCES = _FILES.strings(
+    "sequences",
+    None,
+    "Sequences to write, such as FLAIR,T1w; by default all of the model's.",
+    form="NAME,...",
+)
+_PNG = _FILES.switch(
+    "png", "Also write every axial slice as PNG, a voxel as a pixel, in OUTPUT/png."
+)
 
 _MODEL = FLAGS.group("Weights and atlas")
 _WORKDIR = _MODEL.string(
@@ -61,6 +80,10 @@ _ATLAS = _MODEL.string(
     None,
     "Directory with SEQUENCE.nii.gz; by default the atlas of the training data.",
     form="DIR",
+)
+
+_SEED = _MODEL.integer(
+    "seed", 0, "Seed of the noise, for a model that sees noise: other fine detail.", 0
 )
 
 _PATIENT = FLAGS.group("Patient and anatomy")
@@ -91,19 +114,20 @@ _DONORS = _CHANGE.strings(
 
 
 def main() -> None:
-    import functools
-
-    from samr_jax.data.edits import edit_volume
-    from samr_jax.data.nifti import in_our_codes, read_labels
     from samr_jax.inference.anatomy import read_anatomy
-    from samr_jax.inference.patient import synthesize_for_patient
-    from samr_jax.inference.volumes import read_atlas, synthesize_volume, write_volumes
+    from samr_jax.inference.many_masks import find_masks, is_pattern, synthesize_masks
+    from samr_jax.inference.synthesizer import Synthesizer
+    from samr_jax.inference.volumes import read_atlas
+    from samr_jax.inference.written import check_sequences
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import check_new_directory
-    from samr_jax.runtime.progress import progress
+    from samr_jax.runtime.progress import progress, silent
 
-    check_new_directory(_OUTPUT.value)
+    first, *others = _MASK.value
+    alone = not others and not is_pattern(first) and not Path(first).is_dir()
+    if alone:
+        check_new_directory(_OUTPUT.value)
     if FLAGS.given("checkpoint") and not _WORKDIR.value:
         raise InputError(
             f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"
@@ -112,31 +136,24 @@ def main() -> None:
         model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     else:
         model = load_pretrained()
-    atlas = None
-    if _ATLAS.value:
-        atlas = read_atlas(_ATLAS.value, model.dataset)
-    edit = None
-    if _EDIT.value:
-        edit = functools.partial(
-            edit_volume,
-            edit=_EDIT.value,
-            donors=_DONORS.value,
-            donor_labels=_LABELS.value,
-        )
-    mask = in_our_codes(read_labels(_MASK.value), _LABELS.value)
-    options: dict[str, Any] = {"atlas": atlas, "edit": edit, "show": progress}
-    if _ANATOMY.value:
-        options["anatomy"] = read_anatomy(_ANATOMY.value, model)
-    if _REFERENCE.value:
-        prepared = model.config.get("data.dir")
-        volume = synthesize_for_patient(
-            model,
-            mask,
-            _REFERENCE.value,
-            prepared=Path(prepared) if prepared else None,
-            **options,
-        )
+    check_sequences(_SEQUENCES.value, model.dataset)
+    synthesizer = Synthesizer(
+        model=model,
+        labels=_LABELS.value,
+        edit=_EDIT.value or "",
+        donors=_DONORS.value,
+        reference=_REFERENCE.value or (),
+        atlas=read_atlas(_ATLAS.value, model.dataset) if _ATLAS.value else None,
+        anatomy=read_anatomy(_ANATOMY.value, model) if _ANATOMY.value else None,
+        seed=_SEED.value,
+        sequences=_SEQUENCES.value,
+        png=_PNG.value,
+        show=progress if alone else silent,
+    )
+    output = Path(_OUTPUT.value)
+    if alone:
+        paths = synthesizer(Path(first), output)
     else:
-        volume = synthesize_volume(model, mask, **options)
-    for path in write_volumes(volume, model, _OUTPUT.value):
+        paths = synthesize_masks(synthesizer, find_masks(_MASK.value), output)
+    for path in paths:
         print(path)

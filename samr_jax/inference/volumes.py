@@ -18,14 +18,12 @@ import numpy as np
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.edits import EditedVolume
-from samr_jax.data.lesion_slices import spread_out
-from samr_jax.data.nifti import Volume, check_same_grid, read_volume, write_volume
+from samr_jax.data.nifti import Volume, check_same_grid, read_volume
 from samr_jax.data.orientation import axial, axial_affine
 from samr_jax.data.planes import Planes, at_heights, stack_neighbours_at
 from samr_jax.data.subject import Grid
 from samr_jax.data.tissue import brain_of_tissue
 from samr_jax.data.window import pack
-from samr_jax.evaluation.drawing.figures import synthesis_sheet
 from samr_jax.inference.anatomy import (
     Anatomy,
     chosen_anatomy,
@@ -34,20 +32,15 @@ from samr_jax.inference.anatomy import (
 )
 from samr_jax.inference.native_space import Scales
 from samr_jax.inference.placement import LesionCount, in_view, with_normal_brain
-from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
+from samr_jax.labels import BACKGROUND
 from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
 from samr_jax.runs.model import Model
-from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import new_directory, write_json
 from samr_jax.runtime.memory import free_memory
 from samr_jax.runtime.progress import Show, silent
 
 _log = logging.getLogger(__name__)
-
-SHEET = "contact_sheet.png"
-SHEET_PLANES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,55 +217,3 @@ def _check_memory(mask: Volume, sequences: int) -> None:
             f"{mask.source}: {voxels} voxels need {needed / 1e9:.1f} GB of memory and "
             f"{free / 1e9:.1f} GB are free, expected fewer voxels"
         )
-
-
-def write_volumes(
-    volume: SynthesizedVolume, model: Model, output: Path | str
-) -> list[Path]:
-    """Writes ``<sequence>.nii.gz``, ``<sequence>_confidence.nii.gz`` and a picture.
-
-    With them go ``provenance.json`` and, if the mask was edited, ``edit.json``. The
-    directory appears whole or not at all.
-
-    Returns:
-      The images, the confidence maps and the picture.
-
-    Raises:
-      InputError: `output` exists and is not empty; nothing is overwritten.
-    """
-    maps = {}
-    for channel, name in enumerate(volume.sequences):
-        maps[f"{name}.nii.gz"] = volume.in_own_units(name)
-        if volume.confidence is not None:
-            maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
-    lesion = dataclasses.asdict(volume.lesion)
-    with new_directory(output) as folder:
-        for file, values in maps.items():
-            write_volume(folder / file, values, volume.affine)
-        write_json(folder / "provenance.json", {**provenance(model), "lesion": lesion})
-        if volume.edit_record is not None:
-            write_json(folder / "edit.json", volume.edit_record)
-        _draw_sheet(volume, model.dataset, folder / SHEET)
-    return [Path(output, file) for file in (*maps, SHEET)]
-
-
-def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
-    """Draws planes over the height of the lesion, in radiological orientation."""
-    planes = axial(volume.labels, volume.affine)
-    lesion = np.isin(planes, LESION_LABELS).any()
-    codes = LESION_LABELS if lesion else (NORMAL,)
-    chosen = spread_out(planes, SHEET_PLANES, codes)
-    affine = axial_affine(volume.affine, volume.labels.shape)
-    middle = (planes.shape[2] / 2, planes.shape[1] / 2)
-    heights = [float((affine @ (*middle, index, 1))[2]) for index in chosen]
-    confidence = volume.confidence
-    synthesis_sheet(
-        planes[chosen],
-        dataset.normalise(None, axial(volume.images, volume.affine)[chosen]),
-        None if confidence is None else axial(confidence, volume.affine)[chosen],
-        heights=heights,
-        sequences=volume.sequences,
-        path=path,
-        simulated=dataset.simulated,
-        title="Synthesized images",
-    )

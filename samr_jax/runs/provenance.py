@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from importlib import metadata
 
+import flax.traverse_util
 import jax
+import numpy as np
 
 from samr_jax import __version__
 from samr_jax.config import CONTROL_FIELDS
@@ -41,3 +44,14 @@ def provenance(model: Model) -> dict:
         "step": model.step,
         **origin,
     }
+
+
+def weights_hash(model: Model) -> str:
+    """SHA-256 of all weights: of their names, types, shapes and values."""
+    digest = hashlib.sha256()
+    leaves = flax.traverse_util.flatten_dict(model.variables, sep="/")
+    for name, value in sorted(leaves.items()):
+        array = np.ascontiguousarray(value)
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -22,12 +22,9 @@ from samr_jax.data.nifti import (
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
-from samr_jax.inference import volumes
-from samr_jax.inference.volumes import (
-    read_atlas,
-    synthesize_volume,
-    write_volumes,
-)
+from samr_jax.inference import volumes, written
+from samr_jax.inference.volumes import read_atlas, synthesize_volume
+from samr_jax.inference.written import write_volumes
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
@@ -285,7 +282,7 @@ def test_an_interrupted_synthesis_leaves_nothing(
             raise KeyboardInterrupt
         write_volume(*arguments)
 
-    monkeypatch.setattr(volumes, "write_volume", interrupted)
+    monkeypatch.setattr(written, "write_volume", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_volumes(volume, model, output)
     assert not [path for path in tmp_path.rglob("*.gz") if path.is_file()]

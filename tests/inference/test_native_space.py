@@ -16,7 +16,8 @@ from samr_jax.data.nifti import Volume, write_volume
 from samr_jax.data.window import fit_window
 from samr_jax.inference.native_space import find_native
 from samr_jax.inference.patient import parse_reference, synthesize_for_patient
-from samr_jax.inference.volumes import synthesize_volume, write_volumes
+from samr_jax.inference.volumes import synthesize_volume
+from samr_jax.inference.written import write_volumes
 from samr_jax.labels import remap
 from samr_jax.prepare.subject.landmarks import PERCENTILES
 from samr_jax.runs.model import load_model

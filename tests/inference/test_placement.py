@@ -7,7 +7,8 @@ import pytest
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.planes import Planes
-from samr_jax.inference.volumes import synthesize_volume, write_volumes
+from samr_jax.inference.volumes import synthesize_volume
+from samr_jax.inference.written import write_volumes
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json

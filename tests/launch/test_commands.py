@@ -43,6 +43,7 @@ def test_synthesize_with_an_edit(trained, mask, tmp_path):
         "T1w_confidence.nii.gz",
         "APTw.nii.gz",
         "APTw_confidence.nii.gz",
+        "labels.nii.gz",
         "contact_sheet.png",
         "provenance.json",
         "edit.json",

@@ -149,7 +149,8 @@ class Flags:
             of absl, of config files and of their overrides are raised as they are.
         """
         arguments = self.values.read_flags_from_files(list(arguments))
-        given = {re.sub(r"^--?|=.*$", "", text) for text in arguments}
+        # An empty value, as in "--mask=", is none.
+        given = {re.sub(r"^--?|=.+$", "", text) for text in arguments}
         missing = [
             f"--{name}"
             for group in self.groups

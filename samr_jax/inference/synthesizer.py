@@ -1,0 +1,165 @@
+"""One synthesis after the other with the same model and options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samr_jax.data.edits import edit_volume
+from samr_jax.data.edits.volume import read_recipe
+from samr_jax.data.nifti import Volume, in_our_codes, read_labels
+from samr_jax.inference.anatomy import Anatomy
+from samr_jax.inference.patient import synthesize_for_patient
+from samr_jax.inference.volumes import (
+    AtlasSpace,
+    SynthesizedVolume,
+    synthesize_volume,
+)
+from samr_jax.inference.written import write_volumes
+from samr_jax.runs.model import Model
+from samr_jax.runs.provenance import weights_hash
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import digest_of
+from samr_jax.runtime.progress import Show, silent
+
+_RANDOM = re.compile(r"random(,|$)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Synthesizer:
+    """What the syntheses of several masks have in common.
+
+    Attributes:
+      model: a trained one.
+      labels: preset of the codes of masks and donors, see `samr_jax.labels.PRESETS`.
+      edit: text of an edit of every mask, see `samr_jax.data.edits.edit_volume`; empty
+        for none.
+      donors: mask files that a random edit may use.
+      reference: a patient's scans, see `samr_jax.inference.patient`; empty for none.
+      atlas: by default the atlas of the model's training data.
+      anatomy: the brain that the lesion is put into; None for the model's default.
+      seed: of the noise, for a model that sees noise.
+      sequences: the sequences to write; None for all.
+      png: whether to write slices as PNG, too.
+      show: how the progress of one mask is shown, see `samr_jax.runtime.progress`.
+    """
+
+    model: Model
+    labels: str = "samr"
+    edit: str = ""
+    donors: Sequence[str] = ()
+    reference: Sequence[str] = ()
+    atlas: AtlasSpace | None = None
+    anatomy: Anatomy | None = None
+    seed: int = 0
+    sequences: Sequence[str] | None = None
+    png: bool = False
+    show: Show = silent
+
+    def __call__(self, mask: Path, output: Path) -> list[Path]:
+        """Synthesizes the images of a mask file into a new directory.
+
+        Returns:
+          What `samr_jax.inference.written.write_volumes` returns.
+
+        Raises:
+          InputError: the mask or an option cannot be used, or the directory exists.
+        """
+        return write_volumes(
+            self.synthesize(in_our_codes(read_labels(mask), self.labels)),
+            self.model,
+            output,
+            request=self.request(mask),
+            sequences=self.sequences,
+            png=self.png,
+        )
+
+    def synthesize(self, mask: Volume) -> SynthesizedVolume:
+        """Synthesizes the images of a label map of our codes."""
+        options: dict[str, Any] = {
+            "atlas": self.atlas,
+            "anatomy": self.anatomy,
+            "seed": self.seed,
+            "show": self.show,
+        }
+        if self.edit:
+            options["edit"] = functools.partial(
+                edit_volume,
+                edit=self.edit,
+                donors=self.donors,
+                donor_labels=self.labels,
+            )
+        if not self.reference:
+            return synthesize_volume(self.model, mask, **options)
+        prepared = self.model.config.get("data.dir")
+        return synthesize_for_patient(
+            self.model,
+            mask,
+            self.reference,
+            prepared=Path(prepared) if prepared else None,
+            **options,
+        )
+
+    def request(self, mask: Path) -> dict[str, Any]:
+        """What the synthesis of a mask file depends on, as JSON.
+
+        Files stand here by their content, so that no file and no patient is named. Two
+        syntheses with the same request and the same versions are the same.
+        """
+        return {"mask": _content(mask), "labels": self.labels, **self._options}
+
+    @functools.cached_property
+    def _options(self) -> dict[str, Any]:
+        """The part of a request that all masks share."""
+        atlas, anatomy = self.atlas, self.anatomy
+        if isinstance(anatomy, np.ndarray):
+            anatomy = _digest(anatomy)
+        return {
+            "weights": f"sha256:{weights_hash(self.model)}",
+            "atlas": None if atlas is None else _digest(atlas.volumes, atlas.brain),
+            "anatomy": anatomy,
+            "reference": [_scan_by_content(item) for item in self.reference],
+            "edit": _edit_by_content(self.edit),
+            "donors": [_content(path) for path in self.donors],
+            "seed": self.seed,
+            "sequences": None if self.sequences is None else list(self.sequences),
+            "png": self.png,
+        }
+
+
+def _edit_by_content(edit: str) -> str:
+    """An edit's text, in which hashes stand for the paths of donors."""
+    if not edit or _RANDOM.match(edit):
+        return edit
+    recipe = read_recipe(edit)
+    text = str(recipe)
+    for donor in recipe.donors:
+        text = text.replace(donor, _content(donor))
+    return text
+
+
+def _scan_by_content(item: str) -> str:
+    """An item of the reference, in which a hash stands for the path of the scan."""
+    name, equals, path = item.rpartition("=")
+    return f"{name}{equals}{_content(path)}"
+
+
+def _content(path: Path | str) -> str:
+    try:
+        return f"sha256:{digest_of(Path(path))}"
+    except OSError as error:
+        raise InputError(f"{path}: not readable ({error.strerror})") from error
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"sha256:{digest.hexdigest()}"
