@@ -11,7 +11,8 @@ that the images were made from, contact_sheet.png, a picture of a few slices, an
 provenance.json. By default the packaged weights are used, which were trained on
 simulated brains alone.
 
-The mask has to lie in the space of the training data. With a patient's scan
+The mask has to lie in the space of the training data. For the packaged weights this is
+MNI space, and their slices lie at z = -8.8 to 52.8 mm. With a patient's scan
 
     --reference=SCAN.nii.gz
 
