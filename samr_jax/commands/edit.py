@@ -43,7 +43,8 @@ _BRAIN = _FILES.string(
     "brain",
     None,
     "NIfTI on the mask's grid that is not 0 in the brain, such as a scan without "
-    "skull. It is needed if the mask does not mark normal brain.",
+    "skull. Without it, a mask that marks no normal brain has to lie in MNI space, and "
+    "the brain of the packaged atlas is taken (z = -8.8 to 52.8 mm).",
     form="FILE",
 )
 
@@ -62,6 +63,7 @@ _DONORS = _CHANGE.strings(
 
 def main() -> None:
     from samr_jax.data.edits import edit_files
+    from samr_jax.inference.placement import mark_packaged_brain
 
     edited = edit_files(
         _MASK.value,
@@ -69,6 +71,7 @@ def main() -> None:
         _OUTPUT.value,
         labels=_LABELS.value,
         brain=_BRAIN.value,
+        mark=mark_packaged_brain,
         donors=_DONORS.value,
     )
     print(edited.recipe)

@@ -7,9 +7,13 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
+from samr_jax.data.dataset import open_dataset
+from samr_jax.data.nifti import Volume
 from samr_jax.data.planes import Planes
 from samr_jax.data.subject import Grid
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL, mark_normal_brain
+from samr_jax.pretrained.load import PACKAGE
+from samr_jax.runs.model import DATASET_COPY
 from samr_jax.runtime.errors import InputError
 
 MIN_LESION_INSIDE = 0.8
@@ -89,6 +93,18 @@ def with_brain(codes: np.ndarray, brain: np.ndarray, *, source: str) -> np.ndarr
         raise InputError(f"{source}: every label is background, expected a lesion")
     _check_lesion(np.isin(codes, LESION_LABELS), brain, source)
     return mark_normal_brain(codes, brain)
+
+
+def mark_packaged_brain(mask: Volume) -> Volume:
+    """A mask in MNI space with the normal brain of the packaged atlas.
+
+    Raises:
+      InputError: the mask is empty, or its lesion does not lie in that brain.
+    """
+    dataset = open_dataset(PACKAGE / DATASET_COPY)
+    planes = Planes.through(mask.affine, mask.data.shape, dataset.grid)
+    codes = with_normal_brain(mask.data, planes, dataset.brain, source=mask.source)
+    return dataclasses.replace(mask, data=codes)
 
 
 def in_view(codes: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, LesionCount]:

@@ -167,6 +167,7 @@ class Run:
         }
         state = parallel.replicate(state)
         if start < self.steps:
+            _log.info("compiling the training step, which takes a minute or more")
             example = parallel.shard(self.batches[start])
             step_fn, gib = parallel.compile_step(step_fn, state, example)
             if math.isfinite(gib):

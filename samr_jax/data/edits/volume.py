@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nibabel as nib
@@ -105,17 +105,18 @@ def edit_files(
     *,
     labels: str = "samr",
     brain: str | None = None,
+    mark: Callable[[Volume], Volume] | None = None,
     donors: Sequence[str] = (),
 ) -> EditedVolume:
-    """Edits a mask file; writes the edited one and its recipe beside it as ``.json``.
+    """Edits a mask file, and writes its recipe next to it as ``.json``.
 
     Args:
       mask: file.
       edit: see `edit_volume`.
       output: ``.nii`` or ``.nii.gz``; its codes are ours, whatever `labels` says.
       labels: preset of the codes of `mask` and all donors.
-      brain: file on the grid of `mask`, not 0 in the brain. It is needed where the
-        preset does not mark normal brain.
+      brain: file on the grid of `mask`, not 0 in the brain.
+      mark: marks normal brain in a mask that has none, if there is no `brain`.
       donors: mask files that a random edit may use.
 
     Raises:
@@ -131,6 +132,8 @@ def edit_files(
         check_same_grid({"mask": volume, "brain": scan})
         marked = mark_normal_brain(volume.data, scan.data != 0)
         volume = dataclasses.replace(volume, data=marked)
+    elif mark is not None and not np.any(volume.data == NORMAL):
+        volume = mark(volume)
     edited = edit_volume(volume, edit, donors=donors, donor_labels=labels)
     write_json(recipe, edited.to_json())
     write_volume(output, edited.mask.data, volume.affine)
