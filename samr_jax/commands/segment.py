@@ -34,13 +34,14 @@ def main() -> None:
     from samr_jax.data.nifti import check_new_volume, write_volume
     from samr_jax.inference.segment import read_scans, segment_volume
     from samr_jax.runs.model import load_model
-    from samr_jax.runs.provenance import provenance
+    from samr_jax.runs.provenance import provenance, weights_hash
     from samr_jax.runtime.files import write_json
 
     check_new_volume(_OUTPUT.value)
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     scans = read_scans(_IMAGES.value, model.dataset)
     labels = segment_volume(model, scans)
-    write_json(f"{_OUTPUT.value}.provenance.json", provenance(model))
+    record = {**provenance(model), "weights": f"sha256:{weights_hash(model)}"}
+    write_json(f"{_OUTPUT.value}.provenance.json", record)
     write_volume(_OUTPUT.value, labels, next(iter(scans.values())).affine)
     print(_OUTPUT.value)

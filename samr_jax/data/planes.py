@@ -43,9 +43,10 @@ class Planes:
         heights = np.round(first + spacing * np.arange(count), 6)
         inside = (heights >= -0.5) & (heights <= grid.slices - 0.5)
         if not inside.any():
+            low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
             raise InputError(
-                "the mask's slices lie outside the atlas's, expected the same space "
-                "(check the affine)"
+                "the mask's slices lie outside the atlas's, expected the same space, "
+                f"with slices at z = {low:.1f} to {high:.1f} mm (check the affine)"
             )
         return Planes(grid, heights[inside], to_atlas, tuple(shape))
 

@@ -68,30 +68,37 @@ def with_normal_brain(
     """
     in_atlas, lesion = _on_mask(brain, planes), np.isin(codes, LESION_LABELS)
     if not np.any(codes == NORMAL):
-        return with_brain(codes, in_atlas, source=source)
+        return with_brain(codes, in_atlas, source=source, hint=_where(lesion, planes))
     covered = planes.covered
     _check_brain((codes != BACKGROUND) & covered, in_atlas, source)
     if lesion.any():
         # The brain has shown the place, so that the lesion may leave the slices.
         near = _on_mask(_widened(brain, planes.grid), planes)
-        _check_lesion(lesion & covered, near, source)
+        _check_lesion(lesion & covered, near, source, _where(lesion, planes))
     return codes
 
 
-def with_brain(codes: np.ndarray, brain: np.ndarray, *, source: str) -> np.ndarray:
+def with_brain(
+    codes: np.ndarray,
+    brain: np.ndarray,
+    *,
+    source: str,
+    hint: str = "is the mask in the atlas's space?",
+) -> np.ndarray:
     """A mask of a lesion alone with normal brain around the lesion.
 
     Args:
       codes: label map of any shape, without normal brain.
       brain: boolean, the same shape: where the brain is.
       source: name of the mask, for messages.
+      hint: the end of the message about a lesion outside the brain.
 
     Raises:
       InputError: the mask is empty, or the lesion does not lie in the brain.
     """
     if not codes.any():
         raise InputError(f"{source}: every label is background, expected a lesion")
-    _check_lesion(np.isin(codes, LESION_LABELS), brain, source)
+    _check_lesion(np.isin(codes, LESION_LABELS), brain, source, hint)
     return mark_normal_brain(codes, brain)
 
 
@@ -135,13 +142,28 @@ def _widened(brain: np.ndarray, grid: Grid) -> np.ndarray:
     return distance <= MARGIN_MM
 
 
-def _check_lesion(lesion: np.ndarray, brain: np.ndarray, source: str) -> None:
+def _where(lesion: np.ndarray, planes: Planes) -> str:
+    """Where the atlas's slices are, where a lesion is, and what a user can do."""
+    grid = planes.grid
+    slices = np.argwhere(lesion) @ planes.to_atlas[2, :3] + planes.to_atlas[2, 3]
+    outside = (slices > grid.slices - 0.5, slices < -0.5)
+    above, below = (np.count_nonzero(o) / max(len(slices), 1) for o in outside)
+    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
+    return (
+        f"the atlas's slices lie at z = {low:.1f} to {high:.1f} mm, and "
+        f"{100 * above:.0f} % of the lesion lies above them, {100 * below:.0f} % "
+        "below; a mask that was drawn on a scan needs --reference=SCAN"
+    )
+
+
+def _check_lesion(
+    lesion: np.ndarray, brain: np.ndarray, source: str, hint: str
+) -> None:
     inside = np.count_nonzero(lesion & brain) / max(np.count_nonzero(lesion), 1)
     if inside < MIN_LESION_INSIDE:
         raise InputError(
             f"{source}: {100 * inside:.0f} % of the lesion lies in the atlas's brain, "
-            f"expected at least {100 * MIN_LESION_INSIDE:.0f} %; is the mask in the "
-            "atlas's space?"
+            f"expected at least {100 * MIN_LESION_INSIDE:.0f} %; {hint}"
         )
 
 

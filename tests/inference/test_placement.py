@@ -7,6 +7,8 @@ import pytest
 
 from samr_jax.data.nifti import Volume
 from samr_jax.data.planes import Planes
+from samr_jax.data.subject import Grid
+from samr_jax.inference.placement import with_normal_brain
 from samr_jax.inference.volumes import synthesize_volume
 from samr_jax.inference.written import write_volumes
 from samr_jax.runs.model import load_model
@@ -52,6 +54,27 @@ def test_a_tumor_outside_the_brain_is_refused(model, mask):
     far[:2, :2] = 4
     with pytest.raises(InputError, match="0 % of the lesion lies in the atlas's brain"):
         synthesize_volume(model, Volume(far, mask.affine, "far.nii"))
+
+
+@pytest.mark.quick
+def test_a_refusal_says_where_the_slices_and_the_lesion_are():
+    """Five slices at z = -8 to 8 mm; half of the lesion is above, a quarter below."""
+    corner = np.diag([-1.0, -1.0, 4.0, 1.0])
+    corner[2, 3] = -8
+    grid = Grid((8, 8), 5, corner)
+    codes = np.zeros((8, 8, 12), np.uint8)
+    codes[4, 4, [0, 4, 9, 10]] = 4
+    affine = grid.affine.copy()
+    affine[2, 3] = -8 - 3 * 4
+    planes = Planes.through(affine, codes.shape, grid)
+    words = (
+        r"m\.nii: 25 % of the lesion lies in the atlas's brain, expected at least "
+        r"80 %; the atlas's slices lie at z = -8\.0 to 8\.0 mm, and 50 % of the lesion "
+        "lies above them, 25 % below; a mask that was drawn on a scan needs "
+        "--reference=SCAN"
+    )
+    with pytest.raises(InputError, match=words):
+        with_normal_brain(codes, planes, np.ones((5, 8, 8), bool), source="m.nii")
 
 
 def test_a_mask_without_lesion_is_no_error(model, mask):
