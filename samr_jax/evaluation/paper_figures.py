@@ -21,7 +21,8 @@ from samr_jax.evaluation.drawing.side_by_side import (
     methods_figure,
     real_of,
 )
-from samr_jax.evaluation.evaluate import filled_split, lesion_rows
+from samr_jax.evaluation.evaluate import filled_split
+from samr_jax.evaluation.evaluation_figures import lesion_rows
 from samr_jax.evaluation.lesions_and_brains import (
     lesion_in_brains,
     lesions_in_brain,

@@ -11,7 +11,8 @@ import numpy as np
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import Dataset
 from samr_jax.data.nifti import write_volume
-from samr_jax.evaluation.evaluate import filled_split, lesion_rows
+from samr_jax.evaluation.evaluate import filled_split
+from samr_jax.evaluation.evaluation_figures import lesion_rows
 from samr_jax.inference.api import synthesize
 from samr_jax.pretrained.load import MASK, TABLE, WEIGHTS, load_package
 from samr_jax.runs.model import DATASET_COPY, Model

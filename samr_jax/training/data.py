@@ -15,7 +15,7 @@ from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
 from samr_jax.data.dataset import Dataset, Instances, open_dataset
 from samr_jax.data.embedded import embedded_dataset
-from samr_jax.evaluation.evaluate import draw_dataset
+from samr_jax.evaluation.evaluation_figures import draw_dataset
 from samr_jax.methods.base import Context, Method
 from samr_jax.runtime import parallel
 

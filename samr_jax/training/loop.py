@@ -13,7 +13,8 @@ import ml_collections
 import samr_jax
 from samr_jax.config import flatten, validate
 from samr_jax.data.dataset import Dataset
-from samr_jax.evaluation.evaluate import draw_comparison, draw_segmentation, evaluate
+from samr_jax.evaluation.evaluate import evaluate
+from samr_jax.evaluation.evaluation_figures import draw_comparison, draw_segmentation
 from samr_jax.evaluation.scoring import score, score_segmentation
 from samr_jax.methods.batch import decode
 from samr_jax.runs.checkpoint import Checkpoints
