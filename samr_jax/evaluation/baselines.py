@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import description, filled_split
+from samr_jax.evaluation.scores.edits import edit_scores
 from samr_jax.evaluation.scores.intervals import average_intervals
 from samr_jax.evaluation.scores.registry import split_scores
 from samr_jax.evaluation.scores.score import Setting
@@ -58,5 +59,7 @@ def evaluate_trivial(
         scores = split_scores(Setting(dataset, split, judge=judge))
         result = score_syntheses(pairs, dataset.sequences, scores)
         result["intervals"] = average_intervals(result)
+        if (edits := edit_scores(slices, synthesize)) is not None:
+            result["edits"] = edits
         results[name] = description(name, "atlas", dataset, split) | result
     return results

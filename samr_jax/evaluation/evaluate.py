@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.evaluation.evaluation_figures import draw_figures
 from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
 from samr_jax.evaluation.reports.summaries import beyond_table
+from samr_jax.evaluation.scores.edits import edit_scores
 from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
 from samr_jax.evaluation.scores.registry import judged_scores, split_scores
 from samr_jax.evaluation.scores.score import Setting
@@ -17,6 +19,7 @@ from samr_jax.evaluation.scoring import (
     predictions,
     score,
     score_segmentation,
+    syntheses,
 )
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import provenance
@@ -73,6 +76,9 @@ def evaluate(
         scores = split_scores(Setting(dataset, split, lambda_cm, judge))
         result |= score(model, slices, batch_size=batch_size, scores=scores)
         result["intervals"] = average_intervals(result)
+        synthesize = functools.partial(syntheses, model, batch_size=batch_size)
+        if (edits := edit_scores(slices, synthesize)) is not None:
+            result["edits"] = edits
     if model.method.can_segment:
         summary = score_segmentation(model, slices, batch_size=batch_size)
         summary["intervals"] = dice_intervals(summary)

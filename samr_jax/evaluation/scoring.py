@@ -39,6 +39,20 @@ def predictions(
         yield instances, synthesize_all(model, stored, batch_size=batch_size)
 
 
+def syntheses(
+    model: Model, instances: Sequence[dict], *, batch_size: int
+) -> np.ndarray:
+    """Synthesized images ``(N, H, W, S)`` of instances, in [-1, 1].
+
+    Args:
+      model: a trained one.
+      instances: with the fields that the model's method reads.
+      batch_size: instances of the one compiled batch.
+    """
+    parts = predictions(model, instances, batch_size=batch_size)
+    return np.concatenate([synthesis.images for _, synthesis in parts])
+
+
 def segmentations(
     model: Model,
     slices: Instances,

@@ -9,7 +9,7 @@ from samr_jax.evaluation.reports.paper_tables import COLUMNS, setting
 from samr_jax.evaluation.scores import registry
 from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.evaluation.scores.intervals import MIN_PATIENTS
-from samr_jax.evaluation.scores.score import Column, ScoreKind
+from samr_jax.evaluation.scores.score import Column, TableScore
 
 
 def methods_table(
@@ -184,7 +184,7 @@ def ablation_table(
 
 
 def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
-    """Scores that the paper does not have: those of `SCORE_KINDS`, a row a method.
+    """Scores that the paper does not have: a row a method.
 
     Args:
       results: method -> an evaluation, with the scores that could be measured.
@@ -192,7 +192,7 @@ def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
     """
     kinds = [
         kind
-        for kind in registry.SCORE_KINDS
+        for kind in registry.table_scores()
         if any(kind.name in result for result in results.values())
     ]
     columns = [(kind, column) for kind in kinds for column in kind.columns]
@@ -208,13 +208,13 @@ def beyond_table(results: Mapping[str, Mapping], *, title: str) -> str:
     return page(title, header, rows, notes, simulated=False)
 
 
-def _score(result: Mapping, kind: ScoreKind, column: Column) -> str:
+def _score(result: Mapping, kind: TableScore, column: Column) -> str:
     """A method's cell."""
     found = result.get(kind.name)
     return cell(None if found is None else column.value(found), None, column.pattern)
 
 
-def _real(results: Mapping[str, Mapping], kind: ScoreKind, column: Column) -> str:
+def _real(results: Mapping[str, Mapping], kind: TableScore, column: Column) -> str:
     """What real images reach: the same for all methods; empty if it is not known."""
     found = [column.real(r[kind.name]) for r in results.values() if kind.name in r]
     known = [value for value in found if value is not None]

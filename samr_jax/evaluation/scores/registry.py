@@ -6,12 +6,18 @@ from collections.abc import Iterable
 
 from samr_jax.evaluation.scores.brain_ssim import BRAIN_SSIM
 from samr_jax.evaluation.scores.calibration import CALIBRATION
+from samr_jax.evaluation.scores.edits import EDITS
 from samr_jax.evaluation.scores.feature_distance import FEATURE_DISTANCE
 from samr_jax.evaluation.scores.intensity_error import INTENSITY_ERROR
 from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
 from samr_jax.evaluation.scores.memorisation import MEMORISATION
 from samr_jax.evaluation.scores.pixel_accuracy import PIXEL_ACCURACY
-from samr_jax.evaluation.scores.score import Score, ScoreKind, Setting
+from samr_jax.evaluation.scores.score import (
+    Score,
+    ScoreKind,
+    Setting,
+    TableScore,
+)
 from samr_jax.evaluation.scores.sharpness import SHARPNESS
 from samr_jax.evaluation.scores.similarity import SIMILARITY
 from samr_jax.evaluation.scores.slice_scores import (
@@ -41,6 +47,9 @@ SCORE_KINDS: tuple[ScoreKind, ...] = (
 )
 """Scores of a whole split, beyond the paper."""
 
+METHOD_SCORES: tuple[TableScore, ...] = (EDITS,)
+"""Scores that need the method itself, for syntheses of other masks."""
+
 
 def slice_columns() -> dict[str, SliceColumn]:
     """Scores of slices that tables print, by name."""
@@ -65,6 +74,11 @@ def split_scores(setting: Setting) -> dict[str, Score]:
 def judged_scores(setting: Setting) -> dict[str, Score]:
     """Of `split_scores`, the scores that need a judge."""
     return _made([kind for kind in SCORE_KINDS if kind.judged], setting)
+
+
+def table_scores() -> tuple[TableScore, ...]:
+    """All scores beyond the paper, in the order of their columns."""
+    return *SCORE_KINDS, *METHOD_SCORES
 
 
 def _made(kinds: Iterable[ScoreKind], setting: Setting) -> dict[str, Score]:

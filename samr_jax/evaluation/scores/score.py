@@ -144,19 +144,28 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreKind:
-    """A score as the registry lists it.
+class TableScore:
+    """A score as the tables print it.
 
     Attributes:
       name: its field in ``metrics.json``.
-      make: the score for a setting; None if the setting lacks what it needs.
       columns: what the tables show.
       note: one sentence below the table that explains the columns.
-      judged: whether the score needs a judge.
     """
 
     name: str
-    make: Callable[[Setting], Score | None]
     columns: tuple[Column, ...]
     note: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreKind(TableScore):
+    """A score of a split's images, as the registry lists it.
+
+    Attributes:
+      make: the score for a setting; None if the setting lacks what it needs.
+      judged: whether the score needs a judge.
+    """
+
+    make: Callable[[Setting], Score | None]
     judged: bool = False
