@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +23,50 @@ from samr_jax.runtime.errors import InputError
 AVERAGE = "average"
 """The anatomy that is the average of the training subjects."""
 
-Anatomy = int | str | np.ndarray
-"""Seed of a phantom's brain, `AVERAGE`, or tissue maps ``(..., H, W, 3)``."""
+
+@dataclasses.dataclass(frozen=True)
+class TissueMaps:
+    """Tissue maps of an individual, and a record of where they came from.
+
+    Attributes:
+      maps: WM, GM and CSF ``(..., H, W, 3)`` in [0, 1].
+      origin: JSON-ready, such as the content hash of a dataset. It names no file and no
+        patient.
+    """
+
+    maps: np.ndarray
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the shape and the values."""
+        maps = np.ascontiguousarray(self.maps, np.float32)
+        return hashlib.sha256(f"{maps.shape}".encode() + maps.tobytes()).hexdigest()
 
 
-def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Anatomy | None:
+Told = int | str | TissueMaps
+"""Seed of a phantom's brain, `AVERAGE`, or an individual's tissue maps."""
+
+Anatomy = Told | np.ndarray
+"""The same, or tissue maps ``(..., H, W, 3)`` of unknown origin."""
+
+
+def anatomy_record(anatomy: Anatomy) -> dict[str, Any]:
+    """What a result's provenance says of an anatomy, JSON-ready.
+
+    Tissue maps and their dataset are named by hashes alone, since the name of a subject
+    may be a patient's.
+    """
+    if isinstance(anatomy, int):
+        return {"kind": "simulated", "seed": anatomy}
+    if isinstance(anatomy, str):
+        return {"kind": anatomy}
+    if not isinstance(anatomy, TissueMaps):
+        anatomy = TissueMaps(anatomy)
+    return {"kind": "maps", "maps_sha256": anatomy.digest, **anatomy.origin}
+
+
+def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Told | None:
     """The anatomy that a model is told: by default the phantom's brain of seed 0.
 
     Returns:
@@ -43,8 +86,10 @@ def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Anatomy | None:
     anatomy = 0 if anatomy is None else anatomy
     if isinstance(anatomy, (int, np.integer)) and anatomy >= 0:
         return int(anatomy)
+    if isinstance(anatomy, TissueMaps):
+        return anatomy
     if not isinstance(anatomy, (int, np.integer, str)):
-        return np.asarray(anatomy)
+        return TissueMaps(np.asarray(anatomy))
     if anatomy == AVERAGE:
         return anatomy
     raise InputError(
@@ -52,7 +97,7 @@ def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Anatomy | None:
     )
 
 
-def maps_on_grid(anatomy: Anatomy, dataset: Dataset, grid: Grid) -> np.ndarray:
+def maps_on_grid(anatomy: Told, dataset: Dataset, grid: Grid) -> np.ndarray:
     """Tissue maps ``(Z, H, W, 3)`` float32 in [0, 1] on the grid of an atlas.
 
     Raises:
@@ -60,12 +105,11 @@ def maps_on_grid(anatomy: Anatomy, dataset: Dataset, grid: Grid) -> np.ndarray:
     """
     if isinstance(anatomy, int):
         return draw_anatomy(anatomy, grid=grid)
-    if isinstance(anatomy, str):
-        anatomy = dataset.average_tissue
-    return checked_maps(anatomy, (grid.slices, *grid.size))
+    maps = dataset.average_tissue if isinstance(anatomy, str) else anatomy.maps
+    return checked_maps(maps, (grid.slices, *grid.size))
 
 
-def maps_of_slices(anatomy: Anatomy, dataset: Dataset, atlas: np.ndarray) -> np.ndarray:
+def maps_of_slices(anatomy: Told, dataset: Dataset, atlas: np.ndarray) -> np.ndarray:
     """Tissue maps ``(N, H, W, 3)`` for slices that are known by their atlas alone.
 
     A brain on the dataset's grid is cut at the heights where the dataset's atlas is the
@@ -80,8 +124,8 @@ def maps_of_slices(anatomy: Anatomy, dataset: Dataset, atlas: np.ndarray) -> np.
       InputError: the maps do not fit the slices, or the slices not the dataset's grid.
     """
     size = atlas.shape[1:3]
-    if isinstance(anatomy, np.ndarray):
-        return checked_maps(anatomy, (len(atlas), *size))
+    if isinstance(anatomy, TissueMaps):
+        return checked_maps(anatomy.maps, (len(atlas), *size))
     if size != tuple(dataset.grid.size):
         raise InputError(
             f"anatomy: slices of {size}, expected {tuple(dataset.grid.size)} as the "
@@ -112,7 +156,7 @@ def checked_maps(maps: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return maps
 
 
-def fitted(anatomy: Anatomy, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def fitted(anatomy: Told, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The maps in the outline of the mask's brain; the average stays as it is.
 
     Args:
@@ -125,7 +169,7 @@ def fitted(anatomy: Anatomy, maps: np.ndarray, labels: np.ndarray) -> np.ndarray
     return fit_to_brain(maps, labels != BACKGROUND)
 
 
-def read_anatomy(text: str, model: Model) -> Anatomy:
+def read_anatomy(text: str, model: Model) -> Told:
     """Reads ``seed:N``, ``average`` or ``DATASET/SUBJECT``.
 
     A subject is one of a prepared dataset on the grid of the model's training data.
@@ -152,4 +196,5 @@ def read_anatomy(text: str, model: Model) -> Anatomy:
     same = (own.size, own.slices) == (grid.size, grid.slices)
     if not same or not np.allclose(own.affine, grid.affine, atol=1e-3):
         raise InputError(f"anatomy: {directory}: on another grid than the model's data")
-    return np.asarray(Stacks(dataset, split)[name].tissue, np.float32) / 255
+    maps = np.asarray(Stacks(dataset, split)[name].tissue, np.float32) / 255
+    return TissueMaps(maps, {"dataset_hash": dataset.content_hash})

@@ -15,7 +15,7 @@ import numpy as np
 from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
 from samr_jax.data.nifti import Volume, in_our_codes, read_labels
-from samr_jax.inference.anatomy import Anatomy
+from samr_jax.inference.anatomy import Anatomy, anatomy_record
 from samr_jax.inference.patient import synthesize_for_patient
 from samr_jax.inference.volumes import (
     AtlasSpace,
@@ -119,12 +119,10 @@ class Synthesizer:
     def _options(self) -> dict[str, Any]:
         """The part of a request that all masks share."""
         atlas, anatomy = self.atlas, self.anatomy
-        if isinstance(anatomy, np.ndarray):
-            anatomy = _digest(anatomy)
         return {
             "weights": f"sha256:{weights_hash(self.model)}",
             "atlas": None if atlas is None else _digest(atlas.volumes, atlas.brain),
-            "anatomy": anatomy,
+            "anatomy": None if anatomy is None else anatomy_record(anatomy),
             "reference": [_scan_by_content(item) for item in self.reference],
             "edit": _edit_by_content(self.edit),
             "donors": [_content(path) for path in self.donors],

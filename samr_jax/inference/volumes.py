@@ -26,6 +26,8 @@ from samr_jax.data.tissue import brain_of_tissue
 from samr_jax.data.window import pack
 from samr_jax.inference.anatomy import (
     Anatomy,
+    Told,
+    anatomy_record,
     chosen_anatomy,
     fitted,
     maps_on_grid,
@@ -77,6 +79,8 @@ class SynthesizedVolume:
       scales: units of the sequences that are to be written in a patient's own unit; see
         `samr_jax.inference.native_space`.
       edit_record: JSON-ready, how the mask was edited; None if it was not.
+      told: JSON-ready, what the model was told beyond mask and atlas: ``anatomy``, and
+        ``noise_seed``, each only for a model that sees it.
     """
 
     images: np.ndarray
@@ -87,6 +91,7 @@ class SynthesizedVolume:
     lesion: LesionCount
     scales: Scales = dataclasses.field(default_factory=dict)
     edit_record: Mapping[str, Any] | None = None
+    told: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def in_own_units(self, sequence: str) -> np.ndarray:
         """One sequence ``(X, Y, Z)``, in the patient's unit if it is known, otherwise
@@ -192,7 +197,18 @@ def synthesize_volume(
         model.dataset.sequences,
         lesion,
         edit_record=edit_record,
+        told=_record(model, told, seed),
     )
+
+
+def _record(model: Model, anatomy: Told | None, seed: int) -> dict[str, Any]:
+    """The anatomy and the noise that a model was told; see `SynthesizedVolume`."""
+    record: dict[str, Any] = {}
+    if anatomy is not None:
+        record["anatomy"] = anatomy_record(anatomy)
+    if model.method.noise:
+        record["noise_seed"] = seed
+    return record
 
 
 def _on_mask(

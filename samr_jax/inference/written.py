@@ -41,6 +41,7 @@ def write_volumes(
 
     With them go ``labels.nii.gz``, which is the label map that the images were made
     from, in our codes, ``provenance.json`` and, if the mask was edited, ``edit.json``.
+    The provenance names the anatomy and the seed of the noise that the model was told.
     The directory appears whole or not at all.
 
     Args:
@@ -65,7 +66,8 @@ def write_volumes(
         if volume.confidence is not None:
             maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
     maps[LABELS] = volume.labels
-    record = {**provenance(model), "lesion": dataclasses.asdict(volume.lesion)}
+    lesion = dataclasses.asdict(volume.lesion)
+    record = {**provenance(model), **volume.told, "lesion": lesion}
     if request is not None:
         record["request"] = dict(request)
     with new_directory(output) as folder:

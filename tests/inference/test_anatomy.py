@@ -1,5 +1,8 @@
 """One lesion in many brains: seeds, averages, subjects and a user's own maps."""
 
+import hashlib
+import json
+
 import jax
 import numpy as np
 import optax
@@ -13,6 +16,7 @@ from samr_jax.data.tissue import brain_of_tissue, fit_to_brain
 from samr_jax.data.window import unpack
 from samr_jax.inference.anatomy import read_anatomy
 from samr_jax.inference.volumes import synthesize_volume
+from samr_jax.inference.written import write_volumes
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, build_method
 from samr_jax.runtime.errors import InputError
@@ -20,9 +24,11 @@ from samr_jax.training.state import create_state
 from tests.tiny import tiny_config
 
 
-def random_model(dataset, name):
+def random_model(dataset, name, *, noise=0):
     """A model of random weights: what it is told changes what it makes."""
     config = tiny_config(dataset, name)
+    if noise:
+        config.model.noise = noise
     method = build_method(config, dataset)
     item = dataset.split("train")[0]
     batch = decode({field: item[field][None] for field in method.fields})
@@ -120,13 +126,47 @@ def test_words_for_an_anatomy(model, dataset):
     assert read_anatomy("average", model) == "average"
     item = next(i for i in dataset.split("train") if i["slice"] == 2)
     found = read_anatomy(f"{dataset.directory}/{item['subject']}", model)
-    np.testing.assert_allclose(found[2], item["tissue"] / 255, atol=1e-6)
+    np.testing.assert_allclose(found.maps[2], item["tissue"] / 255, atol=1e-6)
     for text, message in (
         ("seed:x", "expected seed:N, average or DATASET/SUBJECT"),
         (f"{dataset.directory}/nobody", "no subject 'nobody'"),
     ):
         with pytest.raises(InputError, match=message):
             read_anatomy(text, model)
+
+
+def test_the_provenance_names_what_was_told_and_no_patient(model, dataset, tmp_path):
+    labels = np.stack([item["labels"] for item in dataset.split("test")])
+    mask = Volume(np.transpose(labels, (2, 1, 0)), dataset.grid.affine, "mask.nii")
+    subject = dataset.splits["train"][0]
+    maps = read_anatomy(f"{dataset.directory}/{subject}", model).maps
+    shown = hashlib.sha256(f"{maps.shape}".encode() + maps.tobytes()).hexdigest()
+    own = {"kind": "maps", "maps_sha256": shown}
+    cases = (
+        (None, {"kind": "simulated", "seed": 0}),
+        (7, {"kind": "simulated", "seed": 7}),
+        ("average", {"kind": "average"}),
+        (maps, own),
+        (
+            read_anatomy(f"{dataset.directory}/{subject}", model),
+            {**own, "dataset_hash": dataset.content_hash},
+        ),
+    )
+    for anatomy, expected in cases:
+        volume = synthesize_volume(model, mask, anatomy=anatomy)
+        assert volume.told == {"anatomy": expected}
+    write_volumes(volume, model, tmp_path / "out")
+    text = (tmp_path / "out" / "provenance.json").read_text()
+    assert json.loads(text)["anatomy"] == expected
+    assert subject not in text
+
+
+def test_the_provenance_names_the_seed_of_the_noise_if_there_is_noise(dataset):
+    noisy = random_model(dataset, "anatomy", noise=1)
+    labels = np.stack([item["labels"] for item in dataset.split("test")])
+    mask = Volume(np.transpose(labels, (2, 1, 0)), dataset.grid.affine, "mask.nii")
+    volume = synthesize_volume(noisy, mask, anatomy="average", seed=5)
+    assert volume.told == {"anatomy": {"kind": "average"}, "noise_seed": 5}
 
 
 class TestHealthyBrains:
