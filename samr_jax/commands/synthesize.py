@@ -86,6 +86,14 @@ _ATLAS = _MODEL.string(
 _SEED = _MODEL.integer(
     "seed", 0, "Seed of the noise, for a model that sees noise: other fine detail.", 0
 )
+_SAMPLES = _MODEL.integer(
+    "samples",
+    1,
+    "Number of syntheses with different noise, for a model that sees noise. The second "
+    "is written into OUTPUT/sample-2 and so on. SEQUENCE_std.nii.gz is their standard "
+    "deviation in the units of the training data.",
+    1,
+)
 
 _PATIENT = FLAGS.group("Patient and anatomy")
 _REFERENCE = _PATIENT.strings(
@@ -147,6 +155,7 @@ def main() -> None:
         atlas=read_atlas(_ATLAS.value, model.dataset) if _ATLAS.value else None,
         anatomy=read_anatomy(_ANATOMY.value, model) if _ANATOMY.value else None,
         seed=_SEED.value,
+        samples=_SAMPLES.value,
         sequences=_SEQUENCES.value,
         png=_PNG.value,
         show=progress if alone else silent,

@@ -20,16 +20,48 @@ from samr_jax.runtime.errors import InputError
 _log = logging.getLogger(__name__)
 
 
-def synthesize_for_patient(
+@dataclasses.dataclass(frozen=True)
+class PlacedMask:
+    """A mask and the patient's scan on whose voxels its images are wanted.
+
+    Attributes:
+      mask: label map of our codes, in the space of the training data.
+      native: the scan's space and units.
+      drawn_on_scan: whether the mask has the scan's own voxels.
+    """
+
+    mask: Volume
+    native: Native
+    drawn_on_scan: bool
+
+    def synthesize(self, model: Model, **options) -> SynthesizedVolume:
+        """Synthesizes the mask on the voxels of the scan.
+
+        Args:
+          model: a trained one.
+          **options: options of `samr_jax.inference.volumes.synthesize_volume`.
+
+        Raises:
+          InputError: the lesion lies outside the scan; also what `synthesize_volume`
+            raises.
+        """
+        volume = synthesize_volume(model, self.mask, **options)
+        if self.drawn_on_scan:
+            volume = dataclasses.replace(volume, affine=self.native.affine)
+        else:
+            volume = _on_scan(volume, self.native)
+        return dataclasses.replace(volume, scales=self.native.scales)
+
+
+def place_mask(
     model: Model,
     mask: Volume,
     reference: Sequence[str],
     *,
     prepared: Path | None = None,
     log: Callable[[str], None] = print,
-    **options,
-) -> SynthesizedVolume:
-    """Synthesizes a mask on the voxels of a patient's scan.
+) -> PlacedMask:
+    """Finds the place of a mask and of a patient's scan in the training data's space.
 
     A mask on the scan's own voxels was drawn on the patient. It is placed in the space
     of the training data by a change of its affine, so that it is never resampled.
@@ -45,11 +77,9 @@ def synthesize_for_patient(
       prepared: directory of the dataset that the model was trained with, which holds
         the transforms of its patients, if it still exists.
       log: receives lines for the user.
-      **options: options of `samr_jax.inference.volumes.synthesize_volume`.
 
     Raises:
-      InputError: a scan cannot be used, or the lesion lies outside it; also what
-        `synthesize_volume` raises.
+      InputError: a scan cannot be used.
     """
     path, scans = parse_reference(reference, model.dataset.sequences)
     drawn_on_scan = same_grid(mask, _grid_of(path))
@@ -61,12 +91,29 @@ def synthesize_for_patient(
     if drawn_on_scan:
         moved = np.linalg.inv(native.from_dataset) @ mask.affine
         mask = dataclasses.replace(mask, affine=moved)
-    volume = synthesize_volume(model, mask, **options)
-    if drawn_on_scan:
-        volume = dataclasses.replace(volume, affine=native.affine)
-    else:
-        volume = _on_scan(volume, native)
-    return dataclasses.replace(volume, scales=native.scales)
+    return PlacedMask(mask, native, drawn_on_scan)
+
+
+def synthesize_for_patient(
+    model: Model,
+    mask: Volume,
+    reference: Sequence[str],
+    *,
+    prepared: Path | None = None,
+    log: Callable[[str], None] = print,
+    **options,
+) -> SynthesizedVolume:
+    """Synthesizes a mask on the voxels of a patient's scan.
+
+    The arguments are those of `place_mask`, and the options of
+    `samr_jax.inference.volumes.synthesize_volume`.
+
+    Raises:
+      InputError: a scan cannot be used, or the lesion lies outside it; also what
+        `synthesize_volume` raises.
+    """
+    placed = place_mask(model, mask, reference, prepared=prepared, log=log)
+    return placed.synthesize(model, **options)
 
 
 def parse_reference(

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
 from samr_jax.data.nifti import Volume, in_our_codes, read_labels
 from samr_jax.inference.anatomy import Anatomy, anatomy_record
-from samr_jax.inference.patient import synthesize_for_patient
+from samr_jax.inference.patient import place_mask
+from samr_jax.inference.samples import check_samples, write_samples
 from samr_jax.inference.volumes import (
     AtlasSpace,
     SynthesizedVolume,
     synthesize_volume,
 )
-from samr_jax.inference.written import write_volumes
 from samr_jax.runs.model import Model
 from samr_jax.runs.provenance import weights_hash
 from samr_jax.runtime.errors import InputError
@@ -46,6 +46,8 @@ class Synthesizer:
       atlas: by default the atlas of the model's training data.
       anatomy: the brain that the lesion is put into; None for the model's default.
       seed: of the noise, for a model that sees noise.
+      samples: number of syntheses of each mask, with the noise of this seed and of the
+        following seeds.
       sequences: the sequences to write; None for all.
       png: whether to write slices as PNG, too.
       show: how the progress of one mask is shown, see `samr_jax.runtime.progress`.
@@ -59,21 +61,27 @@ class Synthesizer:
     atlas: AtlasSpace | None = None
     anatomy: Anatomy | None = None
     seed: int = 0
+    samples: int = 1
     sequences: Sequence[str] | None = None
     png: bool = False
     show: Show = silent
+
+    def __post_init__(self):
+        check_samples(self.samples, self.model)
 
     def __call__(self, mask: Path, output: Path) -> list[Path]:
         """Synthesizes the images of a mask file into a new directory.
 
         Returns:
-          What `samr_jax.inference.written.write_volumes` returns.
+          What `samr_jax.inference.samples.write_samples` returns.
 
         Raises:
           InputError: the mask or an option cannot be used, or the directory exists.
         """
-        return write_volumes(
-            self.synthesize(in_our_codes(read_labels(mask), self.labels)),
+        synthesize = self.prepare(in_our_codes(read_labels(mask), self.labels))
+        seeds = range(self.seed, self.seed + self.samples)
+        return write_samples(
+            (synthesize(seed=seed) for seed in seeds),
             self.model,
             output,
             request=self.request(mask),
@@ -81,12 +89,15 @@ class Synthesizer:
             png=self.png,
         )
 
-    def synthesize(self, mask: Volume) -> SynthesizedVolume:
-        """Synthesizes the images of a label map of our codes."""
+    def prepare(self, mask: Volume) -> Callable[..., SynthesizedVolume]:
+        """Makes ready to synthesize a label map of our codes.
+
+        Returns:
+          A function that takes the seed of the noise, ``seed=``.
+        """
         options: dict[str, Any] = {
             "atlas": self.atlas,
             "anatomy": self.anatomy,
-            "seed": self.seed,
             "show": self.show,
         }
         if self.edit:
@@ -97,15 +108,15 @@ class Synthesizer:
                 donor_labels=self.labels,
             )
         if not self.reference:
-            return synthesize_volume(self.model, mask, **options)
+            return functools.partial(synthesize_volume, self.model, mask, **options)
         prepared = self.model.config.get("data.dir")
-        return synthesize_for_patient(
+        placed = place_mask(
             self.model,
             mask,
             self.reference,
             prepared=Path(prepared) if prepared else None,
-            **options,
         )
+        return functools.partial(placed.synthesize, self.model, **options)
 
     def request(self, mask: Path) -> dict[str, Any]:
         """What the synthesis of a mask file depends on, as JSON.
@@ -127,6 +138,7 @@ class Synthesizer:
             "edit": _edit_by_content(self.edit),
             "donors": [_content(path) for path in self.donors],
             "seed": self.seed,
+            "samples": self.samples,
             "sequences": None if self.sequences is None else list(self.sequences),
             "png": self.png,
         }
