@@ -7,6 +7,12 @@ The output is a dataset. With --mix it also holds the real subjects, so that a t
 on it sees real and synthesized images and is tested on real ones:
 
     samr-jax train --config=segmentation --config.data.dir=mixed
+
+A run of the config anatomy is told the brain of the mask's patient. So that any lesion
+can meet any brain, another brain can be drawn for each volume:
+
+    --brains=subjects     the brain of another training subject
+    --brains=simulated    a simulated healthy brain
 """
 
 from pathlib import Path
@@ -39,6 +45,12 @@ _SEED = _CONTENT.integer("seed", 0, "Seed of the manipulations.", 0)
 _JITTER = _CONTENT.switch(
     "jitter", "Also move, rotate, mirror and deform lesions, unlike the paper."
 )
+_BRAINS = _CONTENT.choice(
+    "brains",
+    "own",
+    ["own", "subjects", "simulated"],
+    "Whose brain a run of the config anatomy is told.",
+)
 _MIX = _CONTENT.switch("mix", "Add the real subjects of all splits.")
 
 
@@ -58,7 +70,12 @@ def main() -> None:
     dataset = training_dataset(config)
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     count = _COUNT.value or len(dataset.splits["train"])
-    options = {"count": count, "seed": _SEED.value, "jitter": _JITTER.value}
+    options = {
+        "count": count,
+        "seed": _SEED.value,
+        "jitter": _JITTER.value,
+        "brains": _BRAINS.value,
+    }
     if not _MIX.value:
         written = synthesized_set(model, dataset, _OUTPUT.value, **options)
     else:

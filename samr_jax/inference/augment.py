@@ -24,6 +24,14 @@ from samr_jax.data.stacks import Stack, Stacks, background, to_subject
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
 from samr_jax.data.write import write_dataset
+from samr_jax.inference.brains import (
+    OWN,
+    Brain,
+    brain_record,
+    check_brains,
+    draw_brains,
+    told_maps,
+)
 from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
@@ -91,6 +99,7 @@ def synthesized_set(
     count: int,
     seed: int,
     jitter: bool = False,
+    brains: str = OWN,
     batch_size: int = BATCH_SIZE,
 ) -> Dataset:
     """Synthesizes volumes from edited masks of training patients.
@@ -100,20 +109,30 @@ def synthesized_set(
       dataset: its atlas is used, and the brains and lesions of its training patients.
       output: directory to create.
       count: how many volumes.
-      seed: see `draw_masks`.
+      seed: of the masks, see `draw_masks`, and of the brains.
       jitter: see `draw_masks`.
+      brains: for a method that is told tissue maps, whose maps it is told: ``own`` for
+        the patient of the mask, ``subjects`` for another training subject, or
+        ``simulated`` for brains of the phantom; see `samr_jax.inference.brains`.
       batch_size: slices of the one compiled batch.
 
     Returns:
-      The set. Its provenance names the method, the edits and their patients.
+      The set. Its provenance names the method, the edits and their patients, and the
+      brains.
+
+    Raises:
+      InputError: the model is of another dataset, or cannot be told these brains.
     """
     _check_model(model, dataset)
+    check_brains(brains, model.method)
     masks = draw_masks(dataset, count=count, seed=seed, jitter=jitter)
     stacks = Stacks(dataset, "train")
     named = {f"synthesized-{i:04d}": mask for i, mask in enumerate(masks)}
+    patients = [mask.patient for mask in masks]
+    drawn = draw_brains(patients, stacks.names, brains=brains, seed=seed)
     tasks = [
-        functools.partial(_synthesize, model, stacks, name, mask, batch_size)
-        for name, mask in named.items()
+        functools.partial(_synthesize, model, stacks, name, mask, brain, batch_size)
+        for (name, mask), brain in zip(named.items(), drawn, strict=True)
     ]
     recipes = {
         name: {"patient": mask.patient, **mask.recipe.to_json()}
@@ -130,6 +149,9 @@ def synthesized_set(
         "masks_of": dataset.content_hash,
         "seed": seed,
         "recipes": recipes,
+        "brains": {
+            name: brain_record(brain) for name, brain in zip(named, drawn, strict=True)
+        },
     }
     return _write(dataset, output, tasks, {"train": list(named)}, provenance)
 
@@ -219,14 +241,19 @@ def mixed(
 
 
 def _synthesize(
-    model: Model, stacks: Stacks, name: str, mask: EditedMask, batch_size: int
+    model: Model,
+    stacks: Stacks,
+    name: str,
+    mask: EditedMask,
+    brain: Brain,
+    batch_size: int,
 ) -> Subject:
     """Synthesizes a volume from a mask; the patient's own images are not used."""
-    dataset, stack = stacks.dataset, stacks[mask.patient]
+    dataset = stacks.dataset
     known: dict[str, Any] = {
         "labels": mask.labels,
         "atlas": stacks.atlas,
-        "tissue": stack.tissue,
+        "tissue": told_maps(brain, stacks, mask.patient, mask.labels),
     }
     stored = {field: known[field] for field in model.method.fields if field in known}
     images = synthesize_all(model, stored, batch_size=batch_size).images

@@ -9,7 +9,9 @@ import pytest
 from samr_jax.data.edits import Recipe, apply
 from samr_jax.data.head_transforms import Warp, apply_warp
 from samr_jax.data.nifti import read_labels, read_volume
+from samr_jax.data.phantom.healthy import draw_anatomy
 from samr_jax.data.stacks import Stack, Stacks, background
+from samr_jax.data.tissue import fit_to_brain
 from samr_jax.data.window import unpack
 from samr_jax.inference.augment import (
     draw_masks,
@@ -17,11 +19,13 @@ from samr_jax.inference.augment import (
     mixed,
     synthesized_set,
 )
+from samr_jax.inference.brains import draw_brains, told_maps
 from samr_jax.inference.export import export
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
+from tests.inference.test_anatomy import random_model
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,69 @@ def test_synthesized_images_are_the_networks(further, model, dataset):
     images = np.where(brain, images, background(dataset))
     np.testing.assert_allclose(stack.images, images, atol=1 / 32767)
     np.testing.assert_allclose(further.atlas, dataset.atlas, atol=1e-4)
+
+
+@pytest.mark.parametrize("brains", ["own", "subjects", "simulated"])
+def test_brains_are_drawn_apart_from_lesions(dataset, further, tmp_path, brains):
+    """The network sees the mask of one subject and the fitted maps of another brain."""
+    model = random_model(dataset, "anatomy")
+    output, count = tmp_path / "set", 2
+    made = synthesized_set(model, dataset, output, count=count, seed=3, brains=brains)
+    stacks, own = Stacks(dataset, "train"), Stacks(made, "train")
+    for name in own.names:
+        record, brain = (
+            made.provenance["recipes"][name],
+            made.provenance["brains"][name],
+        )
+        assert record == further.provenance["recipes"][name]  # whatever the brains are
+        if brains == "simulated":
+            maps = draw_anatomy(brain["simulated_seed"], grid=dataset.grid)
+        else:
+            assert (brain["subject"] == record["patient"]) == (brains == "own")
+            maps = stacks[brain["subject"]].tissue / np.float32(255)
+        labels = own[name].labels
+        if brains != "own":
+            maps = fit_to_brain(maps, labels > 0)
+        stored = {"labels": labels, "atlas": stacks.atlas, "tissue": maps}
+        images = model.synthesize(stored).images
+        images = np.where(labels[..., None] > 0, images, background(dataset))
+        np.testing.assert_allclose(own[name].images, images, atol=1e-4)
+
+
+def test_brains_follow_the_seed_and_are_never_the_patients_own():
+    names = ["a", "b", "c", "d"]
+    patients = names * 5
+    for brains in ("subjects", "simulated"):
+        drawn = draw_brains(patients, names, brains=brains, seed=1)
+        assert draw_brains(patients[:7], names, brains=brains, seed=1) == drawn[:7]
+        assert draw_brains(patients, names, brains=brains, seed=2) != drawn
+        pairs = set(zip(patients, drawn, strict=True))
+        assert len(pairs) > len(names)  # n lesions times m brains
+        assert all(patient != brain for patient, brain in pairs)
+    with pytest.raises(InputError, match="one training subject, expected two"):
+        draw_brains(["a"], ["a"], brains="subjects", seed=0)
+
+
+def test_a_slice_without_the_other_brain_keeps_the_patients_own(dataset):
+    stacks = Stacks(dataset, "train")
+    patient, other = (stacks[name] for name in stacks.names[:2])
+    other.tissue[0] = 0
+    held = {patient.subject: patient, other.subject: other}
+    maps = told_maps(other.subject, held, patient.subject, patient.labels)
+    brain = patient.labels > 0
+    expected = np.stack([patient.tissue[0], *other.tissue[1:]]) / np.float32(255)
+    np.testing.assert_allclose(maps, fit_to_brain(expected, brain), atol=1e-6)
+    assert maps[0].any()
+
+
+def test_brains_are_refused_where_they_would_have_no_effect(model, dataset, tmp_path):
+    for brains, message in (
+        ("subjects", "brains subjects: CG-SAMR is told no individual's anatomy"),
+        ("mine", "brains 'mine', expected one of own, subjects, simulated"),
+    ):
+        with pytest.raises(InputError, match=message):
+            options = {"count": 1, "seed": 0, "brains": brains}
+            synthesized_set(model, dataset, tmp_path / "a", **options)
 
 
 def test_a_mix_is_real_where_it_should_be(further, dataset, tmp_path):
