@@ -35,8 +35,8 @@ class Stage:
 
 
 STAGES = (
-    Stage(64, 8, 8, 7e-4),
-    Stage(128, 4, 3, 5e-4),
+    Stage(64, 8, 5, 7e-4),
+    Stage(128, 4, 2, 5e-4),
     Stage(256, 2, 1, 3e-4),
 )
 """The stages of the packaged weights.
