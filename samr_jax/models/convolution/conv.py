@@ -11,7 +11,7 @@ from functools import partial
 import jax
 from jax import lax
 
-from samr_jax.models.convolution import cpu
+from samr_jax.models.convolution import cpu, forms
 from samr_jax.models.convolution.padding import Pads
 
 
@@ -35,12 +35,7 @@ def conv2d(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, strides: int, pads: Pads) -> jax.Array:
     """Convolution with explicit zeros on each side, and a kernel of any two sides."""
-    return lax.platform_dependent(
-        x,
-        kernel,
-        cpu=partial(cpu.convolve, strides=strides, pads=pads),
-        default=partial(cpu.by_xla, strides=strides, pads=pads),
-    )
+    return _convolve(x, kernel, strides, pads, forms.chosen())
 
 
 def _forward(x, kernel, strides, pads):
@@ -48,12 +43,35 @@ def _forward(x, kernel, strides, pads):
 
 
 def _backward(strides, pads, operands, gradient):
-    return lax.platform_dependent(
-        *operands,
-        gradient,
-        cpu=partial(cpu.gradients, strides=strides, pads=pads),
-        default=partial(cpu.gradients_by_xla, strides=strides, pads=pads),
-    )
+    return _gradients(*operands, gradient, strides, pads, forms.chosen())
+
+
+# Under `jax.jit`, convolutions of equal shapes are traced once. The networks have many.
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _convolve(x, kernel, strides: int, pads: Pads, chosen: frozenset[str]):
+    """The convolution in one of the `chosen` forms, see `forms`."""
+    with forms.using(*chosen):
+        return lax.platform_dependent(
+            x,
+            kernel,
+            cpu=partial(cpu.convolve, strides=strides, pads=pads),
+            default=partial(cpu.by_xla, strides=strides, pads=pads),
+        )
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5))
+def _gradients(x, kernel, gradient, strides: int, pads: Pads, chosen: frozenset[str]):
+    """The gradients by the input and by the kernel, likewise."""
+    with forms.using(*chosen):
+        return lax.platform_dependent(
+            x,
+            kernel,
+            gradient,
+            cpu=partial(cpu.gradients, strides=strides, pads=pads),
+            default=partial(cpu.gradients_by_xla, strides=strides, pads=pads),
+        )
 
 
 convolve.defvjp(_forward, _backward)

@@ -40,8 +40,13 @@ def uses(form: str) -> bool:
     """Whether convolutions that are traced now have this form where it suits them."""
     if form not in FORMS:
         raise KeyError(form)
-    chosen = _chosen.get()
-    return form in (_from_environment() if chosen is None else chosen)
+    return form in chosen()
+
+
+def chosen() -> frozenset[str]:
+    """The forms that convolutions that are traced now may have."""
+    forms = _chosen.get()
+    return _from_environment() if forms is None else forms
 
 
 @contextlib.contextmanager
