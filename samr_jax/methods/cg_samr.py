@@ -57,6 +57,9 @@ class SamrModel:
       rematerialise: recomputes activations in the backward pass, to save memory.
       ndf: channels of the discriminators' first convolution.
       disc_layers: strided convolutions of each discriminator.
+      disc_norm: the discriminators' norm. The paper's, ``batch``, normalises real and
+        synthesized images apart, so that a lack of grain is hard to see; ``none`` lets
+        the discriminators see it.
       unet: U's kind, ``ronneberger``, or ``pix2pix`` as in the released code.
       unet_channels: channels of U's first level.
       unet_depth: U's down-samplings.
@@ -69,6 +72,7 @@ class SamrModel:
     rematerialise: bool = False
     ndf: PositiveInt = 64
     disc_layers: PositiveInt = 3
+    disc_norm: Literal["batch", "none"] = "batch"
     unet: Literal["ronneberger", "pix2pix"] = "ronneberger"
     unet_channels: PositiveInt = 64
     unet_depth: Count = 4
@@ -288,7 +292,9 @@ def create_samr(
     networks = (
         LabelwiseDiscriminators if ablation.labelwise else WholeImageDiscriminator
     )
-    discriminator = networks(ndf=model.ndf, layers=model.disc_layers, **common)
+    discriminator = networks(
+        ndf=model.ndf, layers=model.disc_layers, norm=model.disc_norm, **common
+    )
     return Method(
         name=name,
         prior=PRIORS["atlas"] if ablation.atlas else "none",

@@ -84,11 +84,21 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 class LabelwiseDiscriminators(nn.Module):
-    """Six PatchGANs: three regions of interest, at two scales each (section III-C)."""
+    """Six PatchGANs: three regions of interest, at two scales each (section III-C).
+
+    Attributes:
+      scales: see `MultiScaleDiscriminator`.
+      ndf: see `PatchDiscriminator`.
+      layers: see `PatchDiscriminator`.
+      norm: see `PatchDiscriminator`.
+      norm_axis: see `Norm`.
+      dtype: dtype of the computation.
+    """
 
     scales: int = 2
     ndf: int = 64
     layers: int = 3
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
 
@@ -117,6 +127,7 @@ class LabelwiseDiscriminators(nn.Module):
                 self.scales,
                 self.ndf,
                 self.layers,
+                norm=self.norm,
                 norm_axis=self.norm_axis,
                 dtype=self.dtype,
                 name=name,
@@ -167,6 +178,7 @@ class WholeImageDiscriminator(nn.Module):
 
     ndf: int = 64
     layers: int = 3
+    norm: str = "batch"
     norm_axis: str | None = None
     dtype: Any = jnp.float32
 
@@ -177,6 +189,7 @@ class WholeImageDiscriminator(nn.Module):
         return MultiScaleDiscriminator(
             ndf=self.ndf,
             layers=self.layers,
+            norm=self.norm,
             norm_axis=self.norm_axis,
             dtype=self.dtype,
             name="discriminator",

@@ -3,12 +3,14 @@
 The other run has the same method and networks of the same widths. Its slices may have
 another size, since the networks are convolutions, and its sequences may be others:
 branches and input channels are matched by the sequences' names. What the other run
-lacks starts with random numbers, as do the optimizers and the method's own state.
+lacks starts with random numbers, as do the optimizers and the method's own state, and
+discriminators whose layers are others.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from samr_jax.runs.model import Model, load_model
 from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.state import Player, TrainState
+
+_log = logging.getLogger(__name__)
 
 PACKAGED = "packaged"
 """Value of ``config.start_from`` for the weights that come with the package."""
@@ -102,7 +106,7 @@ def start_from(
         gen, new = _filled(state.gen, players["gen"], match)
         disc = state.disc
         if disc is not None:
-            disc, others = _filled(disc, players.get("disc", {}), match)
+            disc, others = _filled_or_new(disc, players.get("disc", {}), match)
             new += others
     except InputError as error:
         raise InputError(f"config.start_from={source}: {error}") from error
@@ -180,6 +184,17 @@ def _filled(player: Player, found: Leaves, match: Match) -> tuple[Player, list[s
         stats=tree.get("batch_stats", player.stats),
         ema=None if player.ema is None else params,
     ), new
+
+
+def _filled_or_new(
+    player: Player, found: Leaves, match: Match
+) -> tuple[Player, list[str]]:
+    """`_filled`, or the side as it is where the other run has other discriminators."""
+    try:
+        return _filled(player, found, match)
+    except InputError as error:
+        _log.info("discriminators start with random numbers: %s", error)
+        return player, sorted({_network(p) for p in _flat({"params": player.params})})
 
 
 def _flat(variables: Mapping[str, Any]) -> Leaves:
