@@ -132,6 +132,17 @@ def test_other_networks_are_refused(dataset, config, trained, field, value, mess
     assert "\n" not in str(caught.value)
 
 
+def test_discriminators_of_another_kind_start_anew(dataset, config, trained, stored):
+    config.model.disc_norm = "none"
+    fresh, state, record = started(trained, dataset, config)
+    assert record["new_networks"] == ["discriminator"]
+    assert not any("/norm/" in path for path in flat(state.disc.params))
+    for path, value in flat(fresh.disc.params).items():
+        np.testing.assert_array_equal(flat(state.disc.params)[path], value)
+    for path, value in flat(stored["gen"]["params"]).items():
+        np.testing.assert_array_equal(flat(state.gen.params)[path], value)
+
+
 def test_another_method_is_refused_and_leaves_no_run_behind(dataset, trained, tmp_path):
     config = tiny_config(dataset, "samr")
     config.start_from = str(trained)
