@@ -90,11 +90,11 @@ VARIANTS = {
     | _LEARNS_QUICKLY
     | {
         "model.disc_layers": 3,
-        "model.disc_norm": "none",
         "model.unet_depth": 4,
         "model.noise": 1,
         "loss.feature_matching": 1.0,
-        "loss.l1": 15.0,
+        "loss.l1": 25.0,
+        "loss.texture": 40.0,
         "loss.l1_label_weights": (1.0, 1.0, 3.0, 5.0, 5.0),
         "loss.region_mean": True,
         "ema_decay": 0.99,

@@ -104,6 +104,7 @@ class SamrLoss(conditional_gan.Loss):
         images.
       segmenter_learns_from_fake: whether U learns from synthesized images too. If not,
         it learns from real images alone and judges synthesized ones by them.
+      texture: weight of `samr_jax.losses.texture_loss`; the paper has none.
       region_mean: whether the loss of each label-wise discriminator is the mean over
         the logits that see its region. The paper's is the mean over all logits: of the
         lesion's discriminator, four in five see no lesion.
@@ -114,6 +115,7 @@ class SamrLoss(conditional_gan.Loss):
     shape_label_weights: LabelWeights = EQUAL_WEIGHTS
     segmenter_label_weights: LabelWeights = EQUAL_WEIGHTS
     segmenter_learns_from_fake: bool = True
+    texture: Weight = 0.0
     region_mean: bool = False
 
 
@@ -379,6 +381,11 @@ def generator_loss(
         total += loss.confidence * terms["confidence"]
         terms["mean_confidence"] = jnp.mean(synthesis.confidence)
         terms["lambda_cm"] = method_state["lambda_cm"]
+    if loss.texture:
+        terms["texture"] = losses.texture_loss(
+            batch.images, synthesis.images, batch.mask
+        )
+        total += loss.texture * terms["texture"]
     pixels, pixel_terms = conditional_gan.pixel_term(synthesis, batch, loss=loss)
     if loss.l1:
         total += pixels
