@@ -50,6 +50,32 @@ def test_confidence_optimum_predicts_the_error(error):
     assert best == pytest.approx(min(1.0, 0.1 / error), abs=2e-3)
 
 
+def test_texture_loss_compares_amplitudes_of_detail_and_not_pixels():
+    """Against the definition, in numpy. Other noise as strong costs little."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((1, 64, 64), int)
+    labels[:, 16:48, 16:48] = 1
+    mask = np.eye(3)[labels]  # the last label is nowhere
+    strength = np.where(labels == 1, 0.3, 0.1)[..., None]
+    real, other, smooth = (
+        (strength * rng.normal(size=(1, 64, 64, 2))).astype(np.float32)
+        for strength in (strength, strength, 0 * strength)
+    )
+
+    def amplitude(images, place):
+        blocks = images.reshape(1, 32, 2, 32, 2, 2)
+        detail = blocks - blocks.mean((2, 4), keepdims=True)
+        return np.abs(detail.reshape(images.shape)[place]).mean(0)
+
+    found = losses.texture_loss(real, smooth, mask, scales=1)
+    expected = sum(amplitude(real, labels == label).mean() for label in (0, 1)) / 3
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert losses.texture_loss(real, other, mask) < 0.1 * float(
+        losses.texture_loss(real, smooth, mask)
+    )
+    assert losses.texture_loss(real, real, mask) == 0
+
+
 @pytest.mark.parametrize("logit", [-80.0, -20.0, 0.0, 20.0])
 def test_the_gradient_by_the_logit_of_a_confidence_is_exact(logit):
     """d/dz of ``c e - λ log c`` with ``c = sigmoid(z)`` is ``(1 - c) (c e - λ)``."""
