@@ -39,10 +39,11 @@ def evaluate(
     """Evaluates a model on a split and writes scores, tables and figures.
 
     Every evaluation writes ``metrics.json`` and ``table.md``. A method that synthesizes
-    gets a table in the form of the paper's Table I, and ``figures/comparison.png`` like
-    Fig. 6. A method that segments gets a table in the form of Table IV, and
-    ``figures/segmentation.png``. A method that does both gets
-    ``figures/translation.png``, like Fig. 8, in place of the latter.
+    gets a table in the form of the paper's Table I, ``figures/comparison.png`` like
+    Fig. 6, and ``figures/sections.png``, a subject in three directions. A method that
+    segments gets a table in the form of Table IV, and ``figures/segmentation.png``. A
+    method that does both gets ``figures/translation.png``, like Fig. 8, in place of the
+    latter.
 
     Args:
       model: a trained one.

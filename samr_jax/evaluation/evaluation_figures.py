@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samr_jax.data.dataset import Dataset, Slices
 from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.window import unpack
 from samr_jax.evaluation.drawing.charts import calibration_chart
-from samr_jax.evaluation.drawing.figures import comparison_figure, dataset_sheet
+from samr_jax.evaluation.drawing.figures import (
+    comparison_figure,
+    dataset_sheet,
+    sections_figure,
+)
 from samr_jax.evaluation.drawing.translation import (
     segmentation_figure,
     translation_figure,
 )
-from samr_jax.evaluation.scoring import predictions, segmentations
+from samr_jax.evaluation.scoring import predictions, segmentations, syntheses
 from samr_jax.runs.model import Model
 
 FIGURE_ROWS = 2
@@ -29,6 +36,7 @@ def draw_figures(
     options: dict[str, Any] = {"batch_size": batch_size}
     if method.can_synthesize:
         draw_comparison(model, slices, directory / "comparison.png", **options)
+        draw_sections(model, slices, directory / "sections.png", **options)
     if method.can_synthesize and method.can_segment:
         draw_translation(model, slices, directory / "translation.png", **options)
     elif method.can_segment:
@@ -74,6 +82,30 @@ def draw_comparison(
         simulated=model.dataset.simulated,
         title=f"{model.method.name}, step {model.step}",
         zoom=zoom,
+    )
+
+
+def draw_sections(model: Model, slices: Slices, path: Path, *, batch_size: int) -> None:
+    """Draws a subject in three directions, real images above synthesized ones.
+
+    The subject is the one whose slice shows most lesion.
+
+    Args:
+      model, slices, path, batch_size: as of `draw_comparison`.
+    """
+    subject = slices[lesion_rows(slices, 1)[0]]["subject"]
+    instances = [item for item in slices if item["subject"] == subject]
+    sections_figure(
+        np.stack([item["labels"] for item in instances]),
+        {
+            "real": unpack(np.stack([item["images"] for item in instances])),
+            "synthesized": syntheses(model, instances, batch_size=batch_size),
+        },
+        spacing=slices.dataset.grid.spacing[::-1],
+        sequences=model.dataset.sequences,
+        path=path,
+        simulated=model.dataset.simulated,
+        title=f"{model.method.name}, step {model.step}: {subject}",
     )
 
 

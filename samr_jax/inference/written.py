@@ -16,6 +16,7 @@ from samr_jax.data.lesion_slices import spread_out
 from samr_jax.data.nifti import write_volume
 from samr_jax.data.orientation import axial, axial_affine
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
+from samr_jax.evaluation.drawing.sections import sections
 from samr_jax.evaluation.drawing.tiles import image_tile
 from samr_jax.inference.volumes import SynthesizedVolume
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
@@ -121,24 +122,28 @@ def _with_sequences(
 
 
 def _draw_sheet(volume: SynthesizedVolume, dataset: Dataset, path: Path) -> None:
-    """Draws planes over the height of the lesion, in radiological orientation."""
+    """Draws planes over the height of the lesion, and a coronal and a sagittal one."""
     planes = axial(volume.labels, volume.affine)
+    images = _normalised(volume, dataset)
     lesion = np.isin(planes, LESION_LABELS).any()
     codes = LESION_LABELS if lesion else (NORMAL,)
     chosen = spread_out(planes, SHEET_PLANES, codes)
     affine = axial_affine(volume.affine, volume.labels.shape)
     middle = (planes.shape[2] / 2, planes.shape[1] / 2)
     heights = [float((affine @ (*middle, index, 1))[2]) for index in chosen]
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[::-1].tolist()
+    _, *others = sections(planes, spacing)
     confidence = volume.confidence
     synthesis_sheet(
         planes[chosen],
-        _normalised(volume, dataset)[chosen],
+        images[chosen],
         None if confidence is None else axial(confidence, volume.affine)[chosen],
         heights=heights,
         sequences=volume.sequences,
         path=path,
         simulated=dataset.simulated,
         title="Synthesized images",
+        further=[(each, each.of(planes), each.of(images)) for each in others],
     )
 
 

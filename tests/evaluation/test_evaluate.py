@@ -57,6 +57,8 @@ def test_evaluation_asks_how_close_training_images_are(dataset, tmp_path):
     result = evaluate(Painter(dataset), dataset, "test", tmp_path, batch_size=2)
     training = len(dataset.split("train"))
     assert result["memorisation"]["training_slices"] == training
+    figures = {"figures/comparison.png", "figures/sections.png"}
+    assert figures | {"metrics.json", "table.md"} == files(tmp_path)
     seen = evaluate(Painter(dataset), dataset, "train", tmp_path / "t", batch_size=2)
     assert "memorisation" not in seen
 

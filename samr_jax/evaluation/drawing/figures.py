@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.window import unpack
+from samr_jax.evaluation.drawing.sections import Section, sections
 from samr_jax.evaluation.drawing.tiles import (
     ERROR_LIMIT,
     Tile,
@@ -69,6 +70,7 @@ def synthesis_sheet(
     path: Path,
     simulated: bool,
     title: str,
+    further: Sequence[tuple[Section, np.ndarray, np.ndarray]] = (),
 ) -> None:
     """Draws syntheses that have no reference: labels, images and ``1 - c``.
 
@@ -78,14 +80,53 @@ def synthesis_sheet(
       confidence: ``(N, h, w, S)`` in (0, 1), or None; 0 outside the field of view.
       heights: z of each slice in millimetres.
       sequences, path, simulated, title: as of `dataset_sheet`.
+      further: sections of other directions below the slices, each with its labels
+        ``(rows, columns)`` and images ``(rows, columns, S)`` in [-1, 1].
     """
     rows: list[tuple[str, Sequence[Tile | None]]] = []
     for i, label in enumerate(labels):
         mask, *tiles = _row(label, images[i], sequences)
-        mask = dataclasses.replace(mask, sides=True)
+        mask = dataclasses.replace(mask, sides=("R", "L"))
         rows.append((f"synthesized\nz = {heights[i]:.0f} mm", [mask, *tiles]))
         if confidence is not None:
             rows.append((UNCERTAINTY, _maps(uncertainty_tile, confidence[i])))
+    for section, label, image in further:
+        tiles = _section_row(section, label, image, sequences)
+        rows.append((f"synthesized\n{section.name}", tiles))
+    draw_grid(
+        rows,
+        columns=["mask", *sequences],
+        path=path,
+        title=title,
+        simulated=simulated,
+        sequences=sequences,
+    )
+
+
+def sections_figure(
+    labels: np.ndarray,
+    volumes: Mapping[str, np.ndarray],
+    *,
+    spacing: Sequence[float],
+    sequences: Sequence[str],
+    path: Path,
+    simulated: bool,
+    title: str,
+) -> None:
+    """Draws volumes in axial, coronal and sagittal sections, one below the other.
+
+    Args:
+      labels: axial slices ``(Z, H, W)``, ordered by height.
+      volumes: name -> ``(Z, H, W, S)`` in [-1, 1].
+      spacing: millimetres between slices, rows and columns.
+      sequences, path, simulated, title: as of `dataset_sheet`.
+    """
+    rows: list[tuple[str, Sequence[Tile | None]]] = []
+    for section in sections(labels, spacing):
+        for name, volume in volumes.items():
+            pair = section.of(labels), section.of(volume)
+            tiles = _section_row(section, *pair, sequences)
+            rows.append((f"{name}\n{section.name}", tiles))
     draw_grid(
         rows,
         columns=["mask", *sequences],
@@ -172,6 +213,15 @@ def _row(
         for channel, name in enumerate(sequences)
     ]
     return [label_tile(labels), *tiles]
+
+
+def _section_row(
+    section: Section, labels: np.ndarray, images: np.ndarray, sequences: Sequence[str]
+) -> list[Tile]:
+    """The label map and the images of one section, with its sides on the label map."""
+    mask, *tiles = _row(labels, images, sequences)
+    mask = dataclasses.replace(mask, sides=section.sides)
+    return [dataclasses.replace(tile, tall=section.tall) for tile in (mask, *tiles)]
 
 
 def _maps(tile: Callable[[np.ndarray], Tile], maps: np.ndarray) -> list[Tile | None]:

@@ -33,6 +33,7 @@ ERROR_LIMIT = 0.5
 _INCHES = 1.6
 """Height of a tile; all other lengths within the grid are in tile heights."""
 _GAP = 0.03
+_LOWEST = 0.45  # of a row: its name needs this much
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BAR = 0.45, 0.05, 0.6, 0.05, 0.5
 """Margins in inches; the last one is added right of the grid for each colour bar."""
 
@@ -46,15 +47,22 @@ class Tile:
       limits: values shown darkest and brightest.
       colours: matplotlib colour map.
       box: rows and columns to frame in red, or None.
-      sides: whether to mark the patient's right (R) and left (L), for an axial slice
-        whose columns go to the left.
+      sides: letters that mark the left and the right edge, such as R and L for the
+        patient's right and left; None for no marks.
+      tall: height of a pixel as it is shown, as a multiple of its width.
     """
 
     image: np.ndarray
     limits: tuple[float, float] = (-1.0, 1.0)
     colours: str | Colormap = "gray"
     box: tuple[slice, slice] | None = None
-    sides: bool = False
+    sides: tuple[str, str] | None = None
+    tall: float = 1.0
+
+    @property
+    def ratio(self) -> float:
+        """Width over height, as it is shown."""
+        return self.image.shape[1] / (self.image.shape[0] * self.tall)
 
 
 def image_tile(
@@ -104,6 +112,9 @@ def draw_grid(
 ) -> None:
     """Draws rows of tiles with their names; missing tiles stay black.
 
+    All cells have the width of the first tile. A row is as high as its highest tile,
+    but neither higher than the first tile nor too low for its name.
+
     Args:
       rows: name and tiles of each row.
       columns: names of the columns.
@@ -113,9 +124,14 @@ def draw_grid(
       sequences: names of the sequences in the grid; each quantitative map among them
         gets a colour bar.
     """
-    height, width = next(t.image.shape for _, row in rows for t in row if t is not None)
-    wide = width / height
-    grid = (len(columns) * (wide + _GAP) - _GAP, len(rows) * (1 + _GAP) - _GAP)
+    first = next(t for _, row in rows for t in row if t is not None)
+    height, wide = first.image.shape[0], first.ratio
+    heights = [
+        np.clip(max(wide / t.ratio for t in row if t is not None), _LOWEST, 1.0)
+        for _, row in rows
+    ]
+    tops = np.cumsum([0, *np.add(heights, _GAP)])
+    grid = (len(columns) * (wide + _GAP) - _GAP, tops[-1] - _GAP)
     records = map(MRSequence.named, sequences)
     maps = [record for record in records if not record.anatomic]
     figure, axes = _canvas(grid, dpi=max(100, height / _INCHES), maps=maps)
@@ -123,17 +139,18 @@ def draw_grid(
         middle = column * (wide + _GAP) + wide / 2
         axes.text(middle, -0.04, name, ha="center", va="bottom", color="w", fontsize=8)
     for row, (name, tiles) in enumerate(rows):
-        top = row * (1 + _GAP)
         style: dict[str, Any] = {
             "rotation": 90,
             "ha": "right",
             "va": "center",
             "fontsize": 8,
         }
-        axes.text(-0.03, top + 0.5, name, color="w", multialignment="center", **style)
+        middle = tops[row] + heights[row] / 2
+        axes.text(-0.03, middle, name, color="w", multialignment="center", **style)
         for column, tile in enumerate(tiles):
             if tile is not None:
-                _draw(axes, tile, column * (wide + _GAP), top, wide)
+                cell = (column * (wide + _GAP), tops[row], wide, heights[row])
+                _draw(axes, tile, cell)
     axes.set(xlim=(0, grid[0]), ylim=(grid[1], 0))
     heading = f"{title} (simulated data)" if simulated else title
     top = 1 - 0.08 / figure.get_figheight()
@@ -164,12 +181,18 @@ def _canvas(
     return figure, axes
 
 
-def _draw(axes: Axes, tile: Tile, left: float, top: float, wide: float) -> None:
-    """Draws a tile in the middle of its cell of 1 x `wide`, as large as fits."""
-    ratio = tile.image.shape[1] / tile.image.shape[0]
-    width = min(wide, ratio)
-    height = width / ratio
-    left, top = left + (wide - width) / 2, top + (1 - height) / 2
+def _draw(axes: Axes, tile: Tile, cell: tuple[float, float, float, float]) -> None:
+    """Draws a tile in the middle of its cell, as large as fits.
+
+    Args:
+      axes: the grid.
+      tile: the tile.
+      cell: left, top, width and height.
+    """
+    left, top, wide, high = cell
+    width = min(wide, high * tile.ratio)
+    height = width / tile.ratio
+    left, top = left + (wide - width) / 2, top + (high - height) / 2
     low, high = tile.limits
     axes.imshow(
         tile.image,
@@ -182,14 +205,15 @@ def _draw(axes: Axes, tile: Tile, left: float, top: float, wide: float) -> None:
     )
     if tile.sides:
         style: dict[str, Any] = {"color": "w", "va": "center", "fontsize": 7}
-        axes.text(left + 0.02, top + height / 2, "R", ha="left", **style)
-        axes.text(left + width - 0.02, top + height / 2, "L", ha="right", **style)
+        start, end = tile.sides
+        axes.text(left + 0.02, top + height / 2, start, ha="left", **style)
+        axes.text(left + width - 0.02, top + height / 2, end, ha="right", **style)
     if tile.box:
         rows, columns = tile.box
-        pixel = height / tile.image.shape[0]
-        corner = (left + columns.start * pixel, top + rows.start * pixel)
-        size = np.subtract((columns.stop, rows.stop), (columns.start, rows.start))
-        axes.add_patch(Rectangle(corner, *(size * pixel), fill=False, edgecolor="red"))
+        pixel = np.divide((width, height), tile.image.shape[::-1])
+        start, stop = (columns.start, rows.start), (columns.stop, rows.stop)
+        corner, size = (left, top) + start * pixel, np.subtract(stop, start) * pixel
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="red"))
 
 
 def _draw_bar(
