@@ -42,10 +42,12 @@ def main() -> None:
     from samr_jax.evaluation.evaluate import evaluate
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
+    from samr_jax.runtime.files import check_writable
     from samr_jax.training.data import training_dataset
 
     workdir = Path(_WORKDIR.value)
     config = read_config(workdir)
+    check_writable(workdir / "metrics.json")
     if _DATA.value:
         config.data.dir = _DATA.value
     model = load_model(workdir, which=_CHECKPOINT.value)

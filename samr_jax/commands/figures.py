@@ -47,13 +47,14 @@ _OUTPUT = _FILES.string("output", None, "PNG; by default figure<N>.png.", form="
 def main() -> None:
     from samr_jax.evaluation.paper_figures import draw_figure, load_models
     from samr_jax.runs.workdir import read_config
+    from samr_jax.runtime.files import check_writable
     from samr_jax.training.data import training_dataset
 
+    path = check_writable(_OUTPUT.value or f"figure{_FIGURE.value}.png")
     config = read_config(Path(_WORKDIRS.value[0]))
     if _DATA.value:
         config.data.dir = _DATA.value
     dataset = training_dataset(config)
-    path = Path(_OUTPUT.value or f"figure{_FIGURE.value}.png")
     draw_figure(
         _FIGURE.value,
         load_models(_WORKDIRS.value, dataset),

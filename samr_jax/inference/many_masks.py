@@ -10,7 +10,7 @@ from pathlib import Path
 from samr_jax.inference.synthesizer import Synthesizer
 from samr_jax.inference.written import PROVENANCE
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import check_name, read_json
+from samr_jax.runtime.files import check_name, check_writable, read_json
 from samr_jax.runtime.progress import progress
 
 _log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def synthesize_masks(
     """
     if output.is_file():
         raise InputError(f"{output}: a file, expected a directory")
+    check_writable(output / PROVENANCE)
     failed: list[str] = []
     left: dict[str, Path] = {}
     for name, path in masks.items():

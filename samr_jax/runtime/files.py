@@ -112,8 +112,7 @@ def check_new_directory(path: Path | str) -> Path:
     with writing(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path}: exists already, expected a new directory")
-        _check_writable(path)
-    return path
+    return check_writable(path)
 
 
 def check_new_file(path: Path | str) -> Path:
@@ -126,15 +125,22 @@ def check_new_file(path: Path | str) -> Path:
     with writing(path):
         if path.exists():
             raise InputError(f"{path}: exists already, expected a new file")
-        _check_writable(path)
+    return check_writable(path)
+
+
+def check_writable(path: Path | str) -> Path:
+    """Returns `path` if a file or directory can be made, or replaced, there.
+
+    Raises:
+      InputError: the file system refuses.
+    """
+    path = Path(path)
+    with writing(path):
+        path.exists()  # Raises if the name is too long.
+        folder = next(above for above in path.absolute().parents if above.exists())
+        # Only an attempt tells: a file system that is read-only refuses root, too.
+        os.rmdir(tempfile.mkdtemp(prefix=".", dir=folder))
     return path
-
-
-def _check_writable(path: Path) -> None:
-    """Raises an `OSError` unless the first existing folder above `path` is writable."""
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    # Only an attempt tells: a file system that is read-only refuses root, too.
-    os.rmdir(tempfile.mkdtemp(prefix=".", dir=folder))
 
 
 def _to_disk(path: Path) -> None:

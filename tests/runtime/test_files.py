@@ -4,11 +4,16 @@ import pytest
 
 from samr_jax.data.nifti import check_new_volume
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import check_new_directory, check_new_file, new_directory
+from samr_jax.runtime.files import (
+    check_new_directory,
+    check_new_file,
+    check_writable,
+    new_directory,
+)
 
 pytestmark = pytest.mark.quick
 
-CHECKS = [check_new_directory, check_new_file]
+CHECKS = [check_new_directory, check_new_file, check_writable]
 
 
 def refused(check, path, words):
@@ -42,6 +47,8 @@ def test_a_directory_is_not_called_like_a_volume(tmp_path):
 def test_only_new_places(tmp_path):
     (tmp_path / "empty").mkdir()
     assert check_new_directory(tmp_path / "empty") == tmp_path / "empty"
+    (tmp_path / "file").write_text("")
+    assert check_writable(tmp_path / "file") == tmp_path / "file"
     refused(check_new_file, tmp_path / "empty", "exists already, expected a new file")
     refused(check_new_directory, tmp_path, "exists already, expected a new directory")
 
