@@ -137,6 +137,9 @@ def main() -> None:
     alone = not others and not is_pattern(first) and not Path(first).is_dir()
     if alone:
         check_new_directory(_OUTPUT.value)
+        masks = {}
+    else:
+        masks = find_masks(_MASK.value)
     if FLAGS.given("checkpoint") and not _WORKDIR.value:
         raise InputError(
             f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"
@@ -164,6 +167,6 @@ def main() -> None:
     if alone:
         paths = synthesizer(Path(first), output)
     else:
-        paths = synthesize_masks(synthesizer, find_masks(_MASK.value), output)
+        paths = synthesize_masks(synthesizer, masks, output)
     for path in paths:
         print(path)

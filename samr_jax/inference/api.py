@@ -62,14 +62,14 @@ def synthesize(
     """Synthesizes all MR sequences of one slice or many.
 
     Args:
-      mask: integer label map ``[H, W]`` or ``[N, H, W]``, or one-hot with a last axis
-        of 5. If no pixel is normal brain, as in BraTS, normal brain is put where the
-        atlas has brain.
+      mask: label map of whole numbers, ``[H, W]`` or ``[N, H, W]``, or one-hot with a
+        last axis of 5. If no pixel is normal brain, as in BraTS, normal brain is put
+        where the atlas has brain.
       atlas: ``[H, W, 3 S]``, used for all slices, or ``[N, H, W, 3 S]``, in [-1, 1]:
         for each sequence the group average below, at and above the slice.
       checkpoint: work directory of a trained run, or a loaded model; by default the
         packaged weights, which were trained on simulated brains alone.
-      labels: preset or map of the codes of an integer mask, see
+      labels: preset or map of the codes of a label map, see
         `samr_jax.labels.PRESETS`.
       anatomy: the brain that the lesion is put into, for a model that is told one: the
         seed of a simulated brain (0 by default), ``"average"`` for the average of the
@@ -144,8 +144,8 @@ def _label_map(mask: np.ndarray, labels: str | Mapping[int, int]) -> np.ndarray:
             f"mask: shape {mask.shape}, expected [H, W], [N, H, W] or one-hot with a "
             f"last axis of {len(LABELS)}"
         )
-    if mask.dtype.kind not in "iub":
-        raise InputError(f"mask: type {mask.dtype}, expected integers")
+    if mask.dtype.kind not in "iubf":
+        raise InputError(f"mask: type {mask.dtype}, expected whole numbers")
     mapping = preset(labels) if isinstance(labels, str) else labels
     return remap(mask, mapping, source="mask")
 

@@ -58,6 +58,7 @@ def test_forms_of_a_mask_agree(model, case):
     brats_map = {0: 0, 1: 1, 2: 2, 4: 3, 3: 4}
     for mask, options in (
         (labels.astype(np.int64), {}),
+        (labels.astype(np.float64), {}),  # as nibabel's get_fdata
         (hot, {}),
         (hot.astype(bool), {}),
         (brats, {"labels": brats_map}),
@@ -90,7 +91,9 @@ def test_normal_brain_comes_from_the_atlas(model, case, dataset):
     [
         (lambda m, a: (m[0, 0], a[0]), r"mask: shape \(32,\), expected"),
         (lambda m, a: (m[:, :30], a[:, :30]), "expected a multiple of 4"),
-        (lambda m, a: (m + 0.0, a), "mask: type float64, expected integers"),
+        (lambda m, a: (m + 0.5, a), "mask: label value 0.5, expected whole numbers"),
+        (lambda m, a: (m * np.nan, a), "mask: label value nan, expected whole"),
+        (lambda m, a: (m * 1j, a), "mask: type complex128, expected whole numbers"),
         (lambda m, a: (m * 0, a), "mask: every label is background, expected a les"),
         (
             lambda m, a: (np.where(np.arange(32) < 2, 4, m * 0), a),

@@ -14,6 +14,8 @@ from samr_jax.commands import COMMANDS
 from samr_jax.commands.frame.config_flag import read_config
 from samr_jax.commands.frame.help_page import help_page, split_text
 from samr_jax.config import config_names
+from samr_jax.data.dataset import open_dataset
+from samr_jax.pretrained.load import PACKAGE
 from samr_jax.runtime.errors import InputError
 from tests.commands import launch
 
@@ -145,3 +147,12 @@ def test_names_of_configs_are_the_files():
         assert read_config(f"{name}:demo") == read_config(f"{path}:demo")
     with pytest.raises(InputError, match="no such config"):
         read_config("")
+
+
+def test_pages_say_where_the_slices_of_the_packaged_weights_lie():
+    grid = open_dataset(PACKAGE / "dataset").grid
+    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
+    words = f"z = {low:.1f} to {high:.1f} mm"
+    pages = [launch(name, "--help").stdout for name in ("synthesize", "edit")]
+    for text in (Path("README.md").read_text(), *pages):
+        assert words in " ".join(text.split())
