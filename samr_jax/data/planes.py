@@ -116,7 +116,7 @@ class Planes:
         places = np.round([(level - self.heights[0]) / step, row, column], 4)
         last = np.array([len(self.heights), *self.grid.size]) - 1
         inside = (places >= 0) & (places <= last[:, None, None])
-        return places, inside.all(axis=0)
+        return places, np.asarray(inside.all(axis=0))
 
 
 def stack_neighbours_at(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:

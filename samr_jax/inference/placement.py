@@ -159,7 +159,7 @@ def _where(lesion: np.ndarray, planes: Planes) -> str:
 def _check_lesion(
     lesion: np.ndarray, brain: np.ndarray, source: str, hint: str
 ) -> None:
-    inside = np.count_nonzero(lesion & brain) / max(np.count_nonzero(lesion), 1)
+    inside = np.count_nonzero(lesion & brain) / max(int(np.count_nonzero(lesion)), 1)
     if inside < MIN_LESION_INSIDE:
         raise InputError(
             f"{source}: {100 * inside:.0f} % of the lesion lies in the atlas's brain, "
@@ -169,7 +169,7 @@ def _check_lesion(
 
 def _check_brain(own: np.ndarray, atlas: np.ndarray, source: str) -> None:
     """Compares the mask's brain and the atlas's where both have slices."""
-    sizes = np.count_nonzero(own) + np.count_nonzero(atlas)
+    sizes = int(np.count_nonzero(own) + np.count_nonzero(atlas))
     dice = 2 * np.count_nonzero(own & atlas) / max(sizes, 1)
     if dice < MIN_BRAIN_OVERLAP:
         raise InputError(
