@@ -4,6 +4,7 @@
     mask, atlas = samr_jax.example()
     out = samr_jax.synthesize(mask, atlas)      # checkpoint=RUN: a run of your own
     out.images      # [..., H, W, S] in [-1, 1]
+    samr_jax.synthesize_file("mask.nii.gz", "output")    # NIfTI in, NIfTI out
 
 Research software, not for clinical use.
 """
@@ -16,6 +17,7 @@ _LAZY = {
     "example": "samr_jax.pretrained",
     "load_model": "samr_jax.runs.model",
     "synthesize": "samr_jax.inference.api",
+    "synthesize_file": "samr_jax.inference.synthesizer",
 }
 """Public name -> module; JAX is imported when one is first used."""
 

@@ -91,7 +91,7 @@ def synthesize(
       >>> samr_jax.synthesize(mask, atlas).images.shape
       (256, 256, 5)
     """
-    model = _model(checkpoint)
+    model = model_of(checkpoint)
     codes = _label_map(mask, labels)
     stacked = codes if codes.ndim == 3 else codes[None]
     sequences = model.dataset.sequences
@@ -118,7 +118,8 @@ def synthesize(
     )
 
 
-def _model(checkpoint: str | Path | Model | None) -> Model:
+def model_of(checkpoint: str | Path | Model | None) -> Model:
+    """The model of a run's work directory; None for the packaged weights."""
     if isinstance(checkpoint, Model):
         return checkpoint
     return load_pretrained() if checkpoint is None else _load(str(checkpoint))

@@ -16,6 +16,7 @@ from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
 from samr_jax.data.nifti import Volume, in_our_codes, read_labels
 from samr_jax.inference.anatomy import Anatomy, anatomy_record
+from samr_jax.inference.api import model_of
 from samr_jax.inference.patient import place_mask
 from samr_jax.inference.samples import check_samples, write_samples
 from samr_jax.inference.volumes import (
@@ -142,6 +143,32 @@ class Synthesizer:
             "sequences": None if self.sequences is None else list(self.sequences),
             "png": self.png,
         }
+
+
+def synthesize_file(
+    mask: Path | str,
+    output: Path | str,
+    *,
+    checkpoint: str | Path | Model | None = None,
+    **options: Any,
+) -> list[Path]:
+    """Synthesizes the volumes of a lesion mask in NIfTI, as ``samr-jax synthesize``.
+
+    Args:
+      mask: a NIfTI file in the space of the training data, or on the voxels of the scan
+        that the option ``reference`` names.
+      output: new directory.
+      checkpoint: work directory of a trained run, or a loaded model; by default the
+        packaged weights, which were trained on simulated brains alone.
+      **options: attributes of `Synthesizer`, such as ``labels="brats2023"``.
+
+    Returns:
+      The files: images, confidence maps, the label map and a picture.
+
+    Raises:
+      InputError: the mask or an option cannot be used, or the directory exists.
+    """
+    return Synthesizer(model_of(checkpoint), **options)(Path(mask), Path(output))
 
 
 def _edit_by_content(edit: str) -> str:

@@ -1,5 +1,6 @@
 """The files of a synthesis."""
 
+import dataclasses
 import functools
 import json
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import samr_jax
 from samr_jax.data.edits import edit_volume
 from samr_jax.data.nifti import read_labels
 from samr_jax.inference.synthesizer import Synthesizer
@@ -18,6 +20,7 @@ from samr_jax.runs.model import load_model
 from samr_jax.runs.provenance import weights_hash
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
+from tests.commands import launch
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +105,6 @@ def test_the_request_names_contents_and_no_files(model, mask, tmp_path):
 
 
 def test_the_hash_of_the_weights_follows_each_weight(model):
-    import dataclasses
-
     before = weights_hash(model)
     leaves, tree = jax.tree.flatten(model.variables)
     for index in (0, len(leaves) // 2, len(leaves) - 1):
@@ -112,3 +113,25 @@ def test_the_hash_of_the_weights_follows_each_weight(model):
         other = dataclasses.replace(model, variables=tree.unflatten(changed))
         assert weights_hash(other) != before
     assert weights_hash(dataclasses.replace(model, step=7)) == before
+
+
+def test_the_function_writes_the_files_of_the_command(trained, model, mask, tmp_path):
+    assert (
+        launch(
+            "synthesize",
+            *(f"--workdir={trained}", f"--mask={mask}", f"--output={tmp_path / 'a'}"),
+            "--edit=scale:tumor=1.5",
+        ).returncode
+        == 0
+    )
+    files = samr_jax.synthesize_file(
+        mask, tmp_path / "b", checkpoint=trained, edit="scale:tumor=1.5"
+    )
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names == {path.name for path in (tmp_path / "b").iterdir()}
+    assert {path.name for path in files} == names - {"provenance.json", "edit.json"}
+    for name in (name for name in names if name.endswith(".nii.gz")):
+        first, second = values(tmp_path / "a" / name), values(tmp_path / "b" / name)
+        np.testing.assert_array_equal(first, second)
+    records = [read_json(tmp_path / run / "provenance.json") for run in "ab"]
+    assert records[0] == records[1]
