@@ -94,7 +94,7 @@ VARIANTS = {
         "model.noise": 1,
         "loss.feature_matching": 1.0,
         "loss.l1": 25.0,
-        "loss.texture": 40.0,
+        "loss.texture": 200.0,
         "loss.l1_label_weights": (1.0, 1.0, 3.0, 5.0, 5.0),
         "loss.region_mean": True,
         "ema_decay": 0.99,

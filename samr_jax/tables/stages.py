@@ -24,20 +24,20 @@ class Stage:
     Attributes:
       size: rows and columns of a slice.
       batch_size: slices of a step.
-      epochs: passes over the training data.
+      steps: optimizer steps.
       learning_rate: Adam's, of the generator.
     """
 
     size: int
     batch_size: int
-    epochs: int
+    steps: int
     learning_rate: float
 
 
 STAGES = (
-    Stage(64, 8, 5, 7e-4),
-    Stage(128, 4, 2, 5e-4),
-    Stage(256, 2, 1, 3e-4),
+    Stage(64, 8, 675, 7e-4),
+    Stage(128, 4, 270, 7e-4),
+    Stage(256, 2, 400, 5e-4),
 )
 """The stages of the packaged weights.
 
@@ -86,7 +86,7 @@ def _config(
     fields = {
         "data.size": stage.size,
         "batch_size": stage.batch_size,
-        "epochs": stage.epochs,
+        "steps": stage.steps,
         "learning_rate": stage.learning_rate,
         "start_from": str(_directory(workdir, earlier[-1])) if earlier else "",
     }
