@@ -1,4 +1,4 @@
-"""Draws the paper's figures from runs on one dataset."""
+"""Draws the paper's figures, and figures beyond the paper, from runs on one dataset."""
 
 from samr_jax.commands import run_script
 
