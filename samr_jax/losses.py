@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from samr_jax.labels import BACKGROUND
+
 Features = Sequence[Sequence[jax.Array]]
 """Per discriminator, the features of every layer; the logits come last."""
 
@@ -126,17 +128,22 @@ def texture_loss(
     away, at full size, half size and so on. Matching statistics of filters over a
     region follows Li et al., "Demystifying Neural Style Transfer" (2017).
 
+    Up-convolutions could also make detail by a pattern that repeats every few pixels.
+    So the mean of all blocks of 8 x 8 pixels in the brain has to be as flat as in real
+    images.
+
     Args:
-      real: images ``(N, H, W, S)``; H and W are divisible by 2^scales.
+      real: images ``(N, H, W, S)``; H and W are divisible by 8.
       fake: synthesized images of the same masks, same shape.
       mask: one-hot ``(N, H, W, L)``.
       scales: number of sizes.
 
     Returns:
-      The mean over scales, labels and sequences of the absolute difference. Labels
-      without a pixel in the batch add nothing.
+      The mean over scales, labels and sequences of the absolute difference, where
+      labels without a pixel in the batch add nothing; plus the mean absolute difference
+      between the mean blocks.
     """
-    total = jnp.zeros(())
+    total = scales * _repeated_pattern(real, fake, mask)
     for _ in range(scales):
         pixels = jnp.sum(mask, (0, 1, 2))[:, None]
         amplitudes = [
@@ -147,6 +154,22 @@ def texture_loss(
         total += jnp.mean(jnp.abs(amplitudes[0] - amplitudes[1]))
         real, fake, mask = half_scale(real), half_scale(fake), half_scale(mask)
     return total / scales
+
+
+def _repeated_pattern(
+    real: jax.Array, fake: jax.Array, mask: jax.Array, *, period: int = 8
+) -> jax.Array:
+    """Distance between the mean blocks of the brain, each less its own mean."""
+
+    def blocks(x: jax.Array) -> jax.Array:
+        n, height, width, channels = x.shape
+        shape = (n, height // period, period, width // period, period, channels)
+        return x.reshape(shape).sum((0, 1, 3))
+
+    brain = 1 - mask[..., BACKGROUND, None]
+    pixels = jnp.maximum(blocks(brain), 1)
+    difference = blocks(brain * (jax.lax.stop_gradient(real) - fake)) / pixels
+    return jnp.mean(jnp.abs(difference - difference.mean((0, 1))))
 
 
 def _detail(images: jax.Array) -> jax.Array:

@@ -53,24 +53,29 @@ def test_confidence_optimum_predicts_the_error(error):
 def test_texture_loss_compares_amplitudes_of_detail_and_not_pixels():
     """Against the definition, in numpy. Other noise as strong costs little."""
     rng = np.random.default_rng(0)
-    labels = np.zeros((1, 64, 64), int)
-    labels[:, 16:48, 16:48] = 1
-    mask = np.eye(3)[labels]  # the last label is nowhere
+    labels = np.zeros((1, 256, 256), int)
+    labels[:, 64:192, 64:192] = 1
+    mask = np.eye(3)[labels].astype(np.float32)  # the last label is nowhere
     strength = np.where(labels == 1, 0.3, 0.1)[..., None]
     real, other, smooth = (
-        (strength * rng.normal(size=(1, 64, 64, 2))).astype(np.float32)
+        (strength * rng.normal(size=(1, 256, 256, 2))).astype(np.float32)
         for strength in (strength, strength, 0 * strength)
     )
 
     def amplitude(images, place):
-        blocks = images.reshape(1, 32, 2, 32, 2, 2)
+        blocks = images.reshape(1, 128, 2, 128, 2, 2)
         detail = blocks - blocks.mean((2, 4), keepdims=True)
         return np.abs(detail.reshape(images.shape)[place]).mean(0)
 
     found = losses.texture_loss(real, smooth, mask, scales=1)
     expected = sum(amplitude(real, labels == label).mean() for label in (0, 1)) / 3
+    block = real[0, 64:192, 64:192].reshape(16, 8, 16, 8, 2).mean((0, 2))
+    expected += np.abs(block - block.mean((0, 1))).mean()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert losses.texture_loss(real, other, mask) < 0.1 * float(
+    grid = np.where(np.arange(256) % 4 == 0, 0.3, -0.1).astype(np.float32)
+    patterned = other + grid[None, :, None, None]
+    assert losses.texture_loss(real, patterned, mask) > 0.9 * np.abs(grid).mean()
+    assert losses.texture_loss(real, other, mask) < 0.4 * float(
         losses.texture_loss(real, smooth, mask)
     )
     assert losses.texture_loss(real, real, mask) == 0
