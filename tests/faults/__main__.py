@@ -36,7 +36,7 @@ def _run_all(folder: Path, names: list[str], seed: int) -> int:
     from tests.faults.scenarios import SCENARIOS
 
     bench = Bench(folder)
-    print(f"{'fault':<14}{'survived':>10}{'seconds':>9}", flush=True)
+    print(f"{'fault':<18}{'survived':>10}{'seconds':>9}", flush=True)
     fatal = 0
     for name in names:
         scenario, faults, repeats = SCENARIOS[name]
@@ -53,9 +53,9 @@ def _run_all(folder: Path, names: list[str], seed: int) -> int:
                 remarks.append(f"repeat {repeat}: {failure}")
         count = f"{survived} of {faults * repeats}"
         seconds = time.monotonic() - begun
-        print(f"{name:<14}{count:>10}{seconds:>9.0f}", *remarks[:1], flush=True)
+        print(f"{name:<18}{count:>10}{seconds:>9.0f}", *remarks[:1], flush=True)
         for remark in remarks[1:]:
-            print(f"{'':<33}", remark, flush=True)
+            print(f"{'':<37}", remark, flush=True)
     return fatal
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from samr_jax.data.dataset import open_dataset
+from samr_jax.data.nifti import write_volume
+from tests.commands import start
 from tests.faults.bench import (
     Bench,
     Failure,
@@ -22,6 +26,7 @@ from tests.faults.bench import (
 )
 from tests.faults.child import PHASES, Moment
 from tests.faults.disks import filled, read_only, small_disk
+from tests.tiny import GRID
 
 LONGEST = {"start": 2.0, "step": 0.1, "save": 0.4, "validation": 0.3, "report": 0.3}
 """Seconds that a phase takes at the least, to choose a moment in."""
@@ -53,18 +58,44 @@ def kill_report(bench: Bench, rng) -> None:
     kill(bench, rng, phases=("report",))
 
 
-def sigterm(bench: Bench, rng) -> None:
+def sigterm(bench: Bench, rng, number: int = signal.SIGTERM) -> None:
     """Asked to stop: saves the step that it is at, and leaves."""
-    workdir = bench.new_path("sigterm")
+    workdir = bench.new_path(signal.Signals(number).name.lower())
     phase = str(rng.choice(["step", "save", "validation"]))
-    ended = bench.run(workdir, moment=random_moment(rng, phase, signal.SIGTERM))
+    ended = bench.run(workdir, moment=random_moment(rng, phase, number))
     if ended.code != 0 or "asked to stop: saved step" not in ended.output:
         raise Failure(f"in {phase}: exit {ended.code} without having saved")
+    if "Traceback" in ended.output:
+        raise Failure(f"in {phase}: a traceback: {ended.tail}")
     said = int(ended.output.split("asked to stop: saved step")[1].split()[0])
     if int(final_state(workdir)["step"]) != said:
         raise Failure(f"says that it saved step {said}, which is not the newest")
     bench.finish(workdir)
     bench.check_like_undisturbed(workdir)
+
+
+def sigint(bench: Bench, rng) -> None:
+    """Ctrl-C does the same."""
+    sigterm(bench, rng, signal.SIGINT)
+
+
+def two_syntheses(bench: Bench, rng) -> None:
+    """Two processes synthesize into one directory: one fills it, one is refused."""
+    labels = [item["labels"] for item in open_dataset(bench.dataset).split("test")]
+    mask, output = bench.new_path("mask"), bench.new_path("synthesis")
+    mask = mask.with_suffix(".nii.gz")
+    write_volume(mask, np.transpose(labels, (2, 1, 0)), GRID.affine)
+    flags = [f"--workdir={bench.straight}", f"--mask={mask}", f"--output={output}"]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: start("synthesize", *flags), range(2)))
+    done, refused = sorted(both, key=lambda ended: ended.returncode)
+    if done.returncode or "exists already" not in refused.error:
+        raise Failure(f"exit {done.returncode} and {refused.returncode}")
+    told = set(done.stdout.split())
+    if told - {str(path) for path in output.iterdir()} or len(told) < 4:
+        raise Failure(f"{output.name} is not whole")
+    if left := list(output.parent.glob(f".{output.name}*")):
+        raise Failure(f"{left[0].name} is left")
 
 
 def truncated(bench: Bench, rng) -> None:
@@ -201,6 +232,8 @@ SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "kill": (kill, 4, 5),
     "kill_report": (kill_report, 1, 2),
     "sigterm": (sigterm, 1, 3),
+    "sigint": (sigint, 1, 3),
+    "two_syntheses": (two_syntheses, 1, 1),
     "truncated": (truncated, 1, 3),
     "missing_item": (missing_item, 1, 3),
     "stale_save": (stale_save, 1, 2),
