@@ -32,6 +32,10 @@ A run of the config anatomy also needs a brain to put the lesion into:
     --anatomy=seed:7              a simulated healthy brain; seed:0 by default
     --anatomy=DATASET/SUBJECT     a subject of a prepared dataset on the model's grid
     --anatomy=average             the average of the training subjects
+    --anatomy=SCAN.nii.gz         the brain of a T1w scan, with or without skull
+
+A scan is registered, stripped and segmented first, which takes about a minute. Then the
+images are written on its voxels, and the mask may be drawn on them.
 """
 
 from pathlib import Path
@@ -107,7 +111,7 @@ _ANATOMY = _PATIENT.string(
     "anatomy",
     None,
     "Brain that the lesion is put into.",
-    form="seed:N|DATASET/SUBJECT|average",
+    form="seed:N|DATASET/SUBJECT|average|SCAN",
 )
 
 _CHANGE = FLAGS.group("Edit of the lesion")

@@ -76,13 +76,9 @@ def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Told | None:
       InputError: an anatomy is given to a method that cannot be told one, or it is
         neither a seed nor `AVERAGE` nor tissue maps.
     """
-    if "tissue" not in model.method.fields:
-        if anatomy is not None:
-            raise InputError(
-                f"anatomy: {model.method.name} is told no individual's anatomy, "
-                "expected a run of configs/anatomy.py"
-            )
+    if anatomy is None and "tissue" not in model.method.fields:
         return None
+    check_told(model)
     anatomy = 0 if anatomy is None else anatomy
     if isinstance(anatomy, (int, np.integer)) and anatomy >= 0:
         return int(anatomy)
@@ -95,6 +91,15 @@ def chosen_anatomy(model: Model, anatomy: Anatomy | None) -> Told | None:
     raise InputError(
         f"anatomy: {anatomy!r:.100}, expected a seed from 0, {AVERAGE!r} or tissue maps"
     )
+
+
+def check_told(model: Model) -> None:
+    """Raises an `InputError` if the method of a model is told no anatomy."""
+    if "tissue" not in model.method.fields:
+        raise InputError(
+            f"anatomy: {model.method.name} is told no individual's anatomy, "
+            "expected a run of configs/anatomy.py"
+        )
 
 
 def maps_on_grid(anatomy: Told, dataset: Dataset, grid: Grid) -> np.ndarray:
@@ -169,10 +174,13 @@ def fitted(anatomy: Told, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return fit_to_brain(maps, labels != BACKGROUND)
 
 
-def read_anatomy(text: str, model: Model) -> Told:
-    """Reads ``seed:N``, ``average`` or ``DATASET/SUBJECT``.
+def read_anatomy(text: str, model: Model) -> Told | Path:
+    """Reads ``seed:N``, ``average``, ``DATASET/SUBJECT`` or ``SCAN.nii.gz``.
 
     A subject is one of a prepared dataset on the grid of the model's training data.
+
+    Returns:
+      The anatomy; for a scan its path, see `samr_jax.inference.scanned_brain`.
 
     Raises:
       InputError: it is none of these, or the subject cannot be used.
@@ -182,10 +190,13 @@ def read_anatomy(text: str, model: Model) -> Told:
         return int(number)
     if text == AVERAGE:
         return text
+    if text.endswith((".nii", ".nii.gz")):
+        return Path(text)
     directory, name = Path(text).parent, Path(text).name
     if not (directory / "dataset.json").exists():
         raise InputError(
-            f"anatomy: {text!r}, expected seed:N, {AVERAGE} or DATASET/SUBJECT"
+            f"anatomy: {text!r}, expected seed:N, {AVERAGE}, DATASET/SUBJECT or "
+            "SCAN.nii.gz"
         )
     dataset = open_dataset(directory)
     split = next((s for s in SPLITS if name in dataset.splits[s]), None)

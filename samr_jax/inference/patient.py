@@ -34,6 +34,14 @@ class PlacedMask:
     native: Native
     drawn_on_scan: bool
 
+    @staticmethod
+    def of(mask: Volume, native: Native, *, drawn_on_scan: bool) -> PlacedMask:
+        """Places a mask that lies on the scan, or in the training data's space."""
+        if drawn_on_scan:
+            moved = np.linalg.inv(native.from_dataset) @ mask.affine
+            mask = dataclasses.replace(mask, affine=moved)
+        return PlacedMask(mask, native, drawn_on_scan)
+
     def synthesize(self, model: Model, **options) -> SynthesizedVolume:
         """Synthesizes the mask on the voxels of the scan.
 
@@ -88,10 +96,7 @@ def place_mask(
         lesion = np.isin(mask.data, LESION_LABELS)
     native = find_native(path, scans, model.dataset, prepared=prepared, lesion=lesion)
     log(_place_and_units(native, model.dataset.sequences))
-    if drawn_on_scan:
-        moved = np.linalg.inv(native.from_dataset) @ mask.affine
-        mask = dataclasses.replace(mask, affine=moved)
-    return PlacedMask(mask, native, drawn_on_scan)
+    return PlacedMask.of(mask, native, drawn_on_scan=drawn_on_scan)
 
 
 def synthesize_for_patient(

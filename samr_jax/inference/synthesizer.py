@@ -19,6 +19,7 @@ from samr_jax.inference.anatomy import Anatomy, anatomy_record
 from samr_jax.inference.api import model_of
 from samr_jax.inference.patient import place_mask
 from samr_jax.inference.samples import check_samples, write_samples
+from samr_jax.inference.scanned_brain import put_into_scan
 from samr_jax.inference.volumes import (
     AtlasSpace,
     SynthesizedVolume,
@@ -45,7 +46,8 @@ class Synthesizer:
       donors: mask files that a random edit may use.
       reference: a patient's scans, see `samr_jax.inference.patient`; empty for none.
       atlas: by default the atlas of the model's training data.
-      anatomy: the brain that the lesion is put into; None for the model's default.
+      anatomy: the brain that the lesion is put into; None for the model's default. For
+        the path of a T1w scan see `samr_jax.inference.scanned_brain`.
       seed: of the noise, for a model that sees noise.
       samples: number of syntheses of each mask, with the noise of this seed and of the
         following seeds.
@@ -60,7 +62,7 @@ class Synthesizer:
     donors: Sequence[str] = ()
     reference: Sequence[str] = ()
     atlas: AtlasSpace | None = None
-    anatomy: Anatomy | None = None
+    anatomy: Anatomy | Path | None = None
     seed: int = 0
     samples: int = 1
     sequences: Sequence[str] | None = None
@@ -69,6 +71,11 @@ class Synthesizer:
 
     def __post_init__(self):
         check_samples(self.samples, self.model)
+        if self.reference and isinstance(self.anatomy, Path):
+            raise InputError(
+                f"anatomy: {self.anatomy} and a reference, expected only one of them: "
+                "images are written on the voxels of either"
+            )
 
     def __call__(self, mask: Path, output: Path) -> list[Path]:
         """Synthesizes the images of a mask file into a new directory.
@@ -96,11 +103,7 @@ class Synthesizer:
         Returns:
           A function that takes the seed of the noise, ``seed=``.
         """
-        options: dict[str, Any] = {
-            "atlas": self.atlas,
-            "anatomy": self.anatomy,
-            "show": self.show,
-        }
+        options: dict[str, Any] = {"atlas": self.atlas, "show": self.show}
         if self.edit:
             options["edit"] = functools.partial(
                 edit_volume,
@@ -108,6 +111,10 @@ class Synthesizer:
                 donors=self.donors,
                 donor_labels=self.labels,
             )
+        if isinstance(self.anatomy, Path):
+            placed, options["anatomy"] = put_into_scan(self.model, mask, self.anatomy)
+            return functools.partial(placed.synthesize, self.model, **options)
+        options["anatomy"] = self.anatomy
         if not self.reference:
             return functools.partial(synthesize_volume, self.model, mask, **options)
         prepared = self.model.config.get("data.dir")
@@ -131,10 +138,14 @@ class Synthesizer:
     def _options(self) -> dict[str, Any]:
         """The part of a request that all masks share."""
         atlas, anatomy = self.atlas, self.anatomy
+        if isinstance(anatomy, Path):
+            brain: Any = _content(anatomy)
+        else:
+            brain = None if anatomy is None else anatomy_record(anatomy)
         return {
             "weights": f"sha256:{weights_hash(self.model)}",
             "atlas": None if atlas is None else _digest(atlas.volumes, atlas.brain),
-            "anatomy": None if anatomy is None else anatomy_record(anatomy),
+            "anatomy": brain,
             "reference": [_scan_by_content(item) for item in self.reference],
             "edit": _edit_by_content(self.edit),
             "donors": [_content(path) for path in self.donors],

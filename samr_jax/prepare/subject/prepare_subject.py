@@ -12,6 +12,7 @@ from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.labels import (
     BACKGROUND,
+    EDEMA,
     LESION_LABELS,
     mark_normal_brain,
 )
@@ -27,6 +28,8 @@ from samr_jax.prepare.subject.tissue import normalised, tissue_maps
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import digest_of
 from samr_jax.sequences import MRSequence
+
+T1W = "T1w"
 
 MIN_FIELD = 0.03
 """Smallest variation of a bias field that is corrected. N4 finds up to 0.025 in scans
@@ -105,6 +108,34 @@ def prepare_subject(
     }
     pictures = stage_pictures(scans, alignment, subject, options.grid)
     return Prepared(subject, profile, working, record, pictures)
+
+
+def segment_t1w(
+    scan: Volume, lesion: np.ndarray, options: Options
+) -> tuple[Alignment, np.ndarray]:
+    """Aligns one T1w scan and segments its brain, by the steps of `prepare_subject`.
+
+    Args:
+      scan: a T1w scan, with or without skull.
+      lesion: boolean on the scan's voxels; the template's tissue is put there.
+      options: with the grid of the maps and a working grid; the sequences do not count.
+
+    Returns:
+      How the scan lies, and tissue maps ``(Z, H, W, 3)`` on the grid: their sum is 1 in
+      the brain, 0 outside.
+
+    Raises:
+      SubjectFailed: a step has failed.
+    """
+    labels = np.where(lesion, EDEMA, BACKGROUND).astype(np.uint8)
+    scans = Scans({T1W: scan}, {}, labels, T1W, brain=None, tissue=None, anchor=T1W)
+    alignment = align_subject(scans, options)
+    with step("bias correction", scans.images):
+        scans, _ = _correct(scans, alignment, options.steps.bias)
+    with step("tissue maps", scans.images):
+        _, labels, _ = _on_grid(scans, alignment, options.grid)
+        _, tissue = _working(scans, alignment, options, labels != BACKGROUND)
+    return alignment, np.asarray(tissue)
 
 
 def _scan_records(raw: RawSubject, scans: Scans, alignment: Alignment) -> dict:
