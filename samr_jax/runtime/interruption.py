@@ -11,6 +11,10 @@ from collections.abc import Iterator
 _AGAIN = b"stopping after this step; Ctrl-C again stops at once\n"
 
 
+_received: list[int] = []
+"""Signals that this process has received in `sigterm_like_ctrl_c`."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, raised where Ctrl-C would raise a `KeyboardInterrupt`."""
 
@@ -27,11 +31,15 @@ def sigterm_like_ctrl_c() -> Iterator[None]:
     Outside the main thread, where Python allows no signal handlers, nothing changes.
     """
 
-    def terminate(number: int, frame: object) -> None:
-        raise Terminated
+    def end(number: int, frame: object) -> None:
+        _received.append(number)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    with _handled(terminate, (signal.SIGTERM,)):
-        yield
+    try:
+        with _handled(end, (signal.SIGTERM, signal.SIGINT)):
+            yield
+    finally:
+        _received.clear()
 
 
 @contextlib.contextmanager
@@ -45,6 +53,8 @@ def stop_signal(*, ctrl_c: bool = True) -> Iterator[threading.Event]:
         `KeyboardInterrupt`, for a user who does not want to wait.
     """
     stop = threading.Event()
+    if _received:
+        stop.set()  # The exception of an earlier signal was lost in a library.
 
     def ask(number: int, frame: object) -> None:
         if number == signal.SIGINT:

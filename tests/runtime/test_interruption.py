@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a command in the same way: one line, nothing half-written."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -107,3 +108,14 @@ def test_a_signal_within_a_destructor_is_not_lost(number, monkeypatch, capsys):
         launching.run(main)
     assert ended.value.code == 128 + number
     assert capsys.readouterr().err == f"error: stopped by {number.name}\n"
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_a_loop_hears_of_a_signal_that_a_library_has_swallowed(number):
+    with sigterm_like_ctrl_c():
+        with contextlib.suppress(KeyboardInterrupt):
+            send(number)
+        with stop_signal() as stop:
+            assert stop.is_set()
+    with sigterm_like_ctrl_c(), stop_signal() as stop:
+        assert not stop.is_set()
