@@ -198,7 +198,8 @@ def set_field(config: ml_collections.ConfigDict, field: str, value: Any) -> None
     except (KeyError, AttributeError) as error:
         raise InputError(unknown_field(config, field)) from error
     except (TypeError, ValueError) as error:
-        raise InputError(f"config.{field} is {value!r}: {error}") from error
+        reason = " ".join(str(error).split())  # which may quote a value of many lines
+        raise InputError(f"config.{field} is {value!r}: {reason}") from error
 
 
 def unknown_field(config: ml_collections.ConfigDict, field: str) -> str:

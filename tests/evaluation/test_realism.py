@@ -35,7 +35,7 @@ from samr_jax.labels import EDEMA, NORMAL, TUMOR
 from samr_jax.methods.base import Context
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import Model, load_model
-from tests.tiny import shrink
+from tests.tiny import NETWORKS, shrink
 
 SEQUENCES = ("T1w", "FLAIR")
 
@@ -273,7 +273,7 @@ def test_features_are_the_mean_of_the_innermost_layer(segmenter):
     features = innermost_features(segmenter, batch_size=2)
     images = noise(16, (3, 32, 32, 2)).astype(np.float32)
     found = features(images)
-    depth, width = 2, 2
+    depth, width = (NETWORKS[name] for name in ("unet_depth", "unet_channels"))
     assert found.shape == (3, width * 2**depth)
     assert (found >= 0).all() and found.std(axis=0).max() > 0
     np.testing.assert_allclose(found[2:], features(images[2:]), atol=1e-6)

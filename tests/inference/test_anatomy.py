@@ -128,7 +128,7 @@ def test_words_for_an_anatomy(model, dataset):
     found = read_anatomy(f"{dataset.directory}/{item['subject']}", model)
     np.testing.assert_allclose(found.maps[2], item["tissue"] / 255, atol=1e-6)
     for text, message in (
-        ("seed:x", "expected seed:N, average or DATASET/SUBJECT"),
+        ("seed:x", "expected seed:N, average, DATASET/SUBJECT or SCAN"),
         (f"{dataset.directory}/nobody", "no subject 'nobody'"),
     ):
         with pytest.raises(InputError, match=message):

@@ -46,6 +46,15 @@ def test_a_second_ctrl_c_stops_at_once():
 
 
 def test_ctrl_c_is_left_alone_where_it_is_not_wanted():
+    # A shell that starts the tests in the background has them ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _stays_ctrl_c()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stays_ctrl_c():
     with pytest.raises(KeyboardInterrupt), stop_signal(ctrl_c=False) as stop:
         send(signal.SIGINT)
     assert not stop.is_set()
