@@ -24,7 +24,7 @@ setup(
     packages=find_packages(include=["samr_jax", "samr_jax.*"]),
     package_data={
         "samr_jax": ["py.typed"],
-        "samr_jax.pretrained": ["*.md", "cg_samr/**/*"],
+        "samr_jax.pretrained": ["*.md", "anatomy/**/*"],
     },
     entry_points={"console_scripts": ["samr-jax = samr_jax.commands:main"]},
     install_requires=[

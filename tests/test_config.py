@@ -40,7 +40,7 @@ def test_config_files_load_and_are_valid(path):
     spec.loader.exec_module(module)
     for variant in ("paper", "demo"):
         validate(module.get_config(variant))
-    if path.stem in ("paired", "segmentation"):
+    if path.stem in ("anatomy", "segmentation"):
         validate(module.get_config("pretrained"))
     with pytest.raises(ValueError, match="huge"):
         module.get_config("huge")

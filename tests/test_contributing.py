@@ -72,7 +72,7 @@ def apply(path, lines):
 def followed(tmp_path_factory):
     """The files of every walk, and the copy in which all of them have been followed."""
     root = tmp_path_factory.mktemp("copy")
-    weights = shutil.ignore_patterns("__pycache__", "cg_samr", "parity", "version_*")
+    weights = shutil.ignore_patterns("__pycache__", "anatomy", "parity", "version_*")
     for folder in ("samr_jax", "configs", "tests"):
         shutil.copytree(folder, root / folder, ignore=weights)
     sections = walks()

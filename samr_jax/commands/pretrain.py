@@ -5,8 +5,8 @@
 The command trains CG-SAMR with an individual's anatomy on the embedded dataset, in
 stages of 64, 128 and 256 pixels, and a segmenter at 256, with the variants "pretrained"
 of the configs anatomy and segmentation. Then it writes Table VI, with two rows that
-need no network, and packs the weights into WORKDIR/cg_samr, whose files are the files
-of samr_jax/pretrained/cg_samr. This takes hours on two CPU cores. After a stop, the
+need no network, and packs the weights into WORKDIR/package, whose files are the files
+of samr_jax/pretrained/anatomy. This takes hours on two CPU cores. After a stop, the
 same command goes on.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
     from samr_jax.tables.table_runs import TableRuns
 
     workdir = Path(_WORKDIR.value)
-    package = workdir / "cg_samr"
+    package = workdir / "package"
     if package.exists():
         raise InputError(f"{package}: exists already, expected another --workdir")
     train_earlier_stages(workdir)

@@ -36,7 +36,7 @@ from samr_jax.methods.settings import (
     PositiveInt,
     Weight,
 )
-from samr_jax.methods.variants import PAIRED_DEMO, PRETRAINED
+from samr_jax.methods.variants import PAIRED_DEMO
 from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     WholeImageDiscriminator,
@@ -190,35 +190,11 @@ SMALL_NETWORKS = {
 VARIANTS = {
     "paper": {},
     "demo": PAIRED_DEMO | SMALL_NETWORKS | {"loss.l1": 50.0},
-    "pretrained": PRETRAINED
-    | {
-        "model.downsamplings": 1,
-        "model.norm": "affine_instance",
-        "model.ndf": 8,
-        "model.unet_channels": 8,
-        "loss.l1": 1000.0,
-        "loss.l1_label_weights": (1.0, 1.0, 8.0, 15.0, 15.0),
-        "loss.confidence": 200.0,
-        "loss.shape_consistency": 150.0,
-        "loss.shape_cross_entropy": 1.0,
-        "loss.segmenter_learns_from_fake": False,
-        "loss.segmenter_label_weights": (1.0, 1.0, 3.0, 10.0, 10.0),
-        "segmenter_lr_scale": 10.0,
-    },
 }
-"""The paper's training, the demo, and the packaged weights' training.
+"""The paper's training and the demo.
 
 ``demo`` differs from the paper, apart from its size, in a pixel loss and a higher
 learning rate: it has minutes to learn what a brain looks like, not days.
-
-``pretrained`` has networks that learn within hours on two CPU cores: with 1
-down-sampling the thin borders of lesions are learned within hundreds of steps, with 4
-they are not. The pixel loss outweighs the other terms, so that the images are closer to
-the truth than an atlas with painted lesions; without weights for the labels it hardly
-sees lesions, which are 3 % of the pixels. Two slices say too little of cavities for
-running statistics, hence the norm. U learns from real images alone, faster than G and
-more from rare labels, so that synthesized lesions have to look like real ones to be
-found.
 """
 
 

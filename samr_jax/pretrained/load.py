@@ -15,7 +15,7 @@ from samr_jax.data.nifti import read_labels
 from samr_jax.runs.model import DATASET_COPY, Model
 from samr_jax.runs.weights import read_weights
 
-PACKAGE = Path(__file__).parent / "cg_samr"
+PACKAGE = Path(__file__).parent / "anatomy"
 WEIGHTS, MASK, TABLE = "weights.safetensors", "mask.nii.gz", "scores.md"
 
 _lock = threading.Lock()

@@ -82,7 +82,7 @@ def test_version(samr_jax):
 
 def test_synthesis_with_the_packaged_weights(installed, samr_jax):
     (package,) = (installed / "environment").glob("lib/*/site-packages/samr_jax")
-    mask = package / "pretrained" / "cg_samr" / "mask.nii.gz"
+    mask = package / "pretrained" / "anatomy" / "mask.nii.gz"
     samr_jax("synthesize", f"--mask={mask}", "--output=out")
     image = nib.load(installed / "out" / "FLAIR.nii.gz")
     assert image.shape == nib.load(mask).shape
