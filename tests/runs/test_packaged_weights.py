@@ -147,7 +147,7 @@ def test_another_brain_is_another_image_with_the_same_lesion(example, out):
     mask, atlas = example
     other = samr_jax.synthesize(mask, atlas, anatomy=3)
     change = np.abs(other.images - out.images)[..., out.sequences.index("T2w")]
-    assert change[mask == NORMAL].mean() > 2 * change[mask == TUMOR].mean()
+    assert change[mask == NORMAL].mean() > 1.4 * change[mask == TUMOR].mean()
 
 
 @pytest.mark.slow
