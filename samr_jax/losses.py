@@ -12,6 +12,9 @@ import optax
 
 from samr_jax.labels import BACKGROUND
 
+TEXTURE_HALVINGS = 3
+"""How often `texture_loss` halves a slice."""
+
 Features = Sequence[Sequence[jax.Array]]
 """Per discriminator, the features of every layer; the logits come last."""
 
@@ -118,7 +121,11 @@ def feature_matching_loss(
 
 
 def texture_loss(
-    real: jax.Array, fake: jax.Array, mask: jax.Array, *, scales: int = 3
+    real: jax.Array,
+    fake: jax.Array,
+    mask: jax.Array,
+    *,
+    scales: int = TEXTURE_HALVINGS,
 ) -> jax.Array:
     """Distance between the amplitudes of fine detail in each label.
 

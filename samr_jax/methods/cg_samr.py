@@ -263,6 +263,8 @@ def create_samr(
         **common,
     )
     halvings, segmenter, lr_scales = model.downsamplings, None, ()
+    if loss.texture:
+        halvings = max(halvings, losses.TEXTURE_HALVINGS)
     if ablation.shape_consistency:
         segmenter = create_segmenter(model, context)
         halvings = max(halvings, segmenter_depth(model))

@@ -93,6 +93,12 @@ def test_maps_inside_a_lesion_count_only_if_they_are_not_blanked(blank):
         assert (not np.array_equal(run(changed).images, images)) == counts
 
 
+def test_slices_must_be_halved_as_often_as_the_texture_loss_does():
+    fields = {"model__downsamplings": 2, "model__unet_depth": 1}
+    assert tiny_variant(**fields).downsamplings == 2
+    assert tiny_variant(**fields, loss__texture=1.0).downsamplings == 3
+
+
 def test_noise_changes_the_images_of_a_model_that_sees_noise():
     method = tiny_variant(model__noise=2)
     assert method.noise == 2 and tiny_variant().noise == 0
