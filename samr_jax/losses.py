@@ -5,6 +5,7 @@ loss of several networks or layers is the sum of theirs, as in the paper.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +59,7 @@ def adversarial_loss(
     real: bool,
     kind: str,
     counted: Sequence[jax.Array] | None = None,
+    axis_name: str | None = None,
 ) -> jax.Array:
     """The loss of discriminators that ought to call their input real (or synthesized).
 
@@ -72,6 +74,7 @@ def adversarial_loss(
       counted: for each discriminator, 1 for the logits whose mean is its loss, and 0
         for the others; by default all logits count. A discriminator without any such
         logit has a loss of 0.
+      axis_name: device axis over which the logits that count are summed, too.
     """
     logits = [layers[-1].astype(jnp.float32) for layers in features]
     goal = 1.0 if real else 0.0
@@ -86,9 +89,12 @@ def adversarial_loss(
         raise ValueError(f"GAN loss {kind!r}, expected 'bce' or 'lsgan'")
     if counted is None:
         return sum(jnp.mean(x) for x in losses)  # type: ignore[return-value]
-    return sum(  # type: ignore[return-value]
-        jnp.sum(x * weights) / jnp.maximum(jnp.sum(weights), 1)
+    sums = [
+        (jnp.sum(x * weights), jnp.sum(weights))
         for x, weights in zip(losses, counted, strict=True)
+    ]
+    return sum(  # type: ignore[return-value]
+        total / jnp.maximum(count, 1) for total, count in _over(axis_name, sums)
     )
 
 
@@ -126,6 +132,7 @@ def texture_loss(
     mask: jax.Array,
     *,
     scales: int = TEXTURE_HALVINGS,
+    axis_name: str | None = None,
 ) -> jax.Array:
     """Distance between the amplitudes of fine detail in each label.
 
@@ -144,27 +151,33 @@ def texture_loss(
       fake: synthesized images of the same masks, same shape.
       mask: one-hot ``(N, H, W, L)``.
       scales: number of sizes.
+      axis_name: device axis over which the means run, too.
 
     Returns:
       The mean over scales, labels and sequences of the absolute difference, where
       labels without a pixel in the batch add nothing; plus the mean absolute difference
       between the mean blocks.
     """
-    total = scales * _repeated_pattern(real, fake, mask)
+    total = scales * _repeated_pattern(real, fake, mask, axis_name=axis_name)
     for _ in range(scales):
-        pixels = jnp.sum(mask, (0, 1, 2))[:, None]
-        amplitudes = [
+        details = [
             jnp.einsum("nhwl,nhws->ls", mask, jnp.abs(_detail(images)))
-            / jnp.maximum(pixels, 1)
             for images in (jax.lax.stop_gradient(real), fake)
         ]
-        total += jnp.mean(jnp.abs(amplitudes[0] - amplitudes[1]))
+        pixels = jnp.sum(mask, (0, 1, 2))[:, None]
+        (of_real, of_fake), pixels = _over(axis_name, (details, pixels))
+        total += jnp.mean(jnp.abs(of_real - of_fake) / jnp.maximum(pixels, 1))
         real, fake, mask = half_scale(real), half_scale(fake), half_scale(mask)
     return total / scales
 
 
 def _repeated_pattern(
-    real: jax.Array, fake: jax.Array, mask: jax.Array, *, period: int = 8
+    real: jax.Array,
+    fake: jax.Array,
+    mask: jax.Array,
+    *,
+    axis_name: str | None,
+    period: int = 2**TEXTURE_HALVINGS,
 ) -> jax.Array:
     """Distance between the mean blocks of the brain, each less its own mean."""
 
@@ -174,9 +187,15 @@ def _repeated_pattern(
         return x.reshape(shape).sum((0, 1, 3))
 
     brain = 1 - mask[..., BACKGROUND, None]
-    pixels = jnp.maximum(blocks(brain), 1)
-    difference = blocks(brain * (jax.lax.stop_gradient(real) - fake)) / pixels
+    sums = blocks(brain * (jax.lax.stop_gradient(real) - fake)), blocks(brain)
+    total, pixels = _over(axis_name, sums)
+    difference = total / jnp.maximum(pixels, 1)
     return jnp.mean(jnp.abs(difference - difference.mean((0, 1))))
+
+
+def _over(axis_name: str | None, sums: Any) -> Any:
+    """Sums over the device axis, if there is one."""
+    return sums if axis_name is None else jax.lax.psum(sums, axis_name)
 
 
 def _detail(images: jax.Array) -> jax.Array:
@@ -200,8 +219,7 @@ def generalized_dice_loss(
     axes = tuple(range(reference.ndim - 1))
     overlap = jnp.sum(reference * probabilities, axes)
     total = jnp.sum(reference, axes) + jnp.sum(probabilities, axes)
-    if axis_name is not None:
-        overlap, total = jax.lax.psum((overlap, total), axis_name)
+    overlap, total = _over(axis_name, (overlap, total))
     # Avoids 0 / 0 for a label that neither map holds at all.
     epsilon = 1e-6
     return jnp.mean(1 - (2 * overlap + epsilon) / (total + epsilon))

@@ -235,3 +235,37 @@ def test_code_divergence_is_that_of_the_two_gaussians():
 
     expected = np.mean([divergence(mean) for mean in means.ravel()])
     assert losses.code_divergence(means) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_losses_of_regions_do_not_depend_on_the_number_of_devices(devices):
+    """Values and gradients: the devices have unequal shares of every label."""
+    rng = np.random.default_rng(3)
+    real, fake = rng.normal(size=(2, 4, 16, 16, 2)).astype(np.float32)
+    labels = rng.integers(0, 3, (4, 16, 16)) * (np.arange(4) > 0)[:, None, None]
+    mask = np.eye(3, dtype=np.float32)[labels]
+    logits = rng.normal(size=(4, 5, 5, 1)).astype(np.float32)
+    counted = (
+        rng.uniform(size=logits.shape) < np.arange(4)[:, None, None, None] / 4
+    ) * 1.0
+
+    def loss(fake, logits, real, mask, counted, axis_name=None):
+        texture = losses.texture_loss(real, fake, mask, axis_name=axis_name)
+        options = {"real": True, "kind": "lsgan", "axis_name": axis_name}
+        return texture + losses.adversarial_loss(
+            [[logits]], counted=[counted], **options
+        )
+
+    arrays = fake, logits, real, mask, counted
+    gradient = jax.value_and_grad(loss, argnums=(0, 1))
+    value, slopes = gradient(*arrays)
+    split = [x.reshape(devices, -1, *x.shape[1:]) for x in arrays]
+    on_each = jax.vmap(
+        lambda *parts: gradient(*parts, axis_name="devices"), axis_name="devices"
+    )
+    values, parts = on_each(*split)
+    np.testing.assert_allclose(values, np.full(devices, value), rtol=1e-5)
+    for found, expected in zip(parts, slopes, strict=True):
+        # The mean over the devices, which the step takes, undoes the factor.
+        joined = np.reshape(found, expected.shape) / devices
+        np.testing.assert_allclose(joined, expected, rtol=1e-4, atol=1e-8)

@@ -291,7 +291,9 @@ def create_samr(
             ablation.atlas,
             region_mean=loss.region_mean and ablation.labelwise,
         ),
-        disc_loss=functools.partial(conditional_gan.discriminator_loss, loss=loss),
+        disc_loss=functools.partial(
+            conditional_gan.discriminator_loss, loss=loss, axis_name=context.axis_name
+        ),
         disc_lr_scale=settings.disc_lr_scale,
         downsamplings=halvings,
     )
@@ -327,10 +329,13 @@ def generator_loss(
       batch: masks, real images and atlas.
       method_state: holds ``lambda_cm`` where there are confidence maps.
       loss: `Loss`, or SAMR's.
-      axis_name: the device axis over which the sums of the Dice loss run.
+      axis_name: the device axis over which the sums of the terms run that are not means
+        over all pixels.
     """
     synthesis = outputs["synthesis"]
-    total, terms = conditional_gan.realism_terms(features, loss=loss)
+    total, terms = conditional_gan.realism_terms(
+        features, loss=loss, axis_name=axis_name
+    )
     label_weights = {
         "real": loss.segmenter_label_weights,
         "fake": loss.shape_label_weights,
@@ -361,7 +366,7 @@ def generator_loss(
         terms["lambda_cm"] = method_state["lambda_cm"]
     if loss.texture:
         terms["texture"] = losses.texture_loss(
-            batch.images, synthesis.images, batch.mask
+            batch.images, synthesis.images, batch.mask, axis_name=axis_name
         )
         total += loss.texture * terms["texture"]
     pixels, pixel_terms = conditional_gan.pixel_term(synthesis, batch, loss=loss)

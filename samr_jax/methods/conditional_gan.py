@@ -128,7 +128,9 @@ def generator_loss(
     return total, terms | pixel_terms
 
 
-def realism_terms(features: dict, *, loss: Loss) -> tuple[jax.Array, dict]:
+def realism_terms(
+    features: dict, *, loss: Loss, axis_name: str | None = None
+) -> tuple[jax.Array, dict]:
     """Weighted sum of the adversarial term and feature matching; the terms."""
     terms = {
         "adversarial": losses.adversarial_loss(
@@ -136,6 +138,7 @@ def realism_terms(features: dict, *, loss: Loss) -> tuple[jax.Array, dict]:
             real=True,
             kind=loss.gan,
             counted=features.get("counted"),
+            axis_name=axis_name,
         ),
         "feature_matching": losses.feature_matching_loss(
             features["real"], features["fake"], distance=loss.feature_distance
@@ -156,7 +159,9 @@ def pixel_term(
     return loss.l1 * l1, {"l1": l1}
 
 
-def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]:
+def discriminator_loss(
+    features: dict, *, loss: Loss, axis_name: str | None = None
+) -> tuple[jax.Array, Terms]:
     """The maximised side of equation (2), as a loss, and its terms."""
     terms = {
         side: losses.adversarial_loss(
@@ -164,6 +169,7 @@ def discriminator_loss(features: dict, *, loss: Loss) -> tuple[jax.Array, Terms]
             real=side == "real",
             kind=loss.gan,
             counted=features.get("counted"),
+            axis_name=axis_name,
         )
         for side in ("real", "fake")
     }
