@@ -93,9 +93,7 @@ def adversarial_loss(
         (jnp.sum(x * weights), jnp.sum(weights))
         for x, weights in zip(losses, counted, strict=True)
     ]
-    return sum(  # type: ignore[return-value]
-        total / jnp.maximum(count, 1) for total, count in _over(axis_name, sums)
-    )
+    return sum(total / jnp.maximum(count, 1) for total, count in _over(axis_name, sums))
 
 
 def discriminator_loss(real: Features, fake: Features, *, kind: str) -> jax.Array:
