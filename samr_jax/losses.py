@@ -175,9 +175,9 @@ def _repeated_pattern(
     mask: jax.Array,
     *,
     axis_name: str | None,
-    period: int = 2**TEXTURE_HALVINGS,
 ) -> jax.Array:
     """Distance between the mean blocks of the brain, each less its own mean."""
+    period = 2**TEXTURE_HALVINGS
 
     def blocks(x: jax.Array) -> jax.Array:
         n, height, width, channels = x.shape

@@ -95,8 +95,9 @@ def write_samples(
             )
             deviation.add(volume.images)
         if deviation.count > 1:
+            deviations = deviation.value
             for name in check_sequences(sequences, model.dataset):
                 written.append(folder / f"{name}_std.nii.gz")
-                channel = deviation.value[..., volume.sequences.index(name)]
-                write_volume(written[-1], channel, volume.affine)
+                channel = volume.sequences.index(name)
+                write_volume(written[-1], deviations[..., channel], volume.affine)
     return [Path(output) / path.relative_to(folder) for path in written]

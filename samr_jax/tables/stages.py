@@ -46,43 +46,37 @@ The later stages learn the texture that small slices do not have.
 """
 
 
-def train_earlier_stages(workdir: Path, stages: Sequence[Stage] = STAGES) -> None:
+def train_earlier_stages(workdir: Path) -> None:
     """Trains all stages but the last; a stage that is finished is not trained again.
 
     Args:
       workdir: gets one work directory a stage.
-      stages: all stages.
 
     Raises:
       InputError: a work directory holds a run of another config.
       TrainingError: a training was asked to stop.
     """
-    for index in range(len(stages) - 1):
-        config = _config(ANATOMY.config, workdir, stages[: index + 1])
-        run(config, _directory(workdir, stages[index]), training_dataset(config))
+    for index, stage in enumerate(STAGES[:-1]):
+        config = _config(workdir, STAGES[: index + 1])
+        run(config, _directory(workdir, stage), training_dataset(config))
 
 
-def last_stage(
-    name: str, workdir: Path, stages: Sequence[Stage] = STAGES
-) -> ml_collections.ConfigDict:
+def last_stage(name: str, workdir: Path) -> ml_collections.ConfigDict:
     """The config of the last stage, or of another method at the last stage's size.
 
     Args:
       name: of a config in ``configs/``.
       workdir: as of `train_earlier_stages`.
-      stages: all stages.
     """
     if name == ANATOMY.config:
-        return _config(name, workdir, stages)
+        return _config(workdir, STAGES)
     return named_config(name, VARIANT)
 
 
-def _config(
-    name: str, workdir: Path, stages: Sequence[Stage]
-) -> ml_collections.ConfigDict:
+def _config(workdir: Path, stages: Sequence[Stage]) -> ml_collections.ConfigDict:
     """The config of the last of some stages."""
     *earlier, stage = stages
-    config = named_config(name, VARIANT)
+    config = named_config(ANATOMY.config, VARIANT)
     fields = {
         "data.size": stage.size,
         "batch_size": stage.batch_size,
