@@ -7,6 +7,8 @@ A dataset is a directory::
     atlas/brain.nii.gz      fraction of training subjects whose brain covers a voxel
     atlas/{WM,GM,CSF}.nii.gz  average tissue maps of the training subjects, if they have
                             any (datasets of version 0.1.0 lack these files)
+    lesion_ranges.json      sizes and places of the training subjects' lesions (datasets
+                            of version 0.1.0 lack this file)
     samr_slices/1.0.0/      TFDS files, one ArrayRecord split each: train, val, test
     subjects.png            a picture of a few subjects
 """
@@ -22,6 +24,7 @@ from typing import Protocol
 import numpy as np
 
 from samr_jax.data.atlas import average_tissue, stack_neighbours
+from samr_jax.data.lesion_ranges import LesionRanges, read_lesion_ranges
 from samr_jax.data.nifti import read_volume
 from samr_jax.data.splits import SPLITS
 from samr_jax.data.subject import Grid
@@ -102,6 +105,14 @@ class Dataset:
     def keeps_average_tissue(self) -> bool:
         """Whether the average tissue maps are among the dataset's files."""
         return (self.directory / "atlas" / f"{TISSUES[-1]}.nii.gz").exists()
+
+    @functools.cached_property
+    def lesion_ranges(self) -> LesionRanges | None:
+        """Ranges of the training subjects' lesions; None if they are not on record.
+
+        `samr_jax.data.stacks.compute_lesion_ranges` computes them from the slices.
+        """
+        return read_lesion_ranges(self.directory)
 
     def split(self, name: str) -> Slices:
         """The slices of one split, ordered by subject and slice index."""

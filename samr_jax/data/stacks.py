@@ -10,6 +10,11 @@ import numpy as np
 
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import Dataset, Instances
+from samr_jax.data.lesion_ranges import (
+    LesionRanges,
+    ranges_of_subject,
+    ranges_of_subjects,
+)
 from samr_jax.data.subject import Subject
 from samr_jax.data.window import pack, unpack
 from samr_jax.labels import BACKGROUND
@@ -69,6 +74,14 @@ class Stacks:
             if tissue is not None:
                 tissue[item["slice"]] = item["tissue"]
         return Stack(name, labels, images, tissue)
+
+
+def compute_lesion_ranges(dataset: Dataset) -> LesionRanges:
+    """The ranges of the training subjects' lesions, from all slices of the subjects."""
+    return ranges_of_subjects(
+        ranges_of_subject(stack.labels, dataset.grid)
+        for stack in Stacks(dataset, "train")
+    )
 
 
 def background(dataset: Dataset) -> np.ndarray:

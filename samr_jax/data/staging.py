@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
+from samr_jax.data.lesion_ranges import LesionRanges, ranges_of_subject
 from samr_jax.data.subject import Grid, Subject
 from samr_jax.data.window import Window, fit_window
 from samr_jax.labels import BACKGROUND, LABELS, TISSUES
@@ -29,12 +30,14 @@ class Staged:
       path: file of its arrays.
       windows: fitted windows of the sequences in arbitrary units.
       has_tissue: whether it has a tissue prior.
+      lesions: ranges of its lesion's properties.
     """
 
     name: str
     path: Path
     windows: dict[str, Window]
     has_tissue: bool
+    lesions: LesionRanges
 
     def arrays(self) -> dict[str, np.ndarray]:
         """``images`` float32, ``labels`` uint8, ``tissue`` uint8 where there is one."""
@@ -106,7 +109,13 @@ def _stage(
         tissue = np.clip(subject.tissue, 0, 1)
         arrays["tissue"] = np.round(tissue * 255).astype(np.uint8)
     np.savez(path, **arrays)
-    return Staged(subject.name, path, windows, subject.tissue is not None)
+    return Staged(
+        subject.name,
+        path,
+        windows,
+        has_tissue=subject.tissue is not None,
+        lesions=ranges_of_subject(subject.labels, grid),
+    )
 
 
 def _check(subject: Subject, grid: Grid, channels: int) -> None:

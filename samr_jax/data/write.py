@@ -20,6 +20,7 @@ import numpy as np
 
 from samr_jax.data.atlas import group_average, write_atlas, write_average_tissue
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset, to_json
+from samr_jax.data.lesion_ranges import ranges_of_subjects, write_lesion_ranges
 from samr_jax.data.staging import Staged, SubjectTask, stage_subjects
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
@@ -178,6 +179,8 @@ def _write(
             for arrays in [staged[name].arrays()]
         )
         write_average_tissue(dataset.directory / "atlas", tissue, dataset.grid)
+    lesions = (staged[name].lesions for name in dataset.splits["train"])
+    write_lesion_ranges(dataset.directory, ranges_of_subjects(lesions))
     digest = hashlib.sha256(pack(average).tobytes())
     tfds.disable_progress_bar()
     builder = SamrSlices(

@@ -13,6 +13,8 @@ import ml_collections
 from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
 from samr_jax.data.atlas import write_average_tissue
 from samr_jax.data.dataset import DESCRIPTION, RECORDS, Dataset
+from samr_jax.data.lesion_ranges import write_lesion_ranges
+from samr_jax.data.stacks import compute_lesion_ranges
 from samr_jax.labels import TISSUES
 from samr_jax.runs.older import upgraded
 from samr_jax.runtime.errors import InputError
@@ -73,13 +75,23 @@ def _check_fields(path: Path, old: Mapping, new: Mapping) -> None:
 
 
 def keep_description(dataset: Dataset, directory: Path) -> None:
-    """Copies the dataset's description and atlas, without any subject's images."""
+    """Copies the dataset's description and atlas, without any subject's images.
+
+    Average tissue maps and the ranges of the lesions, which datasets of version 0.1.0
+    lack, are computed from their slices.
+    """
     if (directory / DESCRIPTION).exists():
         return
+    has_slices = (dataset.directory / RECORDS).is_dir()
+    ranges = dataset.lesion_ranges
+    if ranges is None and has_slices:
+        ranges = compute_lesion_ranges(dataset)
+    if ranges is not None:
+        write_lesion_ranges(directory, ranges)
     names = [*dataset.sequences, "brain"]
     if dataset.keeps_average_tissue:
         names += TISSUES
-    elif dataset.has_tissue and (dataset.directory / RECORDS).is_dir():
+    elif dataset.has_tissue and has_slices:
         write_average_tissue(directory / "atlas", dataset.average_tissue, dataset.grid)
     # Files are copied by name, since a foreign folder may hold links to anything. The
     # description comes last: where it exists, the atlas is complete.

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 import samr_jax
 from samr_jax.data.atlas import stack_neighbours
+from samr_jax.data.lesion_ranges import LESION_RANGES
 from samr_jax.data.nifti import read_labels
 from samr_jax.labels import TISSUES
 from samr_jax.pretrained.load import MASK, WEIGHTS, load_package
@@ -69,7 +70,8 @@ def test_it_says_what_it_came_from(package, dataset, trained):
     files = {path.name for path in package.rglob("*") if path.is_file()}
     atlas = {f"{name}.nii.gz" for name in (*dataset.sequences, "brain")}
     atlas |= {f"{name}.nii.gz" for name in TISSUES if dataset.has_tissue}
-    assert files == atlas | {WEIGHTS, MASK, "scores.md", "dataset.json"}
+    assert files == atlas | {WEIGHTS, MASK, "scores.md", "dataset.json", LESION_RANGES}
+    assert load_package(package).dataset.lesion_ranges == dataset.lesion_ranges
     assert (package / "scores.md").read_text() == TABLE
     modes = {path.stat().st_mode for path in package.iterdir() if path.is_file()}
     assert len(modes) == 1  # whoever may read one may read all
