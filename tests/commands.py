@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from unittest import mock
 import absl.logging
 
 from samr_jax.commands import COMMANDS
+from tests.network import blocked, cut_off
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,9 +45,12 @@ class Done:
 
 
 def launch(script: str, *arguments) -> Done:
-    """Runs ``launch/<script>.py`` in this process.
+    """Runs ``launch/<script>.py`` in this process, with the network blocked.
 
     An exception that the command does not turn into one line is raised here.
+
+    Raises:
+      AssertionError: the command has asked for the network.
     """
     path = str(ROOT / "launch" / f"{script}.py")
     stdout, stderr = io.StringIO(), io.StringIO()
@@ -57,24 +60,30 @@ def launch(script: str, *arguments) -> Done:
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         _process_as_before(),
+        blocked() as asked,
     ):
         try:
             runpy.run_path(path, run_name="__main__")
         except SystemExit as ended:
             code = ended.code or 0
+    assert not asked, asked
     return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
 def start(script: str, *arguments) -> Done:
-    """Runs ``launch/<script>.py`` in a process of its own."""
-    done = subprocess.run(
+    """Runs ``launch/<script>.py`` in a process of its own.
+
+    Where the system allows it, the process has no network.
+
+    Raises:
+      AssertionError: the process has tried to send something.
+    """
+    done, sent = cut_off(
         [sys.executable, f"launch/{script}.py", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
+    assert not sent, f"{sent} packets"
     return Done(done.returncode, done.stdout, done.stderr)
 
 

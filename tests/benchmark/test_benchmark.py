@@ -11,12 +11,15 @@ from samr_jax.benchmark.measure import benchmark, count_work
 from samr_jax.config import default
 from samr_jax.models.convolution import forms
 from samr_jax.training.state import make_optimizer
+from tests.network import blocked
 from tests.tiny import shrink
 
 
 def test_benchmark_reports_work_and_times():
     config = shrink(default("pix2pix"))  # compiles in seconds
-    result = benchmark(config, size=32, steps=1)
+    with blocked() as asked:
+        result = benchmark(config, size=32, steps=1)
+    assert not asked
     peers = {"peer", "version", "device", "size", "batch", "ngf", "params"}
     assert peers | {"synthesis_s", "train_step_s", "peak_gib"} <= result.keys()
     assert result["params"]["G"] > 0 and result["params"]["D"] > 0
