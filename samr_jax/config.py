@@ -39,7 +39,7 @@ class Data:
       subjects: number of phantoms.
       slices: axial slices of each phantom.
       sequences: sequences of the phantom; a prepared dataset has its own.
-      seed: of the phantoms and their split.
+      seed: seed of the phantoms and of their split.
       mirrored: whether to train on the mirror image of every slice too.
       same_subjects: in unpaired training, whether both domains come from the same
         subjects; the mask and the images of one slice never meet in a batch.
@@ -60,11 +60,11 @@ class Common:
     """Fields of every config, with CG-SAMR's numbers (section IV-B).
 
     Attributes:
-      name: of the config; the default work directory is ``runs/<name>``.
+      name: name of the config; the default work directory is ``runs/<name>``.
       method: name of a module in `samr_jax.methods`.
       start_from: work directory of a run whose weights this training starts with, or
         ``packaged``; empty for random weights. See `samr_jax.training.start`.
-      seed: of initial weights, batches, dropout and noise.
+      seed: seed of initial weights, batches, dropout and noise.
       batch_size: slices of a step, over all devices.
       accumulation: parts of a batch that are computed one after the other to save
         memory; batch norm then sees one part at a time.
@@ -72,12 +72,12 @@ class Common:
       epochs: passes over the training data.
       constant_epochs: epochs before the learning rate falls linearly to 0; half of
         ``epochs`` unless it is set.
-      learning_rate: Adam's, of the generator.
+      learning_rate: Adam's learning rate of the generator.
       clip_norm: maximum gradient norm per optimizer; 0 disables clipping.
       adam_b1: decay of Adam's first moment.
       adam_b2: decay of Adam's second moment.
       ema_decay: decay of the generator's averaged weights; 0 for none.
-      dtype: of activations; parameters are always float32.
+      dtype: type of activations; parameters are always float32.
       log_steps: steps between lines of ``metrics.jsonl``.
       sample_epochs: epochs between pictures.
       eval_epochs: epochs between validations.

@@ -60,9 +60,10 @@ class SamrModel:
       disc_norm: the discriminators' norm. The paper's, ``batch``, normalises real and
         synthesized images apart, so that a lack of grain is hard to see; ``none`` lets
         the discriminators see it.
-      unet: U's kind, ``ronneberger``, or ``pix2pix`` as in the released code.
+      unet: kind of U, the U-Net that segments: ``ronneberger``, or ``pix2pix`` as in
+        the released code.
       unet_channels: channels of U's first level.
-      unet_depth: U's down-samplings.
+      unet_depth: number of U's down-samplings.
     """
 
     ngf: PositiveInt = 16
@@ -83,8 +84,8 @@ class Model(SamrModel):
     """Networks of CG-SAMR.
 
     Attributes:
-      heads: one SM and one CM ``per_branch``, or ``shared`` by all branches as in the
-        released code.
+      heads: one synthesis module (SM) and one confidence map module (CM)
+        ``per_branch``, or ``shared`` by all branches as in the released code.
     """
 
     heads: Literal["per_branch", "shared"] = "per_branch"
@@ -95,7 +96,7 @@ class SamrLoss(conditional_gan.Loss):
     """Terms of equation (6) that SAMR and CG-SAMR have.
 
     Attributes:
-      shape_consistency: λ_2.
+      shape_consistency: λ_2, the weight of the lesion shape consistency loss.
       shape_cross_entropy: weight of a cross-entropy added to the Dice loss of equation
         (4), within the lesion shape consistency loss; the paper has none.
       shape_label_weights: weights of the labels in the cross-entropy of synthesized
@@ -124,7 +125,7 @@ class Loss(SamrLoss, ConfidenceLoss):
     """Terms of equation (6).
 
     Attributes:
-      confidence: λ_3.
+      confidence: λ_3, the weight of the confidence map loss.
     """
 
     confidence: Weight = 1.0

@@ -59,8 +59,8 @@ class Loss(two_domains.Loss):
     """Weights of the terms of `generator_loss`.
 
     Attributes:
-      cyc_1: cycle consistency of domain 1.
-      cyc_2: cycle consistency of domain 2.
+      cyc_1: weight of the cycle consistency of domain 1.
+      cyc_2: weight of the cycle consistency of domain 2.
     """
 
     gan: two_domains.Gan = "lsgan"
@@ -71,7 +71,14 @@ class Loss(two_domains.Loss):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of CycleGAN; its authors' numbers."""
+    """The settings of CycleGAN; its authors' numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the
+        generators'.
+    """
 
     model: Model = Model()
     loss: Loss = Loss()

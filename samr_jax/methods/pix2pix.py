@@ -42,7 +42,14 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of Pix2Pix; its authors' numbers."""
+    """The settings of Pix2Pix; its authors' numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminator's learning rate, as a multiple of the
+        generator's.
+    """
 
     model: Model = Model()
     loss: Loss = Loss(feature_matching=0.0, l1=100.0)

@@ -42,7 +42,14 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of Pix2PixHD; its authors' numbers."""
+    """The settings of Pix2PixHD; its authors' numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the
+        generator's.
+    """
 
     model: Model = Model()
     loss: Loss = Loss(gan="lsgan", feature_matching=10.0, feature_distance="l1")

@@ -22,7 +22,15 @@ from samr_jax.methods.variants import PAIRED_DEMO
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of SAMR; see `samr_jax.methods.cg_samr.Settings`."""
+    """The settings of SAMR; see `samr_jax.methods.cg_samr.Settings`.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      ablation: parts that can be left out.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of G's.
+      segmenter_lr_scale: U's learning rate, as a multiple of G's.
+    """
 
     model: SamrModel = SamrModel()
     loss: SamrLoss = SamrLoss()

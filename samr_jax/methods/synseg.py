@@ -40,7 +40,16 @@ class Loss(cyclegan.Loss):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of SynSeg-Net; its authors' numbers."""
+    """The settings of SynSeg-Net; its authors' numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the
+        generators'.
+      segmenter_lr_scale: the segmenter's learning rate, as a multiple of the
+        generators'.
+    """
 
     model: cyclegan.Model = cyclegan.Model()
     loss: Loss = Loss()

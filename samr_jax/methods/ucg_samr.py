@@ -47,8 +47,8 @@ class Model:
       ngf: channels of each encoder's first convolution.
       downsamplings: how often an encoder halves a slice.
       blocks: residual blocks of an encoder and a decoder together.
-      heads: one SM and one CM ``per_branch``, or ``shared`` by all branches as in the
-        released code.
+      heads: one synthesis module (SM) and one confidence map module (CM)
+        ``per_branch``, or ``shared`` by all branches as in the released code.
       rematerialise: recomputes activations in the backward pass, to save memory.
       ndf: channels of each discriminator's first convolution.
       disc_layers: strided convolutions of each discriminator.
@@ -68,12 +68,12 @@ class Loss(two_domains.Loss, ConfidenceLoss):
     """Weights of the terms of equation (10), named as in `generator_loss`.
 
     Attributes:
-      recon_1: reconstruction of domain 1, equation (7).
-      recon_2: reconstruction of domain 2.
-      recon_cm: confidence map loss of the reconstruction.
-      cyc_1: cycle consistency of domain 1, equation (9).
-      cyc_2: cycle consistency of domain 2.
-      cyc_cm: confidence map loss of the cycle.
+      recon_1: weight of the reconstruction of domain 1, equation (7).
+      recon_2: weight of the reconstruction of domain 2.
+      recon_cm: weight of the confidence map loss of the reconstruction.
+      cyc_1: weight of the cycle consistency of domain 1, equation (9).
+      cyc_2: weight of the cycle consistency of domain 2.
+      cyc_cm: weight of the confidence map loss of the cycle.
     """
 
     recon_1: Weight = 1.0
@@ -86,7 +86,14 @@ class Loss(two_domains.Loss, ConfidenceLoss):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of UCG-SAMR; the paper's numbers."""
+    """The settings of UCG-SAMR; the paper's numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the
+        generators'.
+    """
 
     model: Model = Model()
     loss: Loss = Loss()

@@ -46,11 +46,12 @@ class Loss(two_domains.Loss):
     """Weights of the terms of `generator_loss`.
 
     Attributes:
-      recon_1: reconstruction of domain 1.
-      recon_2: reconstruction of domain 2.
-      cyc_1: cycle consistency of domain 1.
-      cyc_2: cycle consistency of domain 2.
-      kl: divergence of the codes from their prior, for domains and cycles.
+      recon_1: weight of the reconstruction of domain 1.
+      recon_2: weight of the reconstruction of domain 2.
+      cyc_1: weight of the cycle consistency of domain 1.
+      cyc_2: weight of the cycle consistency of domain 2.
+      kl: weight of the divergence of the codes from their prior, for domains and
+        cycles.
     """
 
     gan_1: Weight = 10.0
@@ -64,7 +65,14 @@ class Loss(two_domains.Loss):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of UNIT; its authors' numbers."""
+    """The settings of UNIT; its authors' numbers.
+
+    Attributes:
+      model: networks.
+      loss: terms of the objective.
+      disc_lr_scale: the discriminators' learning rate, as a multiple of the
+        generators'.
+    """
 
     model: Model = Model()
     loss: Loss = Loss()
