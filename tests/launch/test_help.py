@@ -154,5 +154,5 @@ def test_pages_say_where_the_slices_of_the_packaged_weights_lie():
     low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
     words = f"z = {low:.1f} to {high:.1f} mm"
     pages = [launch(name, "--help").stdout for name in ("synthesize", "edit")]
-    for text in (Path("README.md").read_text(), *pages):
+    for text in (Path("docs/first_steps.md").read_text(), *pages):
         assert words in " ".join(text.split())

@@ -49,7 +49,7 @@ def _group(group: Group) -> str:
 
 def _entry(name: str, entry: Entry, default: Any) -> str:
     """A flag with its description, and its default in brackets."""
-    note = "(required)" if entry.required else _default(default)
+    note = "(required)" if entry.required else default_note(default)
     text = wrapped(f"{entry.text} {note}".strip(), _COLUMN)
     start = f"  {name}={entry.form}" if entry.form else f"  {name}"
     if len(start) + 2 > _COLUMN:
@@ -68,8 +68,8 @@ def wrapped(text: str, column: int) -> str:
     )
 
 
-def _default(value: Any) -> str:
-    """A default; where there is none, the description says what happens."""
+def default_note(value: Any) -> str:
+    """A default in brackets; where there is none, the description says what happens."""
     if value is None or value is False or value == []:
         return ""
     return f"[{','.join(value) if isinstance(value, list) else value}]"
