@@ -147,6 +147,19 @@ def same_grid(first: Volume, second: Volume) -> bool:
     )
 
 
+def in_axes_of(volume: Volume, other: Volume) -> Volume:
+    """A volume with its voxels in the order in which another volume has them.
+
+    Axes are swapped and reversed so that they point as the other's do. Viewers
+    and converters store the slices of one scan in different orders.
+    """
+    own, theirs = (nib.io_orientation(v.affine) for v in (volume, other))
+    turn = nib.orientations.ornt_transform(own, theirs)
+    data = nib.orientations.apply_orientation(volume.data, turn)
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.data.shape)
+    return dataclasses.replace(volume, data=np.ascontiguousarray(data), affine=affine)
+
+
 def check_same_grid(volumes: Mapping[str, Volume]) -> None:
     """Raises an `InputError` that names the first two files on different grids."""
     reference, *others = volumes.values()

@@ -39,6 +39,21 @@ def test_round_trip_is_exact_and_the_header_is_clean(tmp_path, name):
     assert [p.name for p in (tmp_path / "new").iterdir()] == [name]
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize("flips", [(), (0,), (0, 2), (0, 1, 2)])
+def test_another_order_of_voxels_is_undone(axes, flips):
+    """The axes of a volume are swapped and reversed by nibabel's own slicing."""
+    original = nifti.Volume(_ramp(), AFFINE, "a")
+    backwards = [slice(n - 1, None, -1) for n in (4, 5, 6)]
+    cut = tuple(backwards[i] if i in flips else slice(None) for i in range(3))
+    image = nib.Nifti1Image(_ramp(), AFFINE).slicer[cut]
+    data = np.transpose(image.get_fdata(), axes)
+    turned = nifti.Volume(data, image.affine[:, [*axes, 3]], "b")
+    back = nifti.in_axes_of(turned, original)
+    np.testing.assert_array_equal(back.data, original.data)
+    np.testing.assert_allclose(back.affine, AFFINE, atol=1e-9)
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     for name in ("a.nii.gz", "b.nii.gz"):
         nifti.write_volume(tmp_path / name, _ramp(), AFFINE)

@@ -11,6 +11,7 @@ import numpy as np
 from samr_jax.data.nifti import (
     Volume,
     check_same_grid,
+    in_axes_of,
     read_labels,
     read_volume,
     same_grid,
@@ -99,11 +100,12 @@ def read_scans(
     }
     for name, volume in companions.items():
         check_same_grid({name: images[name], companion(name): volume})
+    annotation, home = _home(annotation, images, anchor)
     return Scans(
         images=images,
         companions=companions,
         labels=remap(annotation.data, mapping, source=annotation.source),
-        labels_on=_home(annotation, images, anchor),
+        labels_on=home,
         brain=_brain(raw, images[anchor], read),
         tissue=_tissue(raw, images[anchor], read),
         anchor=anchor,
@@ -120,11 +122,14 @@ def _anchor(images: Mapping[str, Volume]) -> str:
     return (preferred or anatomic or list(images))[0]
 
 
-def _home(annotation: Volume, images: Mapping[str, Volume], anchor: str) -> str:
-    """The sequence on whose voxels the annotation was drawn."""
+def _home(
+    annotation: Volume, images: Mapping[str, Volume], anchor: str
+) -> tuple[Volume, str]:
+    """The annotation in the order of a scan's voxels, and that scan's sequence."""
     for name in (anchor, *images):
-        if same_grid(annotation, images[name]):
-            return name
+        turned = in_axes_of(annotation, images[name])
+        if same_grid(turned, images[name]):
+            return turned, name
     raise InputError(
         f"{annotation.source}: its grid is that of none of the sequences, for instance "
         f"{images[anchor].source}, expected one of them"
@@ -136,7 +141,7 @@ def _brain(
 ) -> np.ndarray | None:
     if BRAIN_ROLE not in raw.files:
         return None
-    mask = read(raw.files[BRAIN_ROLE])
+    mask = in_axes_of(read(raw.files[BRAIN_ROLE]), anchor)
     check_same_grid({"anchor": anchor, BRAIN_ROLE: mask})
     return mask.data > 0.5
 
