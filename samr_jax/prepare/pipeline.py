@@ -19,9 +19,10 @@ from samr_jax.prepare.cohort.common_scale import CommonScale, fit_common_scale
 from samr_jax.prepare.cohort.jobs import Failure, make_jobs
 from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
 from samr_jax.prepare.decide_options import choose_sequences, decide_options
+from samr_jax.prepare.dicom.find_dicom import find_dicom
 from samr_jax.prepare.find.annotation import label_mapping
 from samr_jax.prepare.find.identical_scans import check_patients_differ
-from samr_jax.prepare.find.layouts import find_subjects
+from samr_jax.prepare.find.layouts import DICOM, find_subjects, holds_dicom
 from samr_jax.prepare.find.spacing import parse_spacing
 from samr_jax.prepare.grids import Target, slices_with_brain
 from samr_jax.prepare.options import Options, Steps
@@ -42,6 +43,7 @@ def prepare(
     sequences: Sequence[str] | None = None,
     aptw_suffix: str = "APTw",
     spacing_of: Sequence[str] | None = None,
+    series: str | Path | None = None,
     target: Target | None = None,
     split: tuple[float, float, float] = PAPER_FRACTIONS,
     seed: int = 0,
@@ -65,6 +67,7 @@ def prepare(
       sequences: the sequences to use; None takes those that every subject has.
       aptw_suffix: suffix of APTw files in BIDS.
       spacing_of: voxel size in millimetres of files whose header has lost it.
+      series: the table of DICOM series that the user has corrected.
       target: the slices that the user wants.
       split: shares of training, validation and test patients.
       seed: seed of the split.
@@ -89,7 +92,13 @@ def prepare(
     work = output.with_name(output.name + ".work")
     pool: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
 
-    found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
+    if holds_dicom(input, layout):
+        table = None if series is None else Path(series)
+        found = find_dicom(Path(input), work / DICOM, table=table, log=log, **pool)
+    elif series is not None:
+        raise InputError(f"series {series}, expected it for DICOM series only")
+    else:
+        found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
     log(f"{input}: {len(found.subjects)} subjects of layout {found.layout}")
     chosen = choose_sequences(found, sequences, log)
     options = decide_options(

@@ -88,8 +88,8 @@ def test_nothing_recognisable_is_said(tmp_path):
 def test_unknown_folder_and_layout_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         find_subjects(tmp_path / "none")
-    with pytest.raises(InputError, match="layout 'dicom' is unknown, expected auto"):
-        find_subjects(tmp_path, "dicom")
+    with pytest.raises(InputError, match="layout 'folder' is unknown, expected auto"):
+        find_subjects(tmp_path, "folder")
 
 
 def test_label_maps():

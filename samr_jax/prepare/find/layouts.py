@@ -7,11 +7,13 @@ from pathlib import Path
 from samr_jax.prepare.find.bids import find_bids
 from samr_jax.prepare.find.manifest import MANIFEST, find_manifest
 from samr_jax.prepare.find.named_files import NAMED_LAYOUTS
-from samr_jax.prepare.find.raw import Found
+from samr_jax.prepare.find.raw import Found, dicom_files, is_dicom
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name
 
-LAYOUTS = ("manifest", "bids", *NAMED_LAYOUTS)
+DICOM = "dicom"
+
+LAYOUTS = ("manifest", "bids", DICOM, *NAMED_LAYOUTS)
 
 
 def find_subjects(
@@ -37,6 +39,8 @@ def find_subjects(
         raise InputError(
             f"layout {layout!r} is unknown, expected auto or {', '.join(LAYOUTS)}"
         )
+    if layout == DICOM:
+        raise InputError(f"{root}: layout {DICOM}, expected a folder of DICOM series")
     manifest = root / MANIFEST if root.is_dir() else root
     if layout == "manifest" or (layout == "auto" and manifest.is_file()):
         found = find_manifest(manifest)
@@ -53,6 +57,20 @@ def find_subjects(
         for name in (raw.name, raw.patient):
             check_name(name, source=str(root))
     return found
+
+
+def holds_dicom(root: str | Path, layout: str = "auto") -> bool:
+    """Whether a folder is one of DICOM series, which `find_subjects` does not read.
+
+    ``auto`` takes a folder for one if it has a DICOM file, but neither a manifest nor
+    the folders of BIDS.
+    """
+    root = Path(root)
+    if layout != "auto" or not root.is_dir():
+        return layout == DICOM and root.is_dir()
+    if (root / MANIFEST).is_file() or _looks_like_bids(root):
+        return False
+    return any(is_dicom(path) for path in dicom_files(root))
 
 
 def _looks_like_bids(root: Path) -> bool:

@@ -67,8 +67,23 @@ class Found:
 
 def nifti_files(root: Path, pattern: str = "*") -> list[Path]:
     """NIfTI files under `root` whose names match, sorted, without hidden files."""
-    paths = (p for p in root.rglob(f"{pattern}.nii*") if _is_nifti(p))
+    paths = (p for p in root.rglob(f"{pattern}.nii*") if is_nifti(p))
     return sorted(p for p in paths if not p.name.startswith("."))
+
+
+def dicom_files(root: Path) -> list[Path]:
+    """All files of a folder that may be DICOM, sorted, without hidden files."""
+    paths = (path for path in root.rglob("*") if not is_nifti(path) and path.is_file())
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file says of itself that it is DICOM."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def stem(path: Path) -> str:
@@ -76,5 +91,6 @@ def stem(path: Path) -> str:
     return path.name.split(".nii")[0]
 
 
-def _is_nifti(path: Path) -> bool:
+def is_nifti(path: Path) -> bool:
+    """Whether a file's name is that of a NIfTI file."""
     return path.name.endswith((".nii", ".nii.gz"))

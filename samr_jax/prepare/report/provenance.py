@@ -19,7 +19,15 @@ from samr_jax.runtime.files import write_json
 
 RECORDS = "subjects.json"
 
-_TOOLS = ("antspyx", "intensity-normalization", "nibabel", "nilearn", "numpy", "scipy")
+_TOOLS = (
+    "antspyx",
+    "dcm2niix",
+    "intensity-normalization",
+    "nibabel",
+    "nilearn",
+    "numpy",
+    "scipy",
+)
 
 
 def provenance_of(
