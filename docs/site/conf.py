@@ -15,8 +15,7 @@ from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import command_pages
 import config_fields
@@ -33,7 +32,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 include_patterns = navigation.FILES
 # Other folders, such as those of runs, may hold many files and are not searched.
 exclude_patterns = [
-    path.name for path in ROOT.iterdir() if path.name not in navigation.PLACES
+    path.name
+    for path in navigation.ROOT.iterdir()
+    if path.name not in navigation.PLACES
 ]
 
 myst_enable_extensions = ["deflist"]

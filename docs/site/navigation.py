@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
 PAGES = {
     "Use": [
         "docs/first_steps",
@@ -34,10 +38,15 @@ PAGES = {
         "CHANGELOG",
     ],
 }
-"""Heading of the navigation -> its pages, as paths without the suffix."""
+"""Heading of the navigation -> its pages, as paths without the suffix.
+
+A page of ``docs`` that is not named here comes last under the first heading.
+"""
 
 BELOW = {
-    "results/README": [f"results/table{number}" for number in range(1, 6)],
+    "results/README": [
+        f"results/{path.stem}" for path in sorted(ROOT.glob("results/table*.md"))
+    ],
     "samr_jax/pretrained/MODEL_CARD": ["samr_jax/pretrained/anatomy/scores"],
 }
 """Page -> the pages below it."""
@@ -58,7 +67,12 @@ FILES = [
 
 def contents() -> str:
     """The navigation in Markdown, for the first page."""
-    return "\n\n".join(_hidden(pages, heading) for heading, pages in PAGES.items())
+    named = {page for pages in PAGES.values() for page in pages}
+    found = [f"docs/{path.stem}" for path in sorted(ROOT.glob("docs/*.md"))]
+    others = [page for page in found if page not in named]
+    first, *_ = PAGES
+    groups = {**PAGES, first: [*PAGES[first], *others]}
+    return "\n\n".join(_hidden(pages, heading) for heading, pages in groups.items())
 
 
 def below(page: str) -> str:
