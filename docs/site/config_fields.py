@@ -117,7 +117,7 @@ def _variants(method: str) -> str:
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{name}={_shown(value)}`" for name, value in values.items())
+    return ", ".join(f"`{name}={value}`" for name, value in values.items())
 
 
 def _table(fields: list[Field]) -> str:
@@ -132,16 +132,10 @@ def _table(fields: list[Field]) -> str:
 
 
 def _default(value: Any) -> str:
-    return f"`{_shown(value)}`" if value != "" else ""
-
-
-def _shown(value: Any) -> str:
-    """A value as it is written after ``--config.FIELD=``."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(str, value))})"
-    return str(value)
+    return f"`{value}`" if value != "" else ""
 
 
 def _markdown(text: str) -> str:
     """A docstring's text, whose code in double backticks is the same in Markdown."""
-    return text[:1].upper() + text[1:].replace("|", "\\|")
+    text = text.replace("|", "\\|")
+    return text[0].upper() + text[1:] if text[0].isascii() else text

@@ -136,8 +136,10 @@ class SamrAblation:
     """Parts of SAMR that can be left out (Table V).
 
     Attributes:
-      stretch_out: one up-sampling branch for each sequence, or one for all.
-      labelwise: discriminators for each region, or one for the whole image.
+      stretch_out: whether each sequence has an up-sampling branch of its own; if not,
+        one branch serves all.
+      labelwise: whether each region has discriminators of its own; if not, they see the
+        whole image.
       atlas: whether G and D are given the atlas.
       shape_consistency: whether there is a lesion shape consistency loss.
     """

@@ -29,10 +29,11 @@ class Loss:
     """Kind of GAN and weights of the other terms.
 
     Attributes:
-      gan: ``bce``, equation (2), or ``lsgan``, least squares as in the released code.
+      gan: kind of GAN: ``bce``, equation (2), or ``lsgan``, least squares as in the
+        released code.
       feature_matching: λ_1 of equation (6), the weight of feature matching.
       feature_distance: distance of features: ``l2``, equation (3), or ``l1``.
-      l1: weight of the pixel loss on the final images; the paper has none.
+      l1: weight of the pixel loss on the final images; CG-SAMR has none in the paper.
       l1_label_weights: weights of each label's pixels in the pixel loss.
     """
 

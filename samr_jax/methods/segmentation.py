@@ -34,9 +34,10 @@ class Model:
     """U.
 
     Attributes:
-      unet: ``ronneberger``, the paper's, or ``pix2pix``, as in the released code.
+      unet: kind of U-Net: ``ronneberger``, the paper's, or ``pix2pix``, as in the
+        released code.
       unet_channels: channels of the first level.
-      unet_depth: down-samplings; the released network has 5 whatever this says.
+      unet_depth: number of down-samplings; ``pix2pix`` always has 5.
     """
 
     unet: Literal["ronneberger", "pix2pix"] = "ronneberger"

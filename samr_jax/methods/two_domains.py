@@ -33,10 +33,11 @@ class Loss:
     """Terms that all methods for unpaired data have.
 
     Attributes:
-      gan: ``bce``, equation (8), or ``lsgan``, least squares.
+      gan: kind of GAN: ``bce``, equation (8), or ``lsgan``, least squares.
       gan_1: weight of the realism of domain 1.
       gan_2: weight of the realism of domain 2.
-      distance_1: distance of domain 1; see `anatomy_loss`.
+      distance_1: distance of domain 1: ``l1``, the paper's, or ``cross_entropy``, which
+        learns small lesions; see `anatomy_loss`.
       instance_noise: standard deviation of the noise in what D1 and D2 see.
       image_pool: earlier synthesized instances that D1 and D2 are shown; 0 for none.
     """
