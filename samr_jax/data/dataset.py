@@ -26,7 +26,7 @@ import numpy as np
 from samr_jax.data.atlas import average_tissue, stack_neighbours
 from samr_jax.data.lesion_ranges import LesionRanges, read_lesion_ranges
 from samr_jax.data.nifti import read_volume
-from samr_jax.data.splits import SPLITS
+from samr_jax.data.splits import SPLITS, patient_in_name
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import Window, pack
 from samr_jax.labels import LABELS, TISSUES
@@ -54,6 +54,8 @@ class Dataset:
       subject_windows: per subject, the windows of the sequences whose arbitrary units
         differ from scan to scan.
       splits: ``train``, ``val``, ``test`` -> subject names.
+      patients: subject -> patient. Time points of one patient are several subjects.
+        Empty in datasets that were written before it was recorded.
       simulated: whether the images come from the phantom.
       has_tissue: whether instances carry the tissue prior.
       content_hash: SHA-256 over all instances and the atlas.
@@ -66,6 +68,7 @@ class Dataset:
     windows: Mapping[str, Window]
     subject_windows: Mapping[str, Mapping[str, Window]]
     splits: Mapping[str, tuple[str, ...]]
+    patients: Mapping[str, str]
     simulated: bool
     has_tissue: bool
     content_hash: str
@@ -113,6 +116,10 @@ class Dataset:
         `samr_jax.data.stacks.compute_lesion_ranges` computes them from the slices.
         """
         return read_lesion_ranges(self.directory)
+
+    def patient_of(self, subject: str) -> str:
+        """The patient of a subject, from the name where it is not recorded."""
+        return self.patients.get(subject) or patient_in_name(subject)
 
     def split(self, name: str) -> Slices:
         """The slices of one split, ordered by subject and slice index."""
@@ -236,6 +243,7 @@ def to_json(dataset: Dataset) -> dict:
         "tissue": dataset.has_tissue,
         "windows": _windows_to_json(dataset.windows),
         "split": {name: list(names) for name, names in dataset.splits.items()},
+        "patients": dict(dataset.patients),
         "hash": dataset.content_hash,
         "provenance": dict(dataset.provenance),
         "subject_windows": {
@@ -269,6 +277,7 @@ def _from_json(directory: Path, fields: Mapping) -> Dataset:
             for name, item in fields["subject_windows"].items()
         },
         splits=_splits_from_json(fields["split"]),
+        patients=_patients_from_json(fields.get("patients", {})),
         simulated=fields["simulated"],
         has_tissue=fields["tissue"],
         content_hash=str(fields["hash"]),
@@ -291,6 +300,13 @@ def _splits_from_json(fields: Mapping) -> dict[str, tuple[str, ...]]:
     if len(set(names)) != len(names):
         raise InputError("a subject occurs twice, expected it in one split")
     return splits
+
+
+def _patients_from_json(fields: Mapping) -> dict[str, str]:
+    return {
+        check_name(subject, source="patients"): check_name(patient, source="patients")
+        for subject, patient in fields.items()
+    }
 
 
 def _windows_to_json(windows: Mapping[str, Window]) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,14 @@ SPLITS = ("train", "val", "test")
 
 PAPER_FRACTIONS = (0.72, 0.10, 0.18)
 """The paper has 72, 10 and 18 of 100 patients (section IV-A)."""
+
+_SESSION = re.compile(r"_ses-.*$|(?<=\d{5})-\d{3}$")
+"""What follows the patient in a subject's name: in our names and BIDS, and in BraTS."""
+
+
+def patient_in_name(subject: str) -> str:
+    """The patient of a subject by its name, which is the name without the session."""
+    return _SESSION.sub("", subject)
 
 
 def split_subjects(

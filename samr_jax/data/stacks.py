@@ -97,7 +97,8 @@ def to_subject(stack: Stack, dataset: Dataset) -> Subject:
     """
     images = dataset.restore(None, stack.images)
     images[stack.labels == BACKGROUND] = 0
-    return Subject(stack.subject, images, stack.labels)
+    patient = dataset.patient_of(stack.subject)
+    return Subject(stack.subject, images, stack.labels, patient=patient)
 
 
 def _rows(slices: Instances) -> dict[str, list[int]]:

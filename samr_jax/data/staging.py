@@ -27,6 +27,7 @@ class Staged:
 
     Attributes:
       name: name of the subject.
+      patient: name of the patient.
       path: file of its arrays.
       windows: fitted windows of the sequences in arbitrary units.
       has_tissue: whether it has a tissue prior.
@@ -34,6 +35,7 @@ class Staged:
     """
 
     name: str
+    patient: str
     path: Path
     windows: dict[str, Window]
     has_tissue: bool
@@ -111,6 +113,7 @@ def _stage(
     np.savez(path, **arrays)
     return Staged(
         subject.name,
+        subject.patient or subject.name,
         path,
         windows,
         has_tissue=subject.tissue is not None,

@@ -110,6 +110,7 @@ def write_dataset(
                 else {name: item.windows for name, item in staged.items()}
             ),
             splits={name: tuple(names) for name, names in splits.items()},
+            patients={name: item.patient for name, item in staged.items()},
             simulated=simulated,
             has_tissue=all(item.has_tissue for item in staged.values()),
             content_hash="",

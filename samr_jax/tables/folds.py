@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,22 +33,13 @@ MIN_PATIENTS = 4
 """Training patients of a fold that a validation patient is taken from."""
 
 
-_SESSION = re.compile(r"_ses-.*$|(?<=\d{5})-\d{3}$")
-"""What follows the patient in the name of a subject: of ours and of BIDS, of BraTS."""
-
-
-def patient_of(subject: str) -> str:
-    """The patient of a subject: its name without the session."""
-    return _SESSION.sub("", subject)
-
-
 def fold_splits(
-    subjects: Sequence[str], folds: int, *, seed: int = 0
+    patient_of: Mapping[str, str], folds: int, *, seed: int = 0
 ) -> list[dict[str, tuple[str, ...]]]:
     """The splits of a cross-validation by patient.
 
     Args:
-      subjects: names of all subjects. Sessions of a patient stay together.
+      patient_of: subject -> patient. Sessions of a patient stay together.
       folds: how many.
       seed: of the order of the patients. The same seed gives the same folds.
 
@@ -59,7 +49,7 @@ def fold_splits(
     Raises:
       InputError: there are fewer than two folds, or fewer patients than folds.
     """
-    patients = sorted({patient_of(name) for name in subjects})
+    patients = sorted(set(patient_of.values()))
     if not 2 <= folds <= len(patients):
         raise InputError(
             f"--folds={folds}, expected 2 to {len(patients)}, the number of patients"
@@ -67,7 +57,7 @@ def fold_splits(
     order = np.random.default_rng(seed).permutation(patients).tolist()
 
     def of(chosen: Sequence[str]) -> tuple[str, ...]:
-        return tuple(sorted(s for s in subjects if patient_of(s) in set(chosen)))
+        return tuple(sorted(s for s, p in patient_of.items() if p in set(chosen)))
 
     splits = []
     for fold in range(folds):
@@ -109,7 +99,8 @@ def fold_dataset(
             )
         return found
     subjects = [name for split in SPLITS for name in dataset.splits[split]]
-    splits = fold_splits(subjects, folds, seed=seed)[fold]
+    patients = {name: dataset.patient_of(name) for name in subjects}
+    splits = fold_splits(patients, folds, seed=seed)[fold]
     source = _Source(dataset)
     standard = _fold_standard(source, splits["train"])
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +163,9 @@ class _Source:
         tissue = None
         if stack.tissue is not None:
             tissue = stack.tissue.astype(np.float32) / 255
-        return Subject(name, images, stack.labels, tissue, patient_of(name))
+        return Subject(
+            name, images, stack.labels, tissue, self.dataset.patient_of(name)
+        )
 
 
 def _fold_standard(source: _Source, train: Sequence[str]) -> Standard | None:

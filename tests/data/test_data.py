@@ -164,6 +164,18 @@ def test_wrong_subjects_leave_nothing(tmp_path, subjects, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_patients_are_written_down(tmp_path):
+    dataset = write(tmp_path / "d", _broken(patient="blob-0"))
+    assert dataset.patients == {"blob-0": "blob-0", "blob-1": "blob-0"}
+    assert dataset.patient_of("blob-1") == "blob-0"
+    # A dataset of an earlier version has the patient in the subject's name alone.
+    path = dataset.directory / DESCRIPTION
+    fields = json.loads(path.read_text())
+    assert fields.pop("patients")
+    path.write_text(json.dumps(fields))
+    assert open_dataset(dataset.directory).patient_of("sub-3_ses-02") == "sub-3"
+
+
 def test_existing_output_is_not_touched(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="exists already, expected a new directory"):
@@ -178,6 +190,7 @@ def test_existing_output_is_not_touched(tmp_path):
         (lambda text: "[]", "no dataset description of format 1"),
         (lambda text: text.replace('"affine"', '"afine"'), "KeyError"),
         (lambda text: text.replace('"format": 1', '"format": 99'), "format 1"),
+        (lambda text: text.replace('"blob-1": "', '"blob-1": "../'), "name '../blob-1"),
     ],
 )
 def test_damaged_descriptions(dataset, tmp_path, damage, message):

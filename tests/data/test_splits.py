@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samr_jax.data.splits import split_subjects
+from samr_jax.data.splits import patient_in_name, split_subjects
 from samr_jax.runtime.errors import InputError
 
 pytestmark = pytest.mark.quick
@@ -12,6 +12,20 @@ pytestmark = pytest.mark.quick
 
 def _patients(count):
     return [f"p{i:03d}" for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    "name, patient",
+    [
+        ("sub-0003_ses-02", "sub-0003"),
+        ("BraTS-GLI-00060-101", "BraTS-GLI-00060"),
+        ("BraTS2021_00002", "BraTS2021_00002"),
+        ("phantom-007", "phantom-007"),
+        ("blob-3", "blob-3"),
+    ],
+)
+def test_patient_of_a_subject_by_its_name(name, patient):
+    assert patient_in_name(name) == patient
 
 
 def _sizes(count, **options):

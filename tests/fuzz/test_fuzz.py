@@ -181,7 +181,7 @@ class TestCodeInData:
     def test_pickles_in_npz(self, trap, tmp_path):
         path = tmp_path / "subject.npz"
         np.savez(path, labels=np.array([Trap()], dtype=object), record=np.array("{}"))
-        staged = Staged("a", path, {}, False)
+        staged = Staged("a", "a", path, {}, False)
         with pytest.raises(ValueError, match="allow_pickle=False"):
             staged.arrays()
         with zipfile.ZipFile(path, "w") as archive:

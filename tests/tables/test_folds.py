@@ -11,44 +11,31 @@ from samr_jax.data.window import STORED_SCALE
 from samr_jax.prepare.subject.landmarks import landmarks, piecewise_linear
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json
-from samr_jax.tables.folds import fold_dataset, fold_splits, patient_of
-
-
-@pytest.mark.parametrize(
-    "name, patient",
-    [
-        ("sub-0003_ses-02", "sub-0003"),
-        ("BraTS-GLI-00060-101", "BraTS-GLI-00060"),
-        ("BraTS2021_00002", "BraTS2021_00002"),
-        ("phantom-007", "phantom-007"),
-        ("blob-3", "blob-3"),
-    ],
-)
-def test_patient_of_a_subject(name, patient):
-    assert patient_of(name) == patient
+from samr_jax.tables.folds import fold_dataset, fold_splits
 
 
 @pytest.mark.parametrize("folds", [2, 5])
 def test_every_patient_is_tested_once_and_sessions_stay_together(folds):
     names = [f"sub-{i:04d}_ses-{v:02d}" for i in range(11) for v in (1, 2)[: 1 + i % 2]]
-    splits = fold_splits(names, folds, seed=3)
+    patient_of = {name: name.split("_")[0] for name in names}
+    splits = fold_splits(patient_of, folds, seed=3)
     assert len(splits) == folds
     tested = [name for split in splits for name in split["test"]]
     assert sorted(tested) == sorted(names)
     for split in splits:
         assert sorted(n for part in split.values() for n in part) == sorted(names)
-        patients = [set(map(patient_of, split[s])) for s in ("train", "val", "test")]
+        patients = [{patient_of[n] for n in split[s]} for s in ("train", "val", "test")]
         assert len(set.union(*patients)) == sum(map(len, patients))
         assert len(patients[1]) == 1
         assert abs(len(patients[2]) - 11 / folds) < 1
-    assert splits == fold_splits(names[::-1], folds, seed=3)
+    assert splits == fold_splits(dict(reversed(patient_of.items())), folds, seed=3)
     assert len({split["val"] for split in splits}) == folds
 
 
 @pytest.mark.parametrize("folds", [1, 4])
 def test_impossible_numbers_of_folds_are_refused(folds):
     with pytest.raises(InputError, match=f"--folds={folds}, expected 2 to 3"):
-        fold_splits(["a", "b", "c"], folds)
+        fold_splits({"a": "a", "b": "b", "c": "c", "d": "c"}, folds)
 
 
 def all_subjects(dataset):
@@ -73,6 +60,17 @@ def test_a_fold_is_fitted_to_its_training_patients_alone(dataset, tmp_path):
         np.testing.assert_allclose(part.atlas, average, atol=1e-3)
         np.testing.assert_array_equal(part.brain, coverage >= 0.5)
         assert not np.allclose(part.atlas, dataset.atlas, atol=0.05)
+
+
+def test_the_recorded_patient_counts_and_is_recorded_again(dataset, tmp_path):
+    """The names of the subjects do not tell that two of them are one patient."""
+    first, second, *others = all_subjects(dataset)
+    one = {name: name for name in others} | {first: "one", second: "one"}
+    known = dataclasses.replace(dataset, patients=one)
+    for fold in range(2):
+        part = fold_dataset(known, tmp_path / f"{fold}", fold=fold, folds=2)
+        assert part.patients == one
+        assert [{first, second} <= set(s) for s in part.splits.values()].count(True)
 
 
 def test_a_fold_keeps_the_images_and_labels_of_its_patients(dataset, tmp_path):

@@ -272,6 +272,7 @@ def test_a_dataset_comes_out_of_dicom(dataset):
     made, _, lines = dataset
     assert made.sequences == ("T1w", "T2w", "FLAIR")
     assert sum(map(len, made.splits.values())) == 3
+    assert made.patients["sub-0002_ses-01"] == "sub-0002"
     wanted = "labels is missing, expected one NIfTI file in the folder of patient-0004"
     assert any(wanted in line for line in lines)
     train = made.split("train")
