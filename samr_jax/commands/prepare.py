@@ -44,6 +44,12 @@ _SEQUENCES = _FILES.strings(
     "Sequences to use; by default the sequences that every subject has.",
     form="NAME,...",
 )
+_ALSO = _FILES.repeated(
+    "also",
+    "Sequences of a further dataset, OUTPUT_NAME_..., for methods that need fewer: it "
+    "keeps subjects that lack other sequences. May be given several times.",
+    form="NAME,...",
+)
 _APTW_SUFFIX = _FILES.string(
     "aptw_suffix", "APTw", "BIDS suffix of APTw images.", form="SUFFIX"
 )
@@ -131,6 +137,7 @@ def main() -> None:
         layout=_LAYOUT.value,
         labels=_LABELS.value,
         sequences=_SEQUENCES.value,
+        also=[names.split(",") for names in _ALSO.value],
         target=Target(
             size=_SIZE.value,
             spacing=_SPACING.value,

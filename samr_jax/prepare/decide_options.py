@@ -71,11 +71,29 @@ def choose_sequences(
     return tuple(chosen)
 
 
+def choose_sets(
+    main: tuple[str, ...], also: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """The sequences of each dataset: the main one, and those of ``--also``.
+
+    Raises:
+      InputError: a set is no list of names, or occurs twice.
+    """
+    sets = (main, *(check_sequences(one, source="also") for one in also))
+    for number, one in enumerate(sets):
+        if any(set(one) == set(other) for other in sets[:number]):
+            raise InputError(
+                f"also {','.join(one)}: another dataset has just these sequences, "
+                "expected others"
+            )
+    return sets
+
+
 def decide_options(
     found: Found,
     steps: Steps,
     *,
-    sequences: tuple[str, ...],
+    sets: tuple[tuple[str, ...], ...],
     mapping: Mapping[int, int],
     target: grids.Target,
     atlas: str,
@@ -87,7 +105,7 @@ def decide_options(
     Args:
       found: the subjects.
       steps: the user's choice for each step.
-      sequences: the sequences to read.
+      sets: the sequences of each dataset, see `choose_sets`.
       mapping: value in the annotation -> our label code.
       target: the slices that the user wants.
       atlas: ``template``, ``mean`` or ``auto``.
@@ -100,6 +118,7 @@ def decide_options(
     if atlas not in ATLASES:
         raise InputError(f"atlas {atlas!r}, expected one of {', '.join(ATLASES)}")
     steps = _without_ants(steps, found, log)
+    sequences = tuple(dict.fromkeys(name for one in sets for name in one))
     align, shape, affine = _common_space(found, steps, sequences, spacing_of, log)
     if align:
         grid, working = grid_over_template(target), working_grid()
@@ -124,6 +143,7 @@ def decide_options(
         align,
         template,
         spacing_of,
+        sets,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from samr_jax.data.subject import Grid
 from samr_jax.runtime.errors import InputError
@@ -67,6 +67,8 @@ class Options:
       stripper: the method that removes skulls where there are any.
       align: whether subjects are moved to the template's space.
       spacing_of: voxel size in millimetres of files whose header has lost it, or None.
+      sets: the sequences of each dataset that is made; a subject needs all sequences of
+        one of them. Without any, there is one dataset of all `sequences`.
       template: whether the atlas is a multivariate template; otherwise it is the plain
         mean of the training subjects.
     """
@@ -80,6 +82,21 @@ class Options:
     align: bool
     template: bool
     spacing_of: tuple[float, float, float] | None = None
+    sets: tuple[tuple[str, ...], ...] = ()
+
+    def sequences_of(self, roles: Collection[str]) -> tuple[str, ...]:
+        """The sequences to read of a subject.
+
+        Args:
+          roles: the files that the subject has.
+
+        Returns:
+          All that it has, if that is enough for one of the sets; otherwise the first
+          set, so that reading fails and names the missing file.
+        """
+        sets = self.sets or (self.sequences,)
+        held = tuple(name for name in self.sequences if name in roles)
+        return held if any(set(one) <= set(held) for one in sets) else sets[0]
 
     def describe(self) -> dict:
         """Everything but the files that a prepared subject depends on, JSON-ready."""

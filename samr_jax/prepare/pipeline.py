@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import shutil
@@ -17,8 +18,12 @@ from samr_jax.data.write import write_dataset
 from samr_jax.prepare.cohort.atlas import make_atlas
 from samr_jax.prepare.cohort.common_scale import CommonScale, fit_common_scale
 from samr_jax.prepare.cohort.jobs import Failure, make_jobs
-from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohort
-from samr_jax.prepare.decide_options import choose_sequences, decide_options
+from samr_jax.prepare.cohort.prepare_cohort import Cohort, prepare_cohorts
+from samr_jax.prepare.decide_options import (
+    choose_sequences,
+    choose_sets,
+    decide_options,
+)
 from samr_jax.prepare.dicom.find_dicom import find_dicom
 from samr_jax.prepare.find.annotation import label_mapping
 from samr_jax.prepare.find.identical_scans import check_patients_differ
@@ -41,6 +46,7 @@ def prepare(
     layout: str = "auto",
     labels: str | Mapping[int, int] = "auto",
     sequences: Sequence[str] | None = None,
+    also: Sequence[Sequence[str]] = (),
     aptw_suffix: str = "APTw",
     spacing_of: Sequence[str] | None = None,
     series: str | Path | None = None,
@@ -65,6 +71,9 @@ def prepare(
       layout: how the files are named, see `samr_jax.prepare.find.layouts`.
       labels: label preset or map, see `samr_jax.prepare.find.annotation`.
       sequences: the sequences to use; None takes those that every subject has.
+      also: the sequences of further datasets, which are written beside `output`. A
+        subject that lacks a sequence of `output` is kept for those that it is enough
+        for.
       aptw_suffix: suffix of APTw files in BIDS.
       spacing_of: voxel size in millimetres of files whose header has lost it.
       series: the table of DICOM series that the user has corrected.
@@ -100,50 +109,99 @@ def prepare(
     else:
         found = find_subjects(input, layout, aptw_suffix=aptw_suffix)
     log(f"{input}: {len(found.subjects)} subjects of layout {found.layout}")
-    chosen = choose_sequences(found, sequences, log)
+    sets = choose_sets(choose_sequences(found, sequences, log), also)
+    outputs = [output, *(check_new_directory(_beside(output, one)) for one in sets[1:])]
     options = decide_options(
         found,
         steps or Steps(),
-        sequences=chosen,
+        sets=sets,
         mapping=label_mapping(labels, auto=found.labels),
         target=target,
         atlas=atlas,
         log=log,
         spacing_of=parse_spacing(spacing_of),
     )
-    check_patients_differ(found.subjects, chosen)
+    check_patients_differ(found.subjects, options.sequences)
     jobs = make_jobs(found.subjects, options, work, keep_names=keep_names)
     with FailureReport(work / "failed", log) as report:
         # Each subject by itself: registration, skull stripping, bias correction,
         # resampling and tissue maps.
-        cohort = prepare_cohort(
-            jobs, fractions=split, seed=seed, on_failure=report.add, **pool
+        cohorts = prepare_cohorts(
+            jobs, sets, fractions=split, seed=seed, on_failure=report.add, **pool
         )
-        for line in stripping_lines(cohort.stored):
+        prepared = {item.name: item for one in cohorts for item in one.stored}
+        for line in stripping_lines(list(prepared.values())):
             log(line)
-        # Fitted to the training subjects: the standard scale and the atlas.
-        profiles = [item.profile for item in cohort.stored]
-        span = slices_with_brain(profiles, target.slices)
-        scale = fit_common_scale(cohort.train, options, span, log)
-        average = None
-        if options.template:
-            average = make_atlas(cohort.train, scale, options, work, **pool)
-        dataset = _publish(
-            output,
-            work,
-            cohort,
-            scale,
-            options,
-            average=average,
-            provenance=provenance_of(found, options, scale, seed=seed, split=split),
-            failures=report.failures,
-            **pool,
+        describe = functools.partial(provenance_of, found, seed=seed, split=split)
+        datasets = [
+            _make_dataset(
+                place,
+                work,
+                cohort,
+                dataclasses.replace(options, sequences=cohort.sequences, sets=()),
+                slices=target.slices,
+                describe=describe,
+                failures=report.failures,
+                log=log,
+                **pool,
+            )
+            for place, cohort in zip(outputs, cohorts, strict=True)
+        ]
+    for dataset, cohort in zip(datasets, cohorts, strict=True):
+        for line in _summary(dataset, cohort, report.failures):
+            log(line)
+    return datasets[0]
+
+
+def _beside(output: Path, sequences: Sequence[str]) -> Path:
+    """Where a further dataset goes, such as ``mine_T1w_FLAIR`` beside ``mine``."""
+    return output.with_name("_".join((output.name, *sequences)))
+
+
+def _make_dataset(
+    output: Path,
+    work: Path,
+    cohort: Cohort,
+    options: Options,
+    *,
+    slices: int | None,
+    describe: Callable[..., Mapping],
+    failures: Sequence[Failure],
+    log: Callable[[str], None],
+    **pool: Any,
+) -> Dataset:
+    """Fits scale and atlas to the training subjects, and writes the dataset."""
+    span = slices_with_brain([item.profile for item in cohort.stored], slices)
+    scale = fit_common_scale(cohort.train, options, span, log)
+    average = None
+    if options.template:
+        average = make_atlas(cohort.train, scale, options, work, **pool)
+    return _publish(
+        output,
+        work,
+        cohort,
+        scale,
+        options,
+        average=average,
+        provenance=describe(options=options, scale=scale),
+        failures=failures,
+        **pool,
+    )
+
+
+def _summary(
+    dataset: Dataset, cohort: Cohort, failures: Sequence[Failure]
+) -> list[str]:
+    """How many subjects a dataset has, and who is not in it."""
+    place, lines = dataset.directory, []
+    if cohort.lacking:
+        lines.append(
+            f"{place}: without {len(cohort.lacking)} subject(s) that lack one of "
+            f"{', '.join(cohort.sequences)}: {', '.join(cohort.lacking)}"
         )
-    left_out = f"{len(report.failures)} left out"
     counts = [f"{len(names)} {part}" for part, names in cohort.splits.items()]
-    page = dataset.directory / "qc/index.html"
-    log(f"{output}: {', '.join([*counts, left_out])}; see {page}")
-    return dataset
+    counts.append(f"{len(failures)} left out")
+    return [*lines, f"{place}: {', '.join(counts)}; see {place / 'qc/index.html'}"]
 
 
 def _publish(

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from samr_jax.data.dataset import open_dataset
 from samr_jax.data.nifti import write_volume
 from samr_jax.inference.native_space import native_space
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
@@ -25,6 +26,7 @@ from samr_jax.runtime.errors import InputError
 from tests.prepare.small_subjects import (
     AFFINE,
     PLAIN,
+    SEQUENCES,
     SHAPE,
     SUFFIXES,
     TARGET,
@@ -209,6 +211,35 @@ def test_sequence_that_one_subject_lacks_is_left_out_and_told(raw, tmp_path):
     assert dataset.sequences == ("T1w", "Gd-T1w", "T2w")
     told = [line for line in lines if "FLAIR is left out" in line]
     assert len(told) == 1 and "smith1_flair.nii.gz" in told[0]
+
+
+def test_subjects_that_lack_a_sequence_are_kept_for_a_further_dataset(raw, tmp_path):
+    """It is the dataset that a run with these sequences alone makes."""
+    scan_file(raw, 1, "flair").unlink()
+    lines = []
+    main = prepare_small(
+        raw, tmp_path / "out", lines, sequences=SEQUENCES, also=[["T1w", "T2w"]]
+    )
+    further = open_dataset(tmp_path / "out_T1w_T2w")
+    alone = prepare_small(raw, tmp_path / "alone", sequences=["T1w", "T2w"])
+    assert further.sequences == ("T1w", "T2w")
+    assert further.content_hash == alone.content_hash
+    assert further.provenance["sequences"] == alone.provenance["sequences"]
+    lost = {"sub-0002_ses-01"}
+    for part, names in further.splits.items():
+        assert set(main.splits[part]) == set(names) - lost
+    words = "that lack one of T1w, Gd-T1w, T2w, FLAIR: sub-0002_ses-01"
+    assert [line for line in lines if line.endswith(words)]
+
+
+def test_a_subject_without_enough_sequences_is_told(raw, tmp_path):
+    scan_file(raw, 1, "t2").unlink()
+    lines = []
+    wanted = {"sequences": SEQUENCES, "also": [["T1w", "T2w"]]}
+    prepare_small(raw, tmp_path / "out", lines, **wanted)
+    assert [line for line in lines if line.startswith("left out: smith1: T2w is miss")]
+    with pytest.raises(InputError, match="also T1w: another dataset has just these"):
+        prepare_small(raw, tmp_path / "x", **wanted | {"also": [["T1w"], ["T1w"]]})
 
 
 def test_different_grids_of_one_subject_name_both_files(raw, tmp_path):

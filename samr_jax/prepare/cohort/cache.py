@@ -7,17 +7,18 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from samr_jax.data.subject import Subject
+from samr_jax.prepare.subject.pictures import STAGES
 from samr_jax.prepare.subject.prepare_subject import Prepared
 from samr_jax.runtime.files import replacing
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever a change of the code changes a prepared subject."""
 
 
@@ -31,6 +32,7 @@ class Stored:
       path: the file.
       profile: number of brain voxels in each slice ``(Z,)``.
       record: what each step did.
+      channels: the channels of the file that are read, in this order; None for all.
     """
 
     name: str
@@ -38,13 +40,33 @@ class Stored:
     path: Path
     profile: np.ndarray
     record: Mapping
+    channels: tuple[int, ...] | None = None
+
+    def has(self, sequences: Sequence[str]) -> bool:
+        """Whether the subject has all of these sequences."""
+        return set(sequences) <= set(self.record["sequences"])
+
+    def only(self, sequences: Sequence[str]) -> Stored:
+        """The subject with some of its sequences, in this order."""
+        held = self.record["sequences"]
+        coverage = {name: self.record["coverage"][name] for name in sequences}
+        return dataclasses.replace(
+            self,
+            record={**self.record, "coverage": coverage},
+            channels=tuple(held.index(name) for name in sequences),
+        )
+
+    @property
+    def _read(self) -> list[int] | slice:
+        return slice(None) if self.channels is None else list(self.channels)
 
     def load(self) -> Subject:
         """The subject itself."""
         with np.load(self.path, allow_pickle=False) as arrays:
             labels = arrays["labels"]
-            images = np.zeros((*labels.shape, arrays["values"].shape[-1]), np.float32)
-            images[labels > 0] = arrays["values"]
+            values = arrays["values"][:, self._read]
+            images = np.zeros((*labels.shape, values.shape[-1]), np.float32)
+            images[labels > 0] = values
             tissue = arrays.get("tissue")
         if tissue is not None:
             tissue = tissue.astype(np.float32) / 255
@@ -53,13 +75,15 @@ class Stored:
     def working(self) -> np.ndarray:
         """The images on the working grid, ``(Z, H, W, S)`` float32."""
         with np.load(self.path, allow_pickle=False) as arrays:
-            return arrays["working"].astype(np.float32) * arrays["peaks"]
+            images = arrays["working"][..., self._read].astype(np.float32)
+            return images * arrays["peaks"][self._read]
 
     def pictures(self) -> dict[str, np.ndarray]:
         """The pictures of the subject after each step."""
         with np.load(self.path, allow_pickle=False) as arrays:
             names = [n for n in arrays.files if n.startswith("picture ")]
-            return {name.removeprefix("picture "): arrays[name] for name in names}
+            found = {name.removeprefix("picture "): arrays[name] for name in names}
+        return found | {stage: found[stage][self._read] for stage in STAGES}
 
 
 def cache_key(files: Mapping[str, Path], settings: Mapping) -> str:

@@ -1,4 +1,7 @@
-"""Prepares all subjects of a study in parallel, and splits them by patient."""
+"""Prepares all subjects of a study in parallel, and splits them by patient.
+
+For each set of sequences there is a cohort of the subjects that have all of them.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,14 @@ class Cohort:
     Attributes:
       stored: the subjects, sorted by name.
       splits: ``train``, ``val``, ``test`` -> names of subjects.
+      sequences: what all subjects have.
+      lacking: names of the prepared subjects that lack one of the sequences.
     """
 
     stored: tuple[Stored, ...]
     splits: Splits
+    sequences: tuple[str, ...]
+    lacking: tuple[str, ...]
 
     @property
     def train(self) -> list[Stored]:
@@ -32,18 +39,21 @@ class Cohort:
         return [item for item in self.stored if item.name in self.splits["train"]]
 
 
-def prepare_cohort(
+def prepare_cohorts(
     jobs: Sequence[Job],
+    sets: Sequence[tuple[str, ...]],
     *,
     fractions: tuple[float, float, float],
     seed: int,
     on_failure: Callable[[Failure], None],
     **pool,
-) -> Cohort:
+) -> list[Cohort]:
     """Runs all jobs.
 
     Args:
       jobs: one job for each subject.
+      sets: the sequences of each cohort. All cohorts have the same split, so that a
+        patient who is trained on in one is tested in none.
       fractions: shares of training, validation and test patients.
       seed: seed of the split.
       on_failure: is called for each subject that fails, as soon as it fails.
@@ -65,17 +75,41 @@ def prepare_cohort(
     failures = [found for found in results if isinstance(found, Failure)]
     if not stored:
         raise InputError(f"none of {len(jobs)} subjects could be used; {failures[0]}")
-    done = {item.name for item in stored}
-    splits = _members(drawn, done)
+    splits = _members(drawn, {item.name for item in stored})
     if not (splits["train"] and splits["test"]):
         # Only in this case do patients move to another split than they were drawn to.
-        whole = [job for job in jobs if job.name in done]
-        try:
-            splits = _members(_draw(whole, fractions, seed), done)
-        except InputError as error:
-            left = f"{len(stored)} of {len(jobs)} subjects could be prepared"
-            raise InputError(f"{left}: {error}") from error
-    return Cohort(stored, splits)
+        drawn = _draw_again(jobs, {item.name for item in stored}, fractions, seed)
+    return [_cohort(stored, drawn, sequences) for sequences in sets]
+
+
+def _draw_again(
+    jobs: Sequence[Job],
+    done: set[str],
+    fractions: tuple[float, float, float],
+    seed: int,
+) -> Splits:
+    """The split of the subjects that could be prepared."""
+    try:
+        return _draw([job for job in jobs if job.name in done], fractions, seed)
+    except InputError as error:
+        left = f"{len(done)} of {len(jobs)} subjects could be prepared"
+        raise InputError(f"{left}: {error}") from error
+
+
+def _cohort(
+    stored: Sequence[Stored], drawn: Splits, sequences: tuple[str, ...]
+) -> Cohort:
+    """The subjects that have all of the sequences."""
+    members = tuple(item.only(sequences) for item in stored if item.has(sequences))
+    lacking = tuple(item.name for item in stored if not item.has(sequences))
+    splits = _members(drawn, {item.name for item in members})
+    for part in ("train", "test"):
+        if not splits[part]:
+            raise InputError(
+                f"no {part} subject has {', '.join(sequences)}, expected one or more: "
+                "another --seed draws another split"
+            )
+    return Cohort(members, splits, sequences, lacking)
 
 
 def _draw(

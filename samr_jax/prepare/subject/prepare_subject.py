@@ -75,10 +75,11 @@ def prepare_subject(
     """
     steps = options.steps
     one_grid = raw.registered and steps.register == "auto"
+    sequences = options.sequences_of(raw.files)
     with step("reading", {}):
         scans = read_scans(
             raw,
-            options.sequences,
+            sequences,
             options.mapping,
             one_grid=one_grid,
             spacing_of=options.spacing_of,
@@ -97,8 +98,9 @@ def prepare_subject(
     subject = Subject(name, images, labels, tissue, patient)
     profile = _profile(labels, everywhere)
     with step("final checks", seen):
-        _check(subject, profile, options.sequences)
+        _check(subject, profile, sequences)
     record = {
+        "sequences": list(sequences),
         "aligned": options.align,
         "bias": variation,
         "coverage": coverage,
