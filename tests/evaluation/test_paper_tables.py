@@ -51,7 +51,12 @@ def test_table1_has_the_paper_rows_and_columns():
 
 def test_table1_prints_what_was_measured_and_na_for_an_absent_label():
     result = evaluation()
-    average = cells(table1({"CG-SAMR": result}, title="T"))[-1]
+    text = table1({"CG-SAMR": result}, title="T")
+    assert (
+        "- The annotation of these slices has edema and tumor, but no cavity: n/a."
+        in (text.splitlines())
+    )
+    average = cells(text)[-1]
     # 0.1 of [-1, 1] is 12.75 of 255: within 16, and 20 dB·log10(255 / 12.75) = 26.0.
     assert average[1:4] == ["100.0", "n/a", "100.0"]
     assert average[4] == f"{result['average']['ssim']:.3f}"
@@ -140,6 +145,17 @@ def test_segmentation_table_prints_dice_and_the_lesions_lost():
     assert scores["tumor false ml"] == scores["cavity HD95"] == "n/a"
     assert float(scores["tumor HD95"]) == pytest.approx(2, abs=0.1)
     assert SIMULATED_NOTE in markdown
+
+
+def test_segmentation_table_says_which_labels_there_are():
+    """The whole lesion is one label; a label that was missed everywhere is there."""
+    labels = np.full((2, 8, 8), EDEMA)
+    note = "The annotation of these slices has edema, but no cavity and no tumor: n/a."
+    for found in (labels, labels * 0):
+        scores = DiceScores((1.0, 1.0, 1.0))
+        scores.add(found, labels, "ab", (0, 0))
+        text = segmentation_table({"U-Net": scores.summary()}, title="T")
+        assert f"- {note}" in text.splitlines()
 
 
 def test_segmentation_table_prints_spread_interval_and_gain():

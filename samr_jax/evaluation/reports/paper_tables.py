@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from samr_jax.evaluation.reports.markdown import (
     PAPER_NOTE,
@@ -68,6 +68,7 @@ def table1(
         *(setting(method, result) for method, result in results.items()),
         "Edema, cavity and tumor: percent of the label's pixels within 16 of the real "
         "intensity on 0..255. SSIM and PSNR: whole slice, data range 255.",
+        *_absent_note(_scored_labels(result) for result in results.values()),
         *([PAPER_NOTE] if any(method in published for method in results) else []),
         *notes,
     ]
@@ -117,10 +118,33 @@ def segmentation_table(
         "many.",
         "Deleted: slices where the reference has the label and the segmentation none "
         "of it, of all slices with it. Invented: the reverse.",
+        *_absent_note({n for n in LESIONS if r["slices"][n]} for r in results.values()),
         *([PAPER_NOTE] if any(method in published for method in results) else []),
         *notes,
     ]
     return page(title, header, rows, notes, simulated=simulated)
+
+
+def _scored_labels(result: Mapping) -> set[str]:
+    average = result.get("average", {})
+    return {name for name in LESIONS if average.get(name) is not None}
+
+
+def _absent_note(labels: Iterable[set[str]]) -> list[str]:
+    """A note about labels that no slice has, as where the whole lesion is one label.
+
+    Args:
+      labels: for each method, the labels that the slices have which it was scored on.
+    """
+    held = set().union(*labels)
+    present = [name for name in LESIONS if name in held]
+    absent = [name for name in LESIONS if name not in held]
+    if not present or not absent:
+        return []
+    return [
+        f"The annotation of these slices has {' and '.join(present)}, but no "
+        f"{' and no '.join(absent)}: n/a."
+    ]
 
 
 def setting(method: str, result: Mapping) -> str:
