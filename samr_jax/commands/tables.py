@@ -56,6 +56,23 @@ _STEPS = _RUNS.integer(
     "Optimizer steps of every run; by default the config's epochs decide.",
     1,
 )
+_LEARNING_RATES = _RUNS.strings(
+    "learning_rates",
+    [],
+    "Every row is first trained shortly with each of these learning rates, and takes "
+    "the one that scores best on validation patients; by default the config decides.",
+    form="RATE,...",
+)
+_DISC_LR_SCALES = _RUNS.strings(
+    "disc_lr_scales",
+    ["1"],
+    "With --learning_rates: learning rates of the discriminators to choose from, as "
+    "multiples of the generator's.",
+    form="FACTOR,...",
+)
+_TRIAL_STEPS = _RUNS.integer(
+    "trial_steps", 200, "With --learning_rates: optimizer steps of each trial.", 1
+)
 _SET = _RUNS.repeated(
     "set",
     "A config field of every run, such as data.size=32; may be repeated.",
@@ -78,6 +95,7 @@ def main() -> None:
         seeds=read_seeds(_SEEDS.value),
         overrides=read_overrides(),
         folds=_FOLDS.value,
+        grid=read_grid(),
     )
     if _STATUS.value:
         print(status(_TABLE.value, runs, only=_ONLY.value))
@@ -100,6 +118,30 @@ def read_seeds(texts: list[str]) -> tuple[int, ...]:
     if not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
         raise InputError(f"--seeds={','.join(texts)}, expected such as 0,1,2")
     return tuple(map(int, texts))
+
+
+def read_grid():
+    """The learning rates that rows choose from; None without --learning_rates."""
+    from samr_jax.tables.trials import Grid
+
+    if not _LEARNING_RATES.value:
+        return None
+    return Grid(
+        read_rates("learning_rates", _LEARNING_RATES.value),
+        read_rates("disc_lr_scales", _DISC_LR_SCALES.value),
+        _TRIAL_STEPS.value,
+    )
+
+
+def read_rates(flag: str, texts: list[str]) -> tuple[float, ...]:
+    """Different positive numbers."""
+    try:
+        rates = tuple(map(float, texts))
+    except ValueError:
+        rates = ()
+    if not rates or len(set(rates)) < len(rates) or not all(0 < r < 1e3 for r in rates):
+        raise InputError(f"--{flag}={','.join(texts)}, expected such as 0.0003,0.001")
+    return rates
 
 
 def read_overrides() -> dict:

@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on although its input is right, say after divergence."""
+
+
+class DivergenceError(TrainingError):
+    """A value of the training is NaN or infinite."""

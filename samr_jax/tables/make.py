@@ -37,6 +37,7 @@ from samr_jax.tables.rows import (
 )
 from samr_jax.tables.run_record import dataset_record, how_it_was_made, provenance_of
 from samr_jax.tables.table_runs import TableRuns, check_comparable
+from samr_jax.tables.trials import choices_page
 
 
 class Made(NamedTuple):
@@ -72,6 +73,7 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
     """
     table, rows = chosen_rows(number, only)
     table_runs.check(rows)
+    choices = table_runs.choose((SEGMENTER, *rows))
     made = _KINDS[table.kind](table, rows, table_runs)
     content = {
         "table": number,
@@ -82,6 +84,7 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
         "results": made.results,
         "comparisons": made.comparisons,
         "published": table.published,
+        "learning_rates": choices,
         "runs": {
             name: list(map(provenance_of, directories))
             for name, directories in made.directories.items()
@@ -89,7 +92,10 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
     }
     write_json(table_runs.workdir / f"table{number}.json", content)
     path = table_runs.workdir / f"table{number}.md"
-    write_text(path, "\n".join([*made.pages, how_it_was_made(content)]))
+    pages = [*made.pages, how_it_was_made(content)]
+    if table_runs.grid:
+        pages.insert(-1, choices_page(choices, table_runs.grid))
+    write_text(path, "\n".join(pages))
     return path
 
 

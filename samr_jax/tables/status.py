@@ -21,6 +21,7 @@ from samr_jax.tables.make import chosen_rows
 from samr_jax.tables.rows import MIXES, SEGMENTER, Row
 from samr_jax.tables.run_record import METRICS, RECORD
 from samr_jax.tables.table_runs import TableRuns
+from samr_jax.tables.trials import directory_of, finished
 from samr_jax.training.data import training_batches
 from samr_jax.training.state import create_state, make_optimizer
 from samr_jax.training.step import make_train_step
@@ -38,22 +39,29 @@ class Planned:
       row: whose config the runs have.
       directories: work directories of the runs.
       steps: optimizer steps of each run.
+      trials: whether the runs are those by which the row chooses learning rates.
     """
 
     title: str
     row: Row
     directories: Sequence[Path]
     steps: int
+    trials: bool = False
 
     @property
     def finished(self) -> list[Path]:
-        """The work directories that hold an evaluation."""
-        return [path for path in self.directories if (path / METRICS).exists()]
+        """The work directories that need no more steps."""
+        return [path for path in self.directories if self._is_finished(path)]
+
+    def _is_finished(self, path: Path) -> bool:
+        if self.trials:
+            return finished(path, self.steps)
+        return (path / METRICS).exists()
 
     @property
     def steps_left(self) -> int:
         """Steps of all runs, less those of the last checkpoint of each."""
-        unfinished = [p for p in self.directories if not (p / METRICS).exists()]
+        unfinished = [p for p in self.directories if not self._is_finished(p)]
         return sum(max(0, self.steps - saved_steps(path)) for path in unfinished)
 
     def recorded_seconds(self) -> float | None:
@@ -121,7 +129,7 @@ def plan(
         segmenter = dataclasses.replace(
             segmenter, directories=first.directories(SEGMENTER)
         )
-    planned = [segmenter]
+    planned = [*_trials(table_runs, (SEGMENTER, *rows)), segmenter]
     planned += [
         Planned(row.title, row, table_runs.directories(row), _steps(table_runs, row))
         for row in rows
@@ -141,6 +149,27 @@ def plan(
                 )
             )
     return planned
+
+
+def _trials(table_runs: TableRuns, rows: Sequence[Row]) -> list[Planned]:
+    """The runs by which the rows choose their learning rates; none without a grid."""
+    grid = table_runs.grid
+    if grid is None:
+        return []
+    return [
+        Planned(
+            f"Trials of {row.title}",
+            row,
+            [
+                directory_of(part.trials(row), candidate)
+                for part in table_runs.parts
+                for candidate in grid.candidates(part.config(row, part.seeds[0]))
+            ],
+            grid.steps,
+            trials=True,
+        )
+        for row in rows
+    ]
 
 
 def saved_steps(run: Path) -> int:

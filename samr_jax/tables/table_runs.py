@@ -23,6 +23,8 @@ from samr_jax.runtime.files import read_json, write_json, write_text
 from samr_jax.tables.folds import fold_dataset
 from samr_jax.tables.rows import SEGMENTER, Row
 from samr_jax.tables.run_record import METRICS, RECORD, device_and_commit
+from samr_jax.tables.trials import FOLDER as TRIALS
+from samr_jax.tables.trials import Grid, choose, chosen_fields
 from samr_jax.training.data import training_dataset
 from samr_jax.training.loop import train_and_evaluate
 
@@ -44,6 +46,8 @@ class TableRuns:
       overrides: fields of every config, such as ``{"steps": 10}``. The budget's row
         must have all of them; another row takes the fields that its method has.
       folds: of a cross-validation by patient; 0 takes the dataset's own split.
+      grid: the learning rates that every row may choose from, see `choose`; None keeps
+        those of the config files.
     """
 
     workdir: Path
@@ -52,6 +56,7 @@ class TableRuns:
     seeds: Sequence[int] = (0,)
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     folds: int = 0
+    grid: Grid | None = None
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -95,9 +100,48 @@ class TableRuns:
     def config(self, row: Row, seed: int, **changes: Any) -> ml_collections.ConfigDict:
         """The config of a row: that of its file, with the budget's data and epochs.
 
+        With a grid, the learning rates are those that the row has chosen, if it has.
+
         Raises:
           InputError: an override names no field, or does not fit it.
         """
+        chosen = chosen_fields(self.trials(row)) if self.grid else {}
+        return self._unchosen(row, seed, **chosen, **changes)
+
+    def choose(self, rows: Sequence[Row]) -> dict[str, list[dict]]:
+        """Has every row choose from the grid; trials that are missing are trained.
+
+        Args:
+          rows: of the table.
+
+        Returns:
+          The row's title -> the choice of each fold, see `samr_jax.tables.trials`;
+          empty without a grid.
+        """
+        grid = self.grid
+        if grid is None:
+            return {}
+        return {
+            row.title: [
+                choose(
+                    part._unchosen(row, part.seeds[0]),
+                    part.trials(row),
+                    part.dataset,
+                    grid,
+                )
+                for part in self.parts
+            ]
+            for row in rows
+        }
+
+    def trials(self, row: Row) -> Path:
+        """The directory of a row's trials, which has no folds."""
+        return self.workdir / TRIALS / row.key
+
+    def _unchosen(
+        self, row: Row, seed: int, **changes: Any
+    ) -> ml_collections.ConfigDict:
+        """`config` with the learning rates of the row's config file."""
         config = self.configs(row.config)
         if row != SEGMENTER:
             budget = self.configs(self.budget.config)

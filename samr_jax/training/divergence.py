@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from samr_jax.runtime.errors import TrainingError
+from samr_jax.runtime.errors import DivergenceError
 
 
 class Watch:
@@ -41,7 +41,7 @@ class Watch:
             them, so that no loss would show their divergence.
 
         Raises:
-          TrainingError: names the first value that is NaN or infinite.
+          DivergenceError: names the first value that is NaN or infinite.
         """
         # One bad image can give an infinite loss with a finite gradient: later losses
         # would not show it.
@@ -58,13 +58,13 @@ def check_finite(tree: Any, step: int) -> None:
     """Checks every array of a tree.
 
     Raises:
-      TrainingError: names the first array that holds NaN or infinity.
+      DivergenceError: names the first array that holds NaN or infinity.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
         bad = np.asarray(leaf)[~np.isfinite(leaf)]
         if bad.size:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise TrainingError(
+            raise DivergenceError(
                 f"step {step}: {name} is {bad.flat[0]}, expected a finite number; the "
                 "last checkpoint is intact"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -55,8 +56,32 @@ def train_and_evaluate(
 
     Raises:
       InputError: the config, the dataset or the work directory is not right.
-      TrainingError: training has diverged.
+      DivergenceError: a loss or a weight is NaN or infinite.
     """
+    with _claimed(config, workdir) as run:
+        return run.train_and_evaluate()
+
+
+def train(config: ml_collections.ConfigDict, workdir: Path | str) -> bool:
+    """Trains as `train_and_evaluate` does, without a look at the test split.
+
+    Args:
+      config: as there.
+      workdir: as there; gets no ``metrics.json`` and no ``table.md``.
+
+    Returns:
+      Whether the training reached its end; False if the run was asked to stop before.
+
+    Raises:
+      InputError, DivergenceError: as there.
+    """
+    with _claimed(config, workdir) as run:
+        return run.train()[1]
+
+
+@contextlib.contextmanager
+def _claimed(config: ml_collections.ConfigDict, workdir: Path | str) -> Iterator[Run]:
+    """The run of a config in a work directory that no other process may use."""
     validate(config)
     parallel.check_divisible(config.batch_size, config.accumulation)
     workdir = Path(workdir)
@@ -66,8 +91,7 @@ def train_and_evaluate(
     with alone:
         # Before the data are drawn, which may take minutes.
         check_same(workdir, config)
-        dataset = training_dataset(config)
-        return Run(config, workdir, dataset).train_and_evaluate()
+        yield Run(config, workdir, training_dataset(config))
 
 
 class Run:
@@ -99,12 +123,7 @@ class Run:
 
     def train_and_evaluate(self) -> dict | None:
         """See the module's function `train_and_evaluate`."""
-        checkpoints = Checkpoints(
-            self.workdir / "checkpoints", keep=self.config.keep_checkpoints
-        )
-        with contextlib.closing(checkpoints):
-            state = self._restore_or_create(checkpoints)
-            state, finished = self._train(state, checkpoints)
+        state, finished = self.train()
         if not (finished and parallel.is_first_process()):
             return None
         model = self._model(state)
@@ -116,6 +135,14 @@ class Run:
             self.workdir,
             batch_size=self.config.eval_batch_size,
         )
+
+    def train(self) -> tuple[TrainState, bool]:
+        """The last state, and whether the training reached its end."""
+        checkpoints = Checkpoints(
+            self.workdir / "checkpoints", keep=self.config.keep_checkpoints
+        )
+        with contextlib.closing(checkpoints):
+            return self._train(self._restore_or_create(checkpoints), checkpoints)
 
     def _initial_state(self) -> tuple[TrainState, dict]:
         """The state of step 0, and the record of the weights that it starts with."""
