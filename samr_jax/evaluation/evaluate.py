@@ -12,6 +12,7 @@ from samr_jax.evaluation.reports.summaries import beyond_table
 from samr_jax.evaluation.scores.edits import edit_scores
 from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
 from samr_jax.evaluation.scores.registry import judged_scores, split_scores
+from samr_jax.evaluation.scores.sample_spread import sample_spread
 from samr_jax.evaluation.scores.score import Setting
 from samr_jax.evaluation.scoring import (
     accumulate,
@@ -80,6 +81,8 @@ def evaluate(
         synthesize = functools.partial(syntheses, model, batch_size=batch_size)
         if (edits := edit_scores(slices, synthesize)) is not None:
             result["edits"] = edits
+        if model.method.noise and (spread := sample_spread(slices, synthesize)):
+            result["sample_spread"] = spread
     if model.method.can_segment:
         summary = score_segmentation(model, slices, batch_size=batch_size)
         summary["intervals"] = dice_intervals(summary)

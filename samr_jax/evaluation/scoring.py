@@ -23,6 +23,7 @@ def predictions(
     *,
     batch_size: int,
     rows: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> Iterator[tuple[list[dict], Synthesis]]:
     """Synthesizes instances of a split, batch by batch.
 
@@ -31,25 +32,30 @@ def predictions(
       slices: the instances.
       batch_size: instances of the one compiled batch.
       rows: which instances, by default all.
+      seed: of the noise, for a model that sees noise.
 
     Yields:
       The instances of a batch and their syntheses, as numpy arrays.
     """
     for instances, stored in _stored(model, slices, batch_size, rows):
-        yield instances, synthesize_all(model, stored, batch_size=batch_size)
+        yield (
+            instances,
+            synthesize_all(model, stored, batch_size=batch_size, seed=seed),
+        )
 
 
 def syntheses(
-    model: Model, instances: Sequence[dict], *, batch_size: int
+    model: Model, instances: Sequence[dict], seed: int = 0, *, batch_size: int
 ) -> np.ndarray:
     """Synthesized images ``(N, H, W, S)`` of instances, in [-1, 1].
 
     Args:
       model: a trained one.
       instances: with the fields that the model's method reads.
+      seed: of the noise, for a model that sees noise.
       batch_size: instances of the one compiled batch.
     """
-    parts = predictions(model, instances, batch_size=batch_size)
+    parts = predictions(model, instances, batch_size=batch_size, seed=seed)
     return np.concatenate([synthesis.images for _, synthesis in parts])
 
 

@@ -246,7 +246,7 @@ def _make(setting: Setting) -> Calibration | None:
     return Calibration(setting.dataset.sequences, setting.lambda_cm)
 
 
-def _over_sequences(
+def over_sequences(
     number: Callable[[Mapping], float | None],
 ) -> Callable[[Mapping], float | None]:
     """The mean over sequences of a number of `calibration`; None if one has none."""
@@ -266,12 +266,12 @@ CALIBRATION = ScoreKind(
         Column(
             heading="Confidence order",
             pattern="{:.2f}",
-            value=_over_sequences(lambda scores: scores["sparsification"].get("gain")),
+            value=over_sequences(lambda scores: scores["sparsification"].get("gain")),
         ),
         Column(
             heading="Calibration error",
             pattern="{:.3f}",
-            value=_over_sequences(lambda scores: scores["calibration_error"]),
+            value=over_sequences(lambda scores: scores["calibration_error"]),
         ),
     ),
     note="Confidence order: how well λ_cm / c sorts pixels by absolute error (area "

@@ -12,6 +12,7 @@ from samr_jax.evaluation.scores.intensity_error import INTENSITY_ERROR
 from samr_jax.evaluation.scores.mask_follow import MASK_FOLLOW
 from samr_jax.evaluation.scores.memorisation import MEMORISATION
 from samr_jax.evaluation.scores.pixel_accuracy import PIXEL_ACCURACY
+from samr_jax.evaluation.scores.sample_spread import SAMPLE_SPREAD
 from samr_jax.evaluation.scores.score import (
     Score,
     ScoreKind,
@@ -47,8 +48,8 @@ SCORE_KINDS: tuple[ScoreKind, ...] = (
 )
 """Scores of a whole split, beyond the paper."""
 
-METHOD_SCORES: tuple[TableScore, ...] = (EDITS,)
-"""Scores that need the method itself, for syntheses of other masks."""
+METHOD_SCORES: tuple[TableScore, ...] = (SAMPLE_SPREAD, EDITS)
+"""Scores that need the method itself, for syntheses of other masks or seeds."""
 
 
 def slice_columns() -> dict[str, SliceColumn]:
