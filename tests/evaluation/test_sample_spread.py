@@ -18,15 +18,13 @@ def drawing(scale_of):
     """A method that adds noise of a scale to the real image. It stands in for one whose
     samples and the real image are draws from one distribution, if what the real image
     differs by is drawn, too."""
-    drawn = {}
 
     def synthesize(instances, seed):
         real = real_of(instances)
         scale = scale_of(np.stack([item["labels"] for item in instances]))[..., None]
-        own = drawn.setdefault(
-            "real", np.random.default_rng(99).normal(size=real.shape)
+        own, noise = (
+            np.random.default_rng(one).normal(size=real.shape) for one in (99, seed)
         )
-        noise = np.random.default_rng(seed).normal(size=real.shape)
         return real + scale * (noise - own)
 
     return synthesize
@@ -34,9 +32,8 @@ def drawing(scale_of):
 
 def test_samples_of_the_right_distribution_are_calibrated(dataset):
     slices = dataset.split("test")
-    found = sample_spread(
-        slices, drawing(lambda labels: np.where(labels > 1, 0.3, 0.03))
-    )
+    method = drawing(lambda labels: np.where(labels > 1, 0.3, 0.03))
+    found = sample_spread(slices, method)
     assert found["samples"] == SAMPLES
     assert found["patients"] == len(largest_lesions(slices))
     for scores in found["sequences"].values():
