@@ -20,6 +20,13 @@ from samr_jax.models.layers.initial import PAPER, Gaussian, Layer
 
 
 def draw_variables(module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any) -> Any:
+    """The variables of `draw_with_outputs`, without the outputs."""
+    return draw_with_outputs(module, key, *args, **kwargs)[0]
+
+
+def draw_with_outputs(
+    module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any
+) -> tuple[Any, Any]:
     """Draws variables as numpy arrays, in the tree of ``module.init(key, ...)``.
 
     Args:
@@ -28,10 +35,13 @@ def draw_variables(module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any)
       *args: arguments of the network, of which only the shapes matter.
       **kwargs: keyword arguments of the network.
 
+    Returns:
+      The variables, and the shapes of the network's outputs.
+
     Raises:
       ValueError: a parameter of another module than a `Layer` has an unknown name.
     """
-    shapes, modules = _shapes_and_modules(module, key, *args, **kwargs)
+    outputs, shapes, modules = _shapes_and_modules(module, key, *args, **kwargs)
     leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
     initials = [_initial(modules, path, leaf.shape) for path, leaf in leaves]
     sizes = [
@@ -49,13 +59,16 @@ def draw_variables(module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any)
             initials, starts, sizes, leaves, strict=False
         )
     ]
-    return jax.tree.unflatten(structure, values)
+    return jax.tree.unflatten(structure, values), outputs
 
 
 def _shapes_and_modules(
     module: nn.Module, key: jax.Array, *args: Any, **kwargs: Any
-) -> tuple[Any, dict[tuple[str, ...], nn.Module]]:
-    """The shapes of ``module.init`` and every module by its path, computing nothing."""
+) -> tuple[Any, Any, dict[tuple[str, ...], nn.Module]]:
+    """The shapes of outputs and variables, and every module by its path.
+
+    Nothing is computed.
+    """
     rngs = {"params": key, "dropout": key}
     modules = {}
 
@@ -64,8 +77,10 @@ def _shapes_and_modules(
         return call(*args, **kwargs)
 
     with nn.intercept_methods(note):
-        shapes = jax.eval_shape(lambda *args: module.init(rngs, *args, **kwargs), *args)
-    return shapes, modules
+        outputs, shapes = jax.eval_shape(
+            lambda *args: module.init_with_output(rngs, *args, **kwargs), *args
+        )
+    return outputs, shapes, modules
 
 
 def _initial(

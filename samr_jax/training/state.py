@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from samr_jax.methods.base import Method, MethodState
 from samr_jax.methods.batch import Batch
-from samr_jax.models.initialise import draw_variables
+from samr_jax.models.initialise import draw_variables, draw_with_outputs
 
 
 class Player(flax.struct.PyTreeNode):
@@ -118,14 +118,9 @@ def create_state(
             ema=params if ema else None,
         )
 
-    gen = draw_variables(method.gen, gen_key, batch, train=True)
+    gen, outputs = draw_with_outputs(method.gen, gen_key, batch, train=True)
     disc = None
     if method.disc is not None:
-        outputs, _ = jax.eval_shape(
-            lambda: method.gen.init_with_output(
-                {"params": gen_key, "dropout": gen_key}, batch, train=True
-            )
-        )
         disc = player(
             draw_variables(method.disc, disc_key, batch, outputs, train=True), ema=False
         )

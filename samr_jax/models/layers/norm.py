@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -50,13 +51,13 @@ class Norm(Layer):
         if self.kind == "batch":
             mean, variance = self._batch_moments(x, train, groups)
         else:
-            mean, variance = _moments(x, (1, 2))
-            mean, variance = mean[:, None, None], variance[:, None, None]
-        scale, bias = lax.rsqrt(variance + self.epsilon), 0.0
+            mean, variance = _instance_moments(x)
+        scale = bias = None
         if self.kind != "instance":
-            scale = self.start("scale", x.shape[-1:]) * scale
+            scale = self.start("scale", x.shape[-1:])
             bias = self.start("bias", x.shape[-1:])
-        return ((x - mean) * scale + bias).astype(self.dtype)
+        y = _normalise(x, mean, variance, scale, bias, epsilon=self.epsilon)
+        return y.astype(self.dtype)
 
     def _batch_moments(
         self, x: jax.Array, train: bool, groups: int
@@ -64,25 +65,75 @@ class Norm(Layer):
         """Mean and variance to normalise with; in training they are accumulated."""
         running_mean = self.start_statistic("mean", x.shape[-1:])
         running_variance = self.start_statistic("var", x.shape[-1:])
+        running = running_mean.value, running_variance.value
         if not train:
-            return running_mean.value, running_variance.value
+            return running
         synchronise = self.norm_axis is not None and not self.is_initializing()
-        axis = self.norm_axis if synchronise else None
-        parts = x.reshape(groups, -1, *x.shape[1:])
-        mean, variance = _moments(parts, (1, 2, 3), axis)
-        count = parts[0].size // x.shape[-1] * (lax.axis_size(axis) if axis else 1)
-        if not self.is_initializing():
-            unbiased = variance * (count / max(count - 1, 1))
-            for running, values in ((running_mean, mean), (running_variance, unbiased)):
-                for value in values:
-                    running.value += self.momentum * (value - running.value)
-        if groups == 1:
-            return mean[0], variance[0]
-        mean, variance = (
-            jnp.repeat(value, parts.shape[1], axis=0)[:, None, None]
-            for value in (mean, variance)
+        moments, accumulated = _batch_moments(
+            x,
+            running,
+            groups=groups,
+            axis_name=self.norm_axis if synchronise else None,
+            momentum=self.momentum,
         )
-        return mean, variance
+        if not self.is_initializing():
+            running_mean.value, running_variance.value = accumulated
+        return moments
+
+
+# Under `jax.jit`, norms of equal shapes are traced once. The networks have many.
+
+Moments = tuple[jax.Array, jax.Array]
+"""Mean and biased variance, in shapes that broadcast over the pixels of a batch."""
+
+
+@partial(jax.jit, static_argnames="epsilon")
+def _normalise(
+    x: jax.Array,
+    mean: jax.Array,
+    variance: jax.Array,
+    scale: jax.Array | None,
+    bias: jax.Array | None,
+    *,
+    epsilon: float,
+) -> jax.Array:
+    inverse = lax.rsqrt(variance + epsilon)
+    if scale is None:
+        return (x - mean) * inverse
+    return (x - mean) * (scale * inverse) + bias
+
+
+@jax.jit
+def _instance_moments(x: jax.Array) -> Moments:
+    mean, variance = _moments(x, (1, 2))
+    return mean[:, None, None], variance[:, None, None]
+
+
+@partial(jax.jit, static_argnames=("groups", "axis_name", "momentum"))
+def _batch_moments(
+    x: jax.Array,
+    running: Moments,
+    *,
+    groups: int,
+    axis_name: str | None,
+    momentum: float,
+) -> tuple[Moments, Moments]:
+    """The moments of each group, and the running ones after all groups."""
+    parts = x.reshape(groups, -1, *x.shape[1:])
+    mean, variance = _moments(parts, (1, 2, 3), axis_name)
+    devices = lax.axis_size(axis_name) if axis_name else 1
+    count = parts[0].size // x.shape[-1] * devices
+    unbiased = variance * (count / max(count - 1, 1))
+    running_mean, running_variance = running
+    for group in range(groups):
+        running_mean += momentum * (mean[group] - running_mean)
+        running_variance += momentum * (unbiased[group] - running_variance)
+    if groups == 1:
+        return (mean[0], variance[0]), (running_mean, running_variance)
+    each = parts.shape[1]
+    mean = jnp.repeat(mean, each, axis=0)[:, None, None]
+    variance = jnp.repeat(variance, each, axis=0)[:, None, None]
+    return (mean, variance), (running_mean, running_variance)
 
 
 def _moments(
