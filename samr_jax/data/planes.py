@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import ndimage
@@ -77,26 +79,35 @@ class Planes:
         return np.stack([self._places(x)[1] for x in range(self.shape[0])])
 
     def to_mask(
-        self, values: np.ndarray, tell: Callable[[], None] = lambda: None
+        self,
+        values: np.ndarray,
+        tell: Callable[[], None] = lambda: None,
+        *,
+        where: np.ndarray | None = None,
     ) -> np.ndarray:
         """Interpolates values of the planes ``(P, H, W, C)`` at the mask's voxels.
 
         Args:
-          values: the values.
+          values: float32.
           tell: is called after each of the X layers of the mask.
+          where: boolean ``(X, Y, Z)``, the voxels that get a value; by default all.
 
         Returns:
           ``(X, Y, Z, C)`` float32; 0 outside the planes.
         """
         out = np.zeros((*self.shape, values.shape[-1]), np.float32)
-        channels = np.ascontiguousarray(np.moveaxis(values, -1, 0))
-        for x in range(self.shape[0]):
+        values = np.ascontiguousarray(values)
+
+        def fill(x: int) -> None:
             places, inside = self._places(x)
-            places = places[:, inside]
-            for index, channel in enumerate(channels):
-                found = ndimage.map_coordinates(channel, places, order=1)
-                out[x][inside, index] = found
-            tell()
+            if where is not None:
+                inside &= where[x]
+            out[x][inside] = _linear(values, places[:, inside])
+
+        # NumPy computes without Python's global lock, so that threads run side by side.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(fill, range(self.shape[0])):
+                tell()
         return out
 
     def _places(self, x: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,16 +118,43 @@ class Planes:
           the planes.
         """
         step = self.heights[1] - self.heights[0] if len(self.heights) > 1 else 1.0
-        y, z = np.meshgrid(*map(np.arange, self.shape[1:]), indexing="ij")
-        voxels = np.stack([np.full_like(y, x), y, z])
+        y, z = np.ogrid[: self.shape[1], : self.shape[2]]
         column, row, level = (
-            np.tensordot(self.to_atlas[:3, :3], voxels, 1)
-            + self.to_atlas[:3, 3, None, None]
+            (along_x * x + shift) + along_y * y + along_z * z
+            for along_x, along_y, along_z, shift in self.to_atlas[:3]
         )
         places = np.round([(level - self.heights[0]) / step, row, column], 4)
         last = np.array([len(self.heights), *self.grid.size]) - 1
         inside = (places >= 0) & (places <= last[:, None, None])
         return places, np.asarray(inside.all(axis=0))
+
+
+def _linear(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Linear interpolation of all channels at once, whose weights are the same.
+
+    Args:
+      values: ``(P, H, W, C)``.
+      places: ``(3, N)`` fractional indices inside the array.
+
+    Returns:
+      ``(N, C)`` float64.
+    """
+    shape = values.shape[:3]
+    rows = values.reshape(-1, values.shape[-1])
+    low = np.floor(places).astype(np.intp)
+    high = np.minimum(low + 1, np.array(shape)[:, None] - 1)
+    above = places - low
+    total = np.zeros((places.shape[1], rows.shape[1]))
+    for corner in np.ndindex(2, 2, 2):
+        weights = [
+            w if upper else 1 - w for upper, w in zip(corner, above, strict=True)
+        ]
+        if not all(weight.any() for weight in weights):
+            continue  # The planes of most masks lie at whole indices.
+        index = [high[i] if upper else low[i] for i, upper in enumerate(corner)]
+        weight = weights[0] * weights[1] * weights[2]
+        total += rows[np.ravel_multi_index(index, shape)] * weight[:, None]
+    return total
 
 
 def stack_neighbours_at(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:

@@ -187,8 +187,8 @@ def synthesize_volume(
         synthesis = synthesize_all(model, stored, seed=seed, tell=shown.update)
     images = model.dataset.restore(None, synthesis.images)
     images[in_planes == BACKGROUND] = 0
-    on_mask, confidence = _on_mask(planes, images, synthesis.confidence, show)
-    on_mask[codes == BACKGROUND] = 0
+    brain = codes != BACKGROUND
+    on_mask, confidence = _on_mask(planes, images, brain, synthesis.confidence, show)
     return SynthesizedVolume(
         on_mask,
         confidence,
@@ -212,14 +212,18 @@ def _record(model: Model, anatomy: Told | None, seed: int) -> dict[str, Any]:
 
 
 def _on_mask(
-    planes: Planes, images: np.ndarray, confidence: np.ndarray | None, show: Show
+    planes: Planes,
+    images: np.ndarray,
+    brain: np.ndarray,
+    confidence: np.ndarray | None,
+    show: Show,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images and confidence of the planes at the mask's voxels."""
-    parts = [images]
+    """Images of the brain's voxels of a mask, and confidence at all its voxels."""
+    parts = [(images, brain)]
     if confidence is not None:
-        parts.append(confidence.repeat(2, 1).repeat(2, 2))
+        parts.append((confidence.repeat(2, 1).repeat(2, 2), None))
     with show(len(parts) * planes.shape[0], "layers of the mask") as shown:
-        moved = [planes.to_mask(part, shown.update) for part in parts]
+        moved = [planes.to_mask(part, shown.update, where=at) for part, at in parts]
     return moved[0], moved[1] if len(moved) > 1 else None
 
 
