@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 
-from samr_jax.benchmark.machine import WARM_UP
+from samr_jax.benchmark.machine import WARM_UP, clocks, medians, since
 from samr_jax.benchmark.measure import prepared, synthesis_of
 from samr_jax.models.convolution import forms
 from samr_jax.training.step import make_train_step
@@ -112,18 +109,17 @@ def _savings(
         text_of[without] = lowered.as_text()
         if without and text_of[without] == text_of[""]:
             continue
-        begin = _seconds()
+        begin = clocks()
         compiled[without] = lowered.compile()
-        compilation[without] = _seconds()[1] - begin[1]
+        compilation[without] = since(begin)[1]
     times = _times(compiled, arguments, rounds)
     with_all = times.pop("")
-    medians = [statistics.median(values) for values in zip(*with_all, strict=True)]
     for without in list(variants)[1:]:
         ratios = [None] * 3
         if without in times:
             ratios = [*_ratio(times[without], with_all)]
             ratios += [compilation[without] / compilation[""]]
-        yield Saving(name, without, *ratios, *medians)
+        yield Saving(name, without, *ratios, *medians(with_all))
 
 
 def _times(
@@ -133,22 +129,12 @@ def _times(
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in compiled}
     for _ in range(rounds + WARM_UP):
         for without, call in compiled.items():
-            begin = _seconds()
+            begin = clocks()
             jax.block_until_ready(call(*arguments))
-            end = _seconds()
-            times[without].append((end[0] - begin[0], end[1] - begin[1]))
+            times[without].append(since(begin))
     return {without: values[WARM_UP:] for without, values in times.items()}
 
 
 def _ratio(times: list, with_all: list) -> tuple[float, float]:
-    wall, cpu = zip(
-        *((a[0] / b[0], a[1] / b[1]) for a, b in zip(times, with_all, strict=True)),
-        strict=True,
-    )
-    return statistics.median(wall), statistics.median(cpu)
-
-
-def _seconds() -> tuple[float, float]:
-    """The time, and the CPU time of this process and all its threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return time.perf_counter(), usage.ru_utime + usage.ru_stime
+    pairs = zip(times, with_all, strict=True)
+    return medians([(a[0] / b[0], a[1] / b[1]) for a, b in pairs])

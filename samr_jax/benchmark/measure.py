@@ -6,7 +6,6 @@ Their keys are those of a PyTorch implementation that is timed in the same way.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +18,14 @@ import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
 
-from samr_jax.benchmark.machine import machine_rates, median_seconds, peak_gib
+from samr_jax.benchmark.machine import (
+    clocks,
+    machine_rates,
+    median_seconds,
+    medians,
+    peak_gib,
+    since,
+)
 from samr_jax.config import method_of
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.embedded import embedded_dataset
@@ -63,12 +69,14 @@ def benchmark(
 
     Returns:
       JSON-ready: settings, device, ``params`` of G, D and U, ``synthesis_s``,
-      ``train_step_s``, seconds of compiling with a cold and with a warm cache,
-      ``peak_gib``, XLA's count of FLOPs and bytes, the machine's measured matrix rate
-      and copy bandwidth, and the rates of `_time_data`.
+      ``train_step_s``, the CPU seconds of both, seconds of compiling with a cold and
+      with a warm cache, ``peak_gib``, XLA's count of FLOPs and bytes, the machine's
+      measured matrix rate and copy bandwidth, and the rates of `_time_data`.
     """
     method, batch, state, optimizer = prepared(config, size, axis_name=parallel.AXIS)
-    result = _settings(config, size, method, state) | {"machine": machine_rates()}
+    result = _settings(config, size, method, state) | {
+        "machine": machine_rates(config.dtype)
+    }
     if synthesis:
         result |= _time_synthesis(method, state, batch, steps)
     if train:
@@ -200,9 +208,10 @@ def _time_synthesis(method: Method, state: Any, batch: dict, steps: int) -> dict
     synthesize = synthesis_of(method)
     arguments = jax.device_put((state.gen.variables, batch))
     compiled, times = _compile(lambda: synthesize.lower(*arguments).compile())
-    seconds = median_seconds(compiled, arguments, steps)
+    seconds, cpu_seconds = median_seconds(compiled, arguments, steps)
     return {
         "synthesis_s": seconds,
+        "synthesis_cpu_s": cpu_seconds,
         "synthesis_compile_s": times,
         "synthesis_cost": _cost(compiled, seconds),
     }
@@ -216,13 +225,14 @@ def _time_training(step: Callable, state: Any, batch: dict, steps: int) -> dict:
     )
     times = []
     for _ in range(steps + TRAIN_WARM_UP):
-        begin = time.perf_counter()
+        begin = clocks()
         state, metrics = compiled(state, shards)
         jax.block_until_ready((state, metrics))
-        times.append(time.perf_counter() - begin)
-    seconds = statistics.median(times[TRAIN_WARM_UP:])
+        times.append(since(begin))
+    seconds, cpu_seconds = medians(times[TRAIN_WARM_UP:])
     return {
         "train_step_s": seconds,
+        "train_step_cpu_s": cpu_seconds,
         "train_step_gib": gib,
         "train_compile_s": compile_times,
         "train_cost": _cost(compiled, seconds),

@@ -2,13 +2,18 @@
 
     samr-jax benchmark --size=256 --batch=8 --steps=5
     samr-jax benchmark --config=paired:demo --size=64 --forms
+    samr-jax benchmark --suite=gpu --minutes=9 --output=gpu.json
 
 The last line on standard output is one JSON object. With --count the work is counted
 without timing it, at any size. With --forms a table shows how much slower a CPU is
 without each form of convolutions.
+
+--suite=gpu measures what is worth a GPU's time, one process after the other, and writes
+--output after each. The same command again measures what is missing.
 """
 
 import json
+from pathlib import Path
 
 from samr_jax.commands.frame.config_flag import define_config
 from samr_jax.commands.frame.flags import Flags
@@ -45,13 +50,44 @@ _ONLY = _MEASURED.choice(
 _DATA = _MEASURED.switch("data", "Also time reading and the synthesis of a split.")
 _COUNT = _MEASURED.switch("count", "Count the work, without timing it.")
 _FORMS = _MEASURED.switch("forms", "Compare forms of convolutions for CPUs.")
+_COMPARE = _MEASURED.string(
+    "compare",
+    None,
+    "JSON of an earlier benchmark, to be shown beside this one.",
+    form="FILE",
+)
+
+_SUITED = FLAGS.group("A suite of measurements")
+_SUITE = _SUITED.choice(
+    "suite", None, ["gpu"], "Measure a suite; of the flags above --size and --steps."
+)
+_OUTPUT = _SUITED.string(
+    "output", "benchmark.json", "File that gets the results.", form="FILE"
+)
+_MINUTES = _SUITED.number(
+    "minutes", 9.0, "Time after which nothing is started and what runs is cut.", 0.1
+)
+_PEER = _SUITED.string(
+    "peer",
+    "",
+    "Command of another implementation of CG-SAMR to be timed on the same machine, "
+    "such as 'python torch_peer.py'. It gets --size, --batch, --steps and, for "
+    "bfloat16, --amp --compile, and prints JSON with synthesis_s and train_step_s.",
+    form="COMMAND",
+)
 
 
 def main() -> None:
+    from samr_jax.benchmark.compare import comparison
     from samr_jax.benchmark.forms import compare_forms, savings_table
     from samr_jax.benchmark.measure import benchmark, count_work
     from samr_jax.config import named_config
+    from samr_jax.runtime.files import read_json
 
+    if _SUITE.value:
+        _run_suite()
+        return
+    earlier = read_json(_COMPARE.value) if _COMPARE.value else None
     config = named_config(_KIND.value) if _CONFIG.value is None else _CONFIG.value
     config.batch_size = _BATCH.value or config.batch_size
     config.model.ngf = _NGF.value or config.model.ngf
@@ -75,4 +111,20 @@ def main() -> None:
         data=_DATA.value,
         **parts,
     )
+    if earlier:
+        print(comparison(earlier, result))
     print(json.dumps(result))
+
+
+def _run_suite() -> None:
+    from samr_jax.benchmark.suite import SUITES, run_suite, suite_table
+
+    results = run_suite(
+        SUITES[_SUITE.value],
+        Path(_OUTPUT.value),
+        size=_SIZE.value,
+        steps=_STEPS.value,
+        seconds=60 * _MINUTES.value,
+        peer=_PEER.value,
+    )
+    print(suite_table(results))
