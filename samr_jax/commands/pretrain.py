@@ -8,6 +8,12 @@ of the configs anatomy and segmentation. Then it writes Table VI, with two rows 
 need no network, and packs the weights into WORKDIR/package, whose files are the files
 of samr_jax/pretrained/anatomy. This takes hours on two CPU cores. After a stop, the
 same command goes on.
+
+    samr-jax pretrain --workdir=runs/pretrained --minutes=9
+
+With --minutes the command saves its state in time and stops, for machines that end a
+command after some minutes. It is done when WORKDIR/package exists, and that folder of a
+few megabytes is all that has to be copied from the machine.
 """
 
 from pathlib import Path
@@ -24,9 +30,20 @@ _WORKDIR = _FILES.string(
     "Directory of the runs, the table and the packed weights.",
     form="DIR",
 )
+_TIME = FLAGS.group("Time")
+_MINUTES = _TIME.number(
+    "minutes", 0.0, "Minutes after which the command saves and stops; 0: never.", 0.0
+)
 
 
 def main() -> None:
+    from samr_jax.runtime.interruption import asked_to_stop_after
+
+    with asked_to_stop_after(60 * _MINUTES.value):
+        _pretrain(Path(_WORKDIR.value))
+
+
+def _pretrain(workdir: Path) -> None:
     from samr_jax.runs.model import load_model
     from samr_jax.runtime.files import read_json
     from samr_jax.tables.make import make_table
@@ -35,7 +52,6 @@ def main() -> None:
     from samr_jax.tables.stages import last_stage, train_earlier_stages
     from samr_jax.tables.table_runs import TableRuns
 
-    workdir = Path(_WORKDIR.value)
     package = workdir / "package"
     if package.exists():
         raise InputError(f"{package}: exists already, expected another --workdir")

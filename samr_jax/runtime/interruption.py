@@ -70,6 +70,25 @@ def stop_signal(*, ctrl_c: bool = True) -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
+def asked_to_stop_after(seconds: float) -> Iterator[None]:
+    """Sends this process SIGTERM after some seconds, if the block lasts as long.
+
+    A training loop saves its state then (see `stop_signal`).
+
+    Args:
+      seconds: 0 for no limit.
+    """
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
 def _handled(handler, signals: tuple[signal.Signals, ...]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield

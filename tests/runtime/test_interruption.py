@@ -10,7 +10,12 @@ import pytest
 
 from samr_jax.runtime import launching
 from samr_jax.runtime.files import new_directory
-from samr_jax.runtime.interruption import Terminated, sigterm_like_ctrl_c, stop_signal
+from samr_jax.runtime.interruption import (
+    Terminated,
+    asked_to_stop_after,
+    sigterm_like_ctrl_c,
+    stop_signal,
+)
 
 pytestmark = pytest.mark.quick
 
@@ -128,3 +133,13 @@ def test_a_loop_hears_of_a_signal_that_a_library_has_swallowed(number):
             assert stop.is_set()
     with sigterm_like_ctrl_c(), stop_signal() as stop:
         assert not stop.is_set()
+
+
+def test_a_loop_is_asked_to_stop_when_its_time_is_over():
+    with stop_signal() as stop, asked_to_stop_after(0.01):
+        assert stop.wait(10)
+    with stop_signal() as stop:
+        with asked_to_stop_after(0.05):
+            pass
+        with asked_to_stop_after(0):
+            assert not stop.wait(0.2)
