@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import gzip
 import io
+import logging
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
@@ -14,9 +15,16 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from samr_jax.data.likely_preset import (
+    check_normal_brain,
+    likely_preset,
+    preset_warning,
+)
 from samr_jax.labels import preset, remap
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_new_file, replacing
+
+_log = logging.getLogger(__name__)
 
 MAX_BYTES = 2**29
 """Largest volume: 512 x 512 x 512 as float32. A header with more is broken."""
@@ -105,9 +113,13 @@ def in_our_codes(mask: Volume, labels: str) -> Volume:
       labels: preset of its codes, see `samr_jax.labels.PRESETS`.
 
     Raises:
-      InputError: the preset is unknown, or does not name a value of the mask.
+      InputError: the preset is unknown, or does not name a value of the mask, or the
+        mask has normal brain only inside its lesion.
     """
     codes = remap(mask.data, preset(labels), source=mask.source)
+    check_normal_brain(codes, source=mask.source)
+    if other := likely_preset(mask.data, labels):
+        _log.warning("warning: %s: %s", mask.source, preset_warning(other, labels))
     return dataclasses.replace(mask, data=codes)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samr_jax.data.nifti import write_volume
-from samr_jax.labels import TUMOR
+from samr_jax.labels import PRESETS, TUMOR
 from samr_jax.prepare.find.raw import RawSubject
 from samr_jax.prepare.subject.scans import read_scans
 from samr_jax.runtime.errors import InputError
@@ -90,3 +90,17 @@ def test_value_that_the_labels_do_not_name_is_refused(subject):
     write("labels", np.full(SHAPE, 5, np.uint8))
     with pytest.raises(InputError, match=r"labels.nii.gz: label value 5 is not named"):
         _read(raw)
+
+
+def test_necrosis_of_brats_that_is_read_as_normal_brain_is_refused(subject):
+    raw, write = subject
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1:5, 1:5, 1:5], labels[2:4, 2:4, 2:4] = 2, 1
+    write("labels", labels)
+    with pytest.raises(InputError, match=r"labels.nii.gz: normal brain .*=brats2021"):
+        read_scans(raw, ["T1w"], PRESETS["samr"], one_grid=False)
+    scans = read_scans(raw, ["T1w"], PRESETS["brats2021"], one_grid=False)
+    assert (scans.labels == 3).sum() == 8
+    labels[:, :, 0] = 1
+    write("labels", labels)
+    assert (read_scans(raw, ["T1w"], PRESETS["samr"], one_grid=False).labels == 1).any()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samr_jax.data.likely_preset import check_normal_brain
 from samr_jax.data.nifti import (
     Volume,
     check_same_grid,
@@ -80,8 +81,8 @@ def read_scans(
         `samr_jax.prepare.find.spacing`.
 
     Raises:
-      InputError: a file is missing or unreadable, or files that belong together are on
-        different voxels.
+      InputError: a file is missing or unreadable, files that belong together are on
+        different voxels, or the annotation has normal brain only inside a lesion.
     """
 
     def read(path: Path) -> Volume:
@@ -101,10 +102,12 @@ def read_scans(
     for name, volume in companions.items():
         check_same_grid({name: images[name], companion(name): volume})
     annotation, home = _home(annotation, images, anchor)
+    labels = remap(annotation.data, mapping, source=annotation.source)
+    check_normal_brain(labels, source=annotation.source)
     return Scans(
         images=images,
         companions=companions,
-        labels=remap(annotation.data, mapping, source=annotation.source),
+        labels=labels,
         labels_on=home,
         brain=_brain(raw, images[anchor], read),
         tissue=_tissue(raw, images[anchor], read),
