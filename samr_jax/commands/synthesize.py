@@ -11,6 +11,9 @@ that the images were made from, contact_sheet.png, a picture of a few slices, an
 provenance.json. By default the packaged weights are used, which were trained on
 simulated brains alone.
 
+A mask whose lesions are larger, more or elsewhere than the lesions of the training gets
+a warning, and provenance.json says what is outside, as outside_training.
+
 The mask has to lie in the space of the training data. For the packaged weights this is
 MNI space, and their slices lie at z = -8.8 to 52.8 mm. With a patient's scan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from samr_jax.config import check_size
 from samr_jax.data.atlas import brain_of
+from samr_jax.data.likely_preset import likely_preset, preset_warning
 from samr_jax.data.tissue import brain_of_tissue
 from samr_jax.inference.anatomy import (
     Anatomy,
@@ -19,6 +21,7 @@ from samr_jax.inference.anatomy import (
     fitted,
     maps_of_slices,
 )
+from samr_jax.inference.outside_training import compare_slices, warning_of
 from samr_jax.inference.placement import with_brain
 from samr_jax.labels import (
     ATLAS_NEIGHBOURS,
@@ -31,6 +34,8 @@ from samr_jax.pretrained import load_pretrained
 from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
 from samr_jax.runs.model import Model, load_model
 from samr_jax.runtime.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +85,8 @@ def synthesize(
         what mask, atlas and anatomy leave open.
 
     Returns:
-      Images, confidence maps and intermediate images.
+      Images, confidence maps and intermediate images. A lesion that is outside of what
+      the model was trained with, by size, number or place, is told in the log.
 
     Raises:
       InputError: the shape, type or values of an array are not as above, or the mask is
@@ -109,6 +115,8 @@ def synthesize(
     stored = {"labels": stacked, "atlas": atlas}
     if maps is not None and told is not None:
         stored["tissue"] = fitted(told, maps, stacked)
+    if outside := warning_of(compare_slices(stacked, model.dataset)):
+        _log.warning("warning: mask: %s", outside)
     size = 1 if len(stacked) == 1 else BATCH_SIZE
     synthesis = synthesize_all(model, stored, batch_size=size, seed=seed)
     if codes.ndim == 2:
@@ -148,7 +156,10 @@ def _label_map(mask: np.ndarray, labels: str | Mapping[int, int]) -> np.ndarray:
     if mask.dtype.kind not in "iubf":
         raise InputError(f"mask: type {mask.dtype}, expected whole numbers")
     mapping = preset(labels) if isinstance(labels, str) else labels
-    return remap(mask, mapping, source="mask")
+    codes = remap(mask, mapping, source="mask")
+    if isinstance(labels, str) and (other := likely_preset(mask, labels)):
+        _log.warning("warning: mask: %s", preset_warning(other, labels))
+    return codes
 
 
 def _atlas(atlas: np.ndarray, shape: tuple[int, ...], sequences: int) -> np.ndarray:

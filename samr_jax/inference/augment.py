@@ -17,10 +17,14 @@ import numpy as np
 
 import samr_jax
 from samr_jax.data.dataset import Dataset
-from samr_jax.data.edits import Recipe, random_edit
 from samr_jax.data.head_transforms import apply_warp, draw_warp
 from samr_jax.data.splits import SPLITS
-from samr_jax.data.stacks import Stack, Stacks, background, to_subject
+from samr_jax.data.stacks import (
+    Stack,
+    Stacks,
+    background,
+    to_subject,
+)
 from samr_jax.data.staging import SubjectTask
 from samr_jax.data.subject import Subject
 from samr_jax.data.write import write_dataset
@@ -32,63 +36,11 @@ from samr_jax.inference.brains import (
     draw_brains,
     told_maps,
 )
+from samr_jax.inference.edited_masks import EditedMask, draw_masks
+from samr_jax.inference.outside_training import compare_set
 from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True)
-class EditedMask:
-    """The mask of a training patient with an edited lesion.
-
-    Attributes:
-      patient: name of the patient, whose brain the mask has.
-      recipe: the edit of the lesion.
-      labels: ``(Z, H, W)`` uint8.
-    """
-
-    patient: str
-    recipe: Recipe
-    labels: np.ndarray
-
-
-def draw_masks(
-    dataset: Dataset, *, count: int, seed: int, jitter: bool = False
-) -> list[EditedMask]:
-    """Randomly manipulated masks of training patients (section IV-C).
-
-    Every patient is taken once before any is taken again. Lesions of the other patients
-    serve as donors. A mask that no edit can be applied to is passed over.
-
-    Args:
-      dataset: only its training split is used.
-      count: how many masks.
-      seed: of the order and of the edits. With the same seed, a smaller count gives the
-        first masks of a larger one.
-      jitter: see `samr_jax.data.edits.draw_recipe`.
-
-    Raises:
-      InputError: no training mask can be edited.
-    """
-    masks = {stack.subject: stack.labels for stack in Stacks(dataset, "train")}
-    spacing = dataset.grid.spacing[::-1]
-    rng = np.random.default_rng(seed)
-    drawn: list[EditedMask] = []
-    while len(drawn) < count:
-        before = len(drawn)
-        for patient in rng.permutation(sorted(masks)).tolist():
-            donors = {name: m for name, m in masks.items() if name != patient}
-            try:
-                recipe, labels = random_edit(
-                    masks[patient], rng, spacing=spacing, donors=donors, jitter=jitter
-                )
-            except InputError as error:
-                refusal = error
-            else:
-                drawn.append(EditedMask(patient, recipe, labels))
-        if len(drawn) == before:
-            raise InputError(f"{dataset.directory}: no mask can be edited: {refusal}")
-    return drawn[:count]
 
 
 def synthesized_set(
@@ -117,8 +69,8 @@ def synthesized_set(
       batch_size: slices of the one compiled batch.
 
     Returns:
-      The set. Its provenance names the method, the edits and their patients, and the
-      brains.
+      The set. Its provenance names the method, the edits and their patients, the
+      brains, and the masks that are outside of what the method was trained with.
 
     Raises:
       InputError: the model is of another dataset, or cannot be told these brains.
@@ -128,6 +80,8 @@ def synthesized_set(
     masks = draw_masks(dataset, count=count, seed=seed, jitter=jitter)
     stacks = Stacks(dataset, "train")
     named = {f"synthesized-{i:04d}": mask for i, mask in enumerate(masks)}
+    labels = {name: mask.labels for name, mask in named.items()}
+    outside = compare_set(labels, dataset)
     patients = [mask.patient for mask in masks]
     drawn = draw_brains(patients, stacks.names, brains=brains, seed=seed)
     tasks = [
@@ -149,6 +103,7 @@ def synthesized_set(
         "masks_of": dataset.content_hash,
         "seed": seed,
         "recipes": recipes,
+        "outside_training": outside,
         "brains": {
             name: brain_record(brain) for name, brain in zip(named, drawn, strict=True)
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,12 +11,15 @@ import numpy as np
 from samr_jax.data.nifti import Volume, read_geometry, same_grid
 from samr_jax.inference.native_space import Native, find_native
 from samr_jax.inference.placement import MIN_LESION_INSIDE, LesionCount
-from samr_jax.inference.volumes import SynthesizedVolume, synthesize_volume
+from samr_jax.inference.volumes import (
+    SynthesizedVolume,
+    Warn,
+    log_warning,
+    synthesize_volume,
+)
 from samr_jax.labels import BACKGROUND, LESION_LABELS
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,8 @@ class PlacedMask:
         if self.drawn_on_scan:
             volume = dataclasses.replace(volume, affine=self.native.affine)
         else:
-            volume = _on_scan(volume, self.native)
+            warn = options.get("warn", log_warning)
+            volume = _on_scan(volume, self.native, warn)
         return dataclasses.replace(volume, scales=self.native.scales)
 
 
@@ -161,11 +164,13 @@ def _place_and_units(native: Native, sequences: Sequence[str]) -> str:
     return f"{native.source}: {place}; {units}"
 
 
-def _on_scan(volume: SynthesizedVolume, native: Native) -> SynthesizedVolume:
+def _on_scan(
+    volume: SynthesizedVolume, native: Native, warn: Warn = log_warning
+) -> SynthesizedVolume:
     """Interpolates a synthesis of the dataset's space at the scan's voxels."""
     lesion = _lesion_in_scan(volume, native)
     if lesion.without_image > volume.lesion.without_image:
-        _log.warning("warning: %s: %s", native.source, lesion.warning)
+        warn(f"{native.source}: {lesion.warning}")
     brain = volume.labels != BACKGROUND
 
     def carry(channels: np.ndarray) -> np.ndarray:

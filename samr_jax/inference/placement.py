@@ -142,15 +142,20 @@ def _widened(brain: np.ndarray, grid: Grid) -> np.ndarray:
     return distance <= MARGIN_MM
 
 
+def heights(grid: Grid) -> str:
+    """Where the slices of an atlas are, for a message."""
+    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
+    return f"the atlas's slices lie at z = {low:.1f} to {high:.1f} mm"
+
+
 def _where(lesion: np.ndarray, planes: Planes) -> str:
     """Where the atlas's slices are, where a lesion is, and what a user can do."""
     grid = planes.grid
     slices = np.argwhere(lesion) @ planes.to_atlas[2, :3] + planes.to_atlas[2, 3]
     outside = (slices > grid.slices - 0.5, slices < -0.5)
     above, below = (np.count_nonzero(o) / max(len(slices), 1) for o in outside)
-    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
     return (
-        f"the atlas's slices lie at z = {low:.1f} to {high:.1f} mm, and "
+        f"{heights(grid)}, and "
         f"{100 * above:.0f} % of the lesion lies above them, {100 * below:.0f} % "
         "below; a mask that was drawn on a scan needs --reference=SCAN"
     )

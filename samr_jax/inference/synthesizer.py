@@ -14,6 +14,7 @@ import numpy as np
 
 from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
+from samr_jax.data.likely_preset import likely_preset
 from samr_jax.data.nifti import Volume, in_our_codes, read_labels
 from samr_jax.inference.anatomy import Anatomy, anatomy_record
 from samr_jax.inference.api import model_of
@@ -23,6 +24,7 @@ from samr_jax.inference.scanned_brain import put_into_scan
 from samr_jax.inference.volumes import (
     AtlasSpace,
     SynthesizedVolume,
+    log_warning,
     synthesize_volume,
 )
 from samr_jax.runs.model import Model
@@ -86,13 +88,17 @@ class Synthesizer:
         Raises:
           InputError: the mask or an option cannot be used, or the directory exists.
         """
-        synthesize = self.prepare(in_our_codes(read_labels(mask), self.labels))
+        read = read_labels(mask)
+        synthesize = self.prepare(in_our_codes(read, self.labels))
+        further: dict[str, Any] = {"request": self.request(mask)}
+        if other := likely_preset(read.data, self.labels):
+            further["codes_look_like"] = other
         seeds = range(self.seed, self.seed + self.samples)
         return write_samples(
             (synthesize(seed=seed) for seed in seeds),
             self.model,
             output,
-            request=self.request(mask),
+            further=further,
             sequences=self.sequences,
             png=self.png,
         )
@@ -103,7 +109,12 @@ class Synthesizer:
         Returns:
           A function that takes the seed of the noise, ``seed=``.
         """
-        options: dict[str, Any] = {"atlas": self.atlas, "show": self.show}
+        options: dict[str, Any] = {
+            "atlas": self.atlas,
+            "show": self.show,
+            # All samples of a mask have the same warnings.
+            "warn": functools.cache(log_warning),
+        }
         if self.edit:
             options["edit"] = functools.partial(
                 edit_volume,

@@ -33,7 +33,17 @@ from samr_jax.inference.anatomy import (
     maps_on_grid,
 )
 from samr_jax.inference.native_space import Scales
-from samr_jax.inference.placement import LesionCount, in_view, with_normal_brain
+from samr_jax.inference.outside_training import (
+    Comparison,
+    compare_volume,
+    warning_of,
+)
+from samr_jax.inference.placement import (
+    LesionCount,
+    heights,
+    in_view,
+    with_normal_brain,
+)
 from samr_jax.labels import BACKGROUND
 from samr_jax.prepare.subject.landmarks import piecewise_linear
 from samr_jax.runs.batched import synthesize_all
@@ -43,6 +53,14 @@ from samr_jax.runtime.memory import free_memory
 from samr_jax.runtime.progress import Show, silent
 
 _log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+"""Receives a line for the user."""
+
+
+def log_warning(text: str) -> None:
+    """Logs a line for the user."""
+    _log.warning("warning: %s", text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +94,8 @@ class SynthesizedVolume:
       affine: from voxel indices to RAS+ millimetres.
       sequences: names along the last axis.
       lesion: how much of the lesion has an image.
+      outside: properties of the mask that are outside of the training's ranges; None if
+        the ranges are not on record.
       scales: units of the sequences that are to be written in a patient's own unit; see
         `samr_jax.inference.native_space`.
       edit_record: JSON-ready, how the mask was edited; None if it was not.
@@ -89,6 +109,7 @@ class SynthesizedVolume:
     affine: np.ndarray
     sequences: tuple[str, ...]
     lesion: LesionCount
+    outside: Comparison = None
     scales: Scales = dataclasses.field(default_factory=dict)
     edit_record: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -140,6 +161,7 @@ def synthesize_volume(
     anatomy: Anatomy | None = None,
     seed: int = 0,
     show: Show = silent,
+    warn: Warn = log_warning,
 ) -> SynthesizedVolume:
     """Synthesizes every axial plane of a mask.
 
@@ -155,6 +177,8 @@ def synthesize_volume(
         are on the atlas's grid.
       seed: of the noise, as for `samr_jax.synthesize`.
       show: how progress is shown, see `samr_jax.runtime.progress`.
+      warn: is told of a lesion that has no image in part, and of a mask that is outside
+        of what the model was trained with.
 
     Raises:
       InputError: the mask has neither lesion nor brain, it does not lie in the atlas's
@@ -174,8 +198,14 @@ def synthesize_volume(
         edited = edit(Volume(codes, mask.affine, mask.source))
         codes, edit_record = edited.mask.data.astype(np.uint8), edited.to_json()
     codes, lesion = in_view(codes, planes.covered)
+    outside = compare_volume(codes, planes, model.dataset)
     if lesion.warning:
-        _log.warning("warning: %s: %s", mask.source, lesion.warning)
+        warn(
+            f"{mask.source}: {lesion.warning}; {heights(atlas.grid)}, and a run or an "
+            "--atlas with further slices shows more"
+        )
+    if outside:
+        warn(f"{mask.source}: {warning_of(outside)}")
     in_planes = planes.from_mask(codes)
     stored = {
         "labels": in_planes,
@@ -196,6 +226,7 @@ def synthesize_volume(
         mask.affine,
         model.dataset.sequences,
         lesion,
+        outside,
         edit_record=edit_record,
         told=_record(model, told, seed),
     )

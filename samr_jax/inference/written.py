@@ -20,6 +20,7 @@ from samr_jax.data.orientation import axial, axial_affine
 from samr_jax.evaluation.drawing.figures import synthesis_sheet
 from samr_jax.evaluation.drawing.sections import sections
 from samr_jax.evaluation.drawing.tiles import image_tile
+from samr_jax.inference.outside_training import record_of
 from samr_jax.inference.volumes import SynthesizedVolume
 from samr_jax.labels import BACKGROUND, LESION_LABELS, NORMAL
 from samr_jax.runs.model import Model
@@ -36,7 +37,7 @@ def write_volumes(
     model: Model,
     output: Path | str,
     *,
-    request: Mapping[str, Any] | None = None,
+    further: Mapping[str, Any] | None = None,
     sequences: Sequence[str] | None = None,
     png: bool = False,
 ) -> list[Path]:
@@ -44,14 +45,16 @@ def write_volumes(
 
     With them go ``labels.nii.gz``, which is the label map that the images were made
     from, in our codes, ``provenance.json`` and, if the mask was edited, ``edit.json``.
-    The provenance names the anatomy and the seed of the noise that the model was told.
+    The provenance names the anatomy and the seed of the noise that the model was told,
+    and the properties of the mask that are outside of the training's.
     The directory appears whole or not at all.
 
     Args:
       volume: the synthesis.
       model: the model that has made it.
       output: new directory.
-      request: what the model was asked for, as a field of the provenance.
+      further: fields of the provenance, such as ``request``, what the model was asked
+        for.
       sequences: the sequences to write, by default all.
       png: whether to write a PNG of every axial slice with brain, too, as
         ``png/<sequence>_<slice>.png``.
@@ -70,9 +73,13 @@ def write_volumes(
             maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
     maps[LABELS] = volume.labels
     lesion = dataclasses.asdict(volume.lesion)
-    record = {**provenance(model), **volume.told, "lesion": lesion}
-    if request is not None:
-        record["request"] = dict(request)
+    record = {
+        **provenance(model),
+        **volume.told,
+        "lesion": lesion,
+        "outside_training": record_of(volume.outside),
+        **(further or {}),
+    }
     with new_directory(output) as folder:
         # The time is spent in zlib, which several threads can do side by side.
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -14,12 +14,12 @@ from samr_jax.data.stacks import Stack, Stacks, background
 from samr_jax.data.tissue import fit_to_brain
 from samr_jax.data.window import unpack
 from samr_jax.inference.augment import (
-    draw_masks,
     geometric_set,
     mixed,
     synthesized_set,
 )
 from samr_jax.inference.brains import draw_brains, told_maps
+from samr_jax.inference.edited_masks import draw_masks
 from samr_jax.inference.export import export
 from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
 from samr_jax.prepare.find.layouts import find_subjects
