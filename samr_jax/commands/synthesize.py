@@ -72,6 +72,11 @@ _SEQUENCES = _FILES.strings(
     "Sequences to write, such as FLAIR,T1w; by default all of the model's.",
     form="NAME,...",
 )
+_ONE_FILE = _FILES.switch(
+    "one_file",
+    "Write all sequences as one file of four dimensions, images.nii.gz, and their "
+    "order as images.json.",
+)
 _PNG = _FILES.switch(
     "png", "Also write every axial slice as PNG, a voxel as a pixel, in OUTPUT/png."
 )
@@ -168,6 +173,7 @@ def main() -> None:
         samples=_SAMPLES.value,
         sequences=_SEQUENCES.value,
         png=_PNG.value,
+        one_file=_ONE_FILE.value,
         show=progress if alone else silent,
     )
     output = Path(_OUTPUT.value)

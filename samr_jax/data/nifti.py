@@ -133,8 +133,8 @@ def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None
 
     Args:
       path: ends in ``.nii`` or ``.nii.gz``; its folder is made when missing.
-      data: ``(X, Y, Z)``; booleans and wide integers are stored as uint8 or int16,
-        floats as float32.
+      data: ``(X, Y, Z)`` or ``(X, Y, Z, S)``; booleans and wide integers are stored
+        as uint8 or int16, floats as float32.
       affine: voxel indices to RAS+ millimetres, stored as sform and qform.
     """
     path = Path(path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from samr_jax.data.nifti import write_volume
 from samr_jax.inference.volumes import SynthesizedVolume
-from samr_jax.inference.written import check_sequences, write_volumes
+from samr_jax.inference.written import by_file, check_sequences, write_volumes
 from samr_jax.runs.model import Model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory
@@ -65,6 +65,7 @@ def write_samples(
     output: Path | str,
     *,
     sequences: Sequence[str] | None = None,
+    one_file: bool = False,
     **options,
 ) -> list[Path]:
     """Writes the samples of one mask; the directory appears whole or not at all.
@@ -78,6 +79,7 @@ def write_samples(
       model: the model that has made them.
       output: new directory.
       sequences: the sequences to write, by default all.
+      one_file: whether all sequences are one file, here ``images_std.nii.gz``.
       **options: options of `samr_jax.inference.written.write_volumes`.
 
     Returns:
@@ -91,13 +93,20 @@ def write_samples(
         for number, volume in enumerate(samples, start=1):
             place = folder if number == 1 else folder / f"sample-{number}"
             written += write_volumes(
-                volume, model, place, sequences=sequences, **options
+                volume,
+                model,
+                place,
+                sequences=sequences,
+                one_file=one_file,
+                **options,
             )
             deviation.add(volume.images)
         if deviation.count > 1:
-            deviations = deviation.value
-            for name in check_sequences(sequences, model.dataset):
-                written.append(folder / f"{name}_std.nii.gz")
-                channel = volume.sequences.index(name)
-                write_volume(written[-1], deviations[..., channel], volume.affine)
+            names = check_sequences(sequences, model.dataset)
+            values = deviation.value
+            channels = [values[..., volume.sequences.index(name)] for name in names]
+            maps = by_file(channels, names, "_std", one_file=one_file)
+            for file, part in maps.items():
+                written.append(folder / file)
+                write_volume(written[-1], part, volume.affine)
     return [Path(output) / path.relative_to(folder) for path in written]

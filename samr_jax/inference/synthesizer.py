@@ -55,6 +55,7 @@ class Synthesizer:
         following seeds.
       sequences: the sequences to write; None for all.
       png: whether to write slices as PNG, too.
+      one_file: whether to write all sequences as one file of four dimensions.
       show: how the progress of one mask is shown, see `samr_jax.runtime.progress`.
     """
 
@@ -69,6 +70,7 @@ class Synthesizer:
     samples: int = 1
     sequences: Sequence[str] | None = None
     png: bool = False
+    one_file: bool = False
     show: Show = silent
 
     def __post_init__(self):
@@ -101,6 +103,7 @@ class Synthesizer:
             further=further,
             sequences=self.sequences,
             png=self.png,
+            one_file=self.one_file,
         )
 
     def prepare(self, mask: Volume) -> Callable[..., SynthesizedVolume]:
@@ -164,6 +167,7 @@ class Synthesizer:
             "samples": self.samples,
             "sequences": None if self.sequences is None else list(self.sequences),
             "png": self.png,
+            "one_file": self.one_file,
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import new_directory, write_json
 
 LABELS, SHEET, PROVENANCE = "labels.nii.gz", "contact_sheet.png", "provenance.json"
+IMAGES = "images"
+"""Name of the one file of all sequences, and of the file that says their order."""
+
 SHEET_PLANES = 4
 
 
@@ -40,6 +43,7 @@ def write_volumes(
     further: Mapping[str, Any] | None = None,
     sequences: Sequence[str] | None = None,
     png: bool = False,
+    one_file: bool = False,
 ) -> list[Path]:
     """Writes ``<sequence>.nii.gz``, ``<sequence>_confidence.nii.gz`` and a picture.
 
@@ -58,6 +62,9 @@ def write_volumes(
       sequences: the sequences to write, by default all.
       png: whether to write a PNG of every axial slice with brain, too, as
         ``png/<sequence>_<slice>.png``.
+      one_file: whether to write the sequences as one file of four dimensions,
+        ``images.nii.gz``, their confidence maps as ``images_confidence.nii.gz``, and
+        the order of the sequences as ``images.json``.
 
     Returns:
       The images, the confidence maps, the label map and the picture.
@@ -66,11 +73,11 @@ def write_volumes(
       InputError: `output` exists and is not empty; nothing is overwritten.
     """
     volume = _with_sequences(volume, check_sequences(sequences, model.dataset))
-    maps = {}
-    for channel, name in enumerate(volume.sequences):
-        maps[f"{name}.nii.gz"] = volume.in_own_units(name)
-        if volume.confidence is not None:
-            maps[f"{name}_confidence.nii.gz"] = volume.confidence[..., channel]
+    images = [volume.in_own_units(name) for name in volume.sequences]
+    maps = by_file(images, volume.sequences, "", one_file=one_file)
+    if volume.confidence is not None:
+        channels = np.moveaxis(volume.confidence, -1, 0)
+        maps |= by_file(channels, volume.sequences, "_confidence", one_file=one_file)
     maps[LABELS] = volume.labels
     lesion = dataclasses.asdict(volume.lesion)
     record = {
@@ -90,12 +97,38 @@ def write_volumes(
             for writing in done:
                 writing.result()
         write_json(folder / PROVENANCE, record)
+        if one_file:
+            order = {"sequences": list(volume.sequences)}
+            write_json(folder / f"{IMAGES}.json", order)
         if volume.edit_record is not None:
             write_json(folder / "edit.json", volume.edit_record)
         _draw_sheet(volume, model.dataset, folder / SHEET)
         if png:
             _draw_slices(volume, model.dataset, folder / "png")
     return [Path(output, file) for file in (*maps, SHEET)]
+
+
+def by_file(
+    channels: Iterable[np.ndarray],
+    sequences: Sequence[str],
+    ending: str,
+    *,
+    one_file: bool,
+) -> dict[str, np.ndarray]:
+    """The files of the values of sequences, one a sequence or one for all.
+
+    Args:
+      channels: of each sequence ``(X, Y, Z)``.
+      sequences: their names.
+      ending: end of the files' names before ``.nii.gz``.
+      one_file: whether all sequences are one file.
+    """
+    if one_file:
+        return {f"{IMAGES}{ending}.nii.gz": np.stack(list(channels), axis=-1)}
+    return {
+        f"{name}{ending}.nii.gz": channel
+        for name, channel in zip(sequences, channels, strict=True)
+    }
 
 
 def check_sequences(

@@ -72,6 +72,24 @@ def test_some_sequences(model, volume, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_all_sequences_in_one_file(model, volume, tmp_path):
+    write_volumes(volume, model, tmp_path / "many")
+    written = write_volumes(volume, model, tmp_path / "one", one_file=True)
+    names = ["images.nii.gz", "images_confidence.nii.gz", "labels.nii.gz"]
+    assert [path.name for path in written[:3]] == names
+    order = read_json(tmp_path / "one" / "images.json")
+    assert order == {"sequences": ["T1w", "APTw"]}
+    for ending in ("", "_confidence"):
+        together = values(tmp_path / "one" / f"images{ending}.nii.gz")
+        assert together.shape == (*volume.labels.shape, 2)
+        for channel, name in enumerate(order["sequences"]):
+            alone = values(tmp_path / "many" / f"{name}{ending}.nii.gz")
+            np.testing.assert_array_equal(together[..., channel], alone)
+    write_volumes(volume, model, tmp_path / "chosen", one_file=True, sequences=["APTw"])
+    chosen = values(tmp_path / "chosen" / "images.nii.gz")
+    assert chosen.shape[3:] == (1,) or chosen.ndim == 3
+
+
 def test_slices_as_png(model, dataset, volume, tmp_path):
     write_volumes(volume, model, tmp_path / "out", png=True)
     files = sorted(path.name for path in (tmp_path / "out" / "png").iterdir())
