@@ -18,6 +18,7 @@ The edits, which are applied one after the other, with lengths in millimetres:
     replace:donor=FILE         by the lesion of another mask (also dx, dy, dz)
     insert:donor=FILE          the same, into a healthy brain
     recombine:edema=FILE,cavity=FILE,tumor=FILE   parts of other masks, one or more
+    paint:...                  voxels that were painted by hand in samr-jax page
 
 The edited mask has the codes 0 background, 1 normal brain, 2 edema, 3 cavity and
 4 tumor, whatever the codes of the original are. The recipe is a .json file next to it.

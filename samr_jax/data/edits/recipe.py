@@ -16,6 +16,7 @@ import numpy as np
 
 from samr_jax.data.edits.constraints import Scene, check_labels
 from samr_jax.data.edits.geometry import Deform, Mirror, Move, Rotate
+from samr_jax.data.edits.paint import Paint
 from samr_jax.data.edits.resize import Remove, Scale
 from samr_jax.data.edits.transplant import Insert, Recombine, Replace
 from samr_jax.labels import BACKGROUND
@@ -46,6 +47,7 @@ EDITS: Mapping[str, type[Edit]] = MappingProxyType(
             Replace,
             Insert,
             Recombine,
+            Paint,
         )
     }
 )
@@ -151,6 +153,7 @@ def apply(
     *,
     spacing: tuple[float, ...],
     donors: Mapping[str, np.ndarray] | None = None,
+    done: int = 0,
 ) -> np.ndarray:
     """Applies a recipe; the same arguments give the same labels.
 
@@ -160,6 +163,7 @@ def apply(
       spacing: millimetres between voxels along each array axis, in the order of the
         axes (`samr_jax.data.subject.Grid.spacing` has the reverse order).
       donors: other patients' labels on the same grid, by the names in the recipe.
+      done: number of the recipe's first edits that `labels` has already.
 
     Returns:
       uint8 array of the same shape with the same background.
@@ -177,7 +181,7 @@ def apply(
     if not np.any(labels != BACKGROUND):
         raise InputError("labels: every one is background, expected a brain")
     scene = Scene(tuple(map(float, spacing)), donors or {})
-    for number, edit in enumerate(recipe.edits):
+    for number, edit in enumerate(recipe.edits[done:], start=done):
         try:
             rng = np.random.default_rng([recipe.seed, number])
             labels = edit.apply(labels, scene, rng)

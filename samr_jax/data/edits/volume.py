@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,20 +53,23 @@ class EditedVolume:
 
 def edit_volume(
     mask: Volume,
-    edit: str,
+    edit: str | Recipe,
     *,
     donors: Sequence[str] = (),
     donor_labels: str = "samr",
+    read_donor: Callable[[str], Volume] | None = None,
 ) -> EditedVolume:
     """Edits a mask volume in axial slices, whatever its own orientation.
 
     Args:
       mask: label map of our codes, normal brain marked.
-      edit: a recipe's text, the path of its JSON, or ``random`` with or without a seed
-        (``random,seed=7``). Donors in a recipe are mask files.
+      edit: a recipe, its text, the path of its JSON, or ``random`` with or without a
+        seed (``random,seed=7``). Donors in a recipe are mask files.
       donors: mask files that a random edit may use.
       donor_labels: preset of the codes of all donors, those in a recipe included; see
         `samr_jax.labels.PRESETS`.
+      read_donor: gives the label map of a donor, in our codes, by its name in the
+        recipe; by default the file of that name is read.
 
     Raises:
       InputError: the mask has no normal brain, a donor cannot be read, or the edit is
@@ -77,18 +81,19 @@ def edit_volume(
             "a brain mask"
         )
     original = axial(mask.data, mask.affine).astype(np.uint8)
-    spacing = _axial_spacing(mask)
+    spacing = axial_spacing(mask)
+    of_name = read_donor or functools.partial(_read_donor, labels=donor_labels)
 
     def read(names: Sequence[str]) -> dict[str, np.ndarray]:
-        return {n: axial(_donor(n, mask, donor_labels), mask.affine) for n in names}
+        return {n: axial(on_grid_of(mask, of_name(n)), mask.affine) for n in names}
 
-    if drawn := _RANDOM.fullmatch(edit):
+    if isinstance(edit, str) and (drawn := _RANDOM.fullmatch(edit)):
         rng = np.random.default_rng(int(drawn[1] or 0))
         recipe, edited = random_edit(
             original, rng, spacing=spacing, donors=read(donors)
         )
     else:
-        recipe = read_recipe(edit)
+        recipe = read_recipe(edit) if isinstance(edit, str) else edit
         edited = apply(recipe, original, spacing=spacing, donors=read(recipe.donors))
     about = {
         "text": str(recipe),
@@ -151,18 +156,21 @@ def read_recipe(edit: str) -> Recipe:
         raise InputError(f"{prefix}{error}") from None
 
 
-def _donor(path: str, mask: Volume, labels: str) -> np.ndarray:
-    """A donor's codes on the mask's grid, by nearest neighbour."""
-    donor = in_our_codes(read_labels(path), labels)
+def on_grid_of(mask: Volume, donor: Volume) -> np.ndarray:
+    """A donor's codes ``(X, Y, Z)`` at the voxels of a mask, by nearest neighbour."""
     image = nib.Nifti1Image(donor.data, donor.affine)
     target = (mask.data.shape, mask.affine)
     return np.asarray(resample_from_to(image, target, order=0).dataobj, np.uint8)
 
 
-def _axial_spacing(mask: Volume) -> tuple[float, ...]:
+def axial_spacing(mask: Volume) -> tuple[float, ...]:
     """Millimetres between axial slices, rows and columns."""
     affine = axial_affine(mask.affine, mask.data.shape)
     return tuple(np.linalg.norm(affine[:3, :3], axis=0)[::-1].tolist())
+
+
+def _read_donor(path: str, labels: str) -> Volume:
+    return in_our_codes(read_labels(path), labels)
 
 
 def _sizes(

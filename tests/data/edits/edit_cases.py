@@ -46,3 +46,10 @@ def of_slice(volume):
     """The slice with most of its rarest lesion label, and its spacing."""
     best = max(volume, key=lambda plane: sizes(plane)[2:].min())
     return best, SPACING[1:]
+
+
+def painted(region, label):
+    """The edit that paints a region, as text, with one run for every voxel."""
+    grid = "x".join(map(str, region.shape))
+    runs = ";".join(" ".join(map(str, [*voxel, 1])) for voxel in np.argwhere(region))
+    return f"paint:label={label},grid={grid},runs={runs}"
