@@ -28,6 +28,7 @@ def synthesize_all(
     *,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
+    first: int = 0,
     tell: Callable[[], None] = lambda: None,
 ) -> Synthesis:
     """Synthesizes every instance of some arrays.
@@ -38,6 +39,7 @@ def synthesize_all(
         that follow each other are taken for neighbouring slices.
       batch_size: instances of the one compiled batch.
       seed: of the noise, for a model that sees noise.
+      first: number of slices that come before these in the volume of the noise.
       tell: is called for each instance that is done.
 
     Returns:
@@ -48,7 +50,7 @@ def synthesize_all(
     """
     if channels := model.method.noise:
         slices, *size = stored["labels"].shape
-        noise = noise_of_slices(seed, slices, tuple(size), channels)
+        noise = noise_of_slices(seed, slices, tuple(size), channels, first=first)
         stored = {**stored, "noise": noise}
     return run_all(model.synthesize, stored, batch_size=batch_size, tell=tell)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def noise_of_slices(
-    seed: int, slices: int, size: tuple[int, int], channels: int
+    seed: int, slices: int, size: tuple[int, int], channels: int, *, first: int = 0
 ) -> np.ndarray:
     """Gaussian noise of neighbouring slices; the same arguments give the same noise.
 
@@ -19,6 +19,7 @@ def noise_of_slices(
       slices: number of slices N.
       size: rows and columns ``(H, W)``.
       channels: number of channels C.
+      first: number of slices that come before these in the same volume.
 
     Returns:
       ``(N, H, W, C)`` float32.
@@ -27,7 +28,7 @@ def noise_of_slices(
     white = np.stack(
         [
             np.random.default_rng((seed, index)).standard_normal(shape, np.float32)
-            for index in range(slices + 2)
+            for index in range(first, first + slices + 2)
         ]
     )
     return 0.5 * (white[:-2] + np.float32(np.sqrt(2)) * white[1:-1] + white[2:])

@@ -28,3 +28,8 @@ def test_the_seed_decides():
     np.testing.assert_array_equal(first, same)
     assert not np.isclose(first, other).any()
     np.testing.assert_array_equal(noise_of_slices(3, 5, (4, 4), 1)[:2], first)
+
+
+def test_some_slices_of_a_volume_have_the_noise_of_the_volume():
+    volume = noise_of_slices(3, 6, (4, 5), 2)
+    np.testing.assert_array_equal(noise_of_slices(3, 2, (4, 5), 2, first=4), volume[4:])
