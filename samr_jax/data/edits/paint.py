@@ -8,11 +8,18 @@ import re
 import numpy as np
 
 from samr_jax.data.edits.constraints import Scene
-from samr_jax.labels import BACKGROUND, LABELS
+from samr_jax.labels import BACKGROUND, LABELS, LESION_LABELS, NORMAL
 from samr_jax.runtime.errors import InputError
 
 PAINTS = LABELS[BACKGROUND + 1 :]
 """Labels to paint with; normal brain erases."""
+
+OVER = {
+    "brain": (NORMAL, *LESION_LABELS),
+    "normal": (NORMAL,),
+    "lesion": LESION_LABELS,
+}
+"""What can be painted over, with its label codes."""
 
 _GRID = re.compile(r"\d{1,5}(x\d{1,5}){1,2}")
 _RUNS = re.compile(r"\d{1,5}( \d{1,5}){2,3}(;\d{1,5}( \d{1,5}){2,3})*")
@@ -32,15 +39,20 @@ class Paint:
       runs: the voxels, as runs along the columns. Each run is the slice, row and column
         of its first voxel and the number of its voxels, and semicolons separate runs:
         ``7 120 88 5;7 121 87 7``. On a slice, a run has no slice index.
+      over: what is painted over, and everything else stays: the ``brain``, ``normal``
+        brain alone, or the ``lesion`` alone.
     """
 
     label: str
     grid: str
     runs: str
+    over: str = "brain"
 
     def __post_init__(self) -> None:
         if self.label not in PAINTS:
             raise InputError(f"label={self.label}, expected one of {', '.join(PAINTS)}")
+        if self.over not in OVER:
+            raise InputError(f"over={self.over}, expected one of {', '.join(OVER)}")
         if not isinstance(self.grid, str) or not _GRID.fullmatch(self.grid):
             raise InputError(f"grid={self.grid!r:.50}, expected such as 15x256x256")
         if not isinstance(self.runs, str) or not _RUNS.fullmatch(self.runs):
@@ -65,10 +77,10 @@ class Paint:
         cells = _cells(self.runs, self.shape)
         out = labels.copy()
         flat = out.reshape(-1)
-        inside = cells[flat[cells] != BACKGROUND]
-        if not inside.size:
-            raise InputError("no painted voxel lies in the brain, expected some")
-        flat[inside] = LABELS.index(self.label)
+        painted = cells[np.isin(flat[cells], OVER[self.over])]
+        if not painted.size:
+            raise InputError(f"nothing of the {self.over} is painted, expected some")
+        flat[painted] = LABELS.index(self.label)
         return out
 
 

@@ -39,6 +39,17 @@ def test_paint_colours_the_brain_where_it_was_put(labels, label, planar):
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
+@pytest.mark.parametrize(("over", "codes"), [("normal", [1]), ("lesion", [2, 3, 4])])
+def test_paint_leaves_alone_what_it_should_not_cover(labels, over, codes):
+    region = disc(labels.shape, (3, 32, 32), 25)
+    text = f"{painted(region, 'edema')},over={over}"
+    expected = np.where(region & np.isin(labels, codes), 2, labels)
+    assert 0 < (expected != labels).sum() < region.sum()
+    edited = edits.apply(text, labels, spacing=SPACING)
+    np.testing.assert_array_equal(edited, expected)
+    assert str(edits.parse(text)) == f"{text},seed=0"
+
+
 def test_a_run_goes_along_the_columns():
     brain = np.ones((4, 8, 9), np.uint8)
     text = "paint:label=tumor,grid=4x8x9,runs=1 2 3 4;3 7 0 9;1 2 5 3"
@@ -92,7 +103,7 @@ def test_paint_on_a_file_of_any_orientation(labels, tmp_path):
         ("tumor", "8x8", "0 4 5", "a run that leaves the grid"),
         ("tumor", "8x8", "8 0 1", "a run that leaves the grid"),
         ("tumor", "8x9", "0 0 1", "on a mask of 8x9 voxels, expected this mask's 8x8"),
-        ("tumor", "8x8", "0 0 1", "no painted voxel lies in the brain"),
+        ("tumor", "8x8", "0 0 1", "nothing of the brain is painted, expected some"),
     ],
 )
 def test_paint_that_does_not_fit_is_one_line(label, grid, runs, message):
@@ -102,3 +113,8 @@ def test_paint_that_does_not_fit_is_one_line(label, grid, runs, message):
     with pytest.raises(InputError, match=message) as refusal:
         edits.apply(Recipe.from_json({"edits": [step]}), brain, spacing=(1, 1))
     assert "\n" not in str(refusal.value)
+
+
+def test_paint_over_something_else_is_one_line():
+    with pytest.raises(InputError, match="over=bone, expected one of brain, normal"):
+        edits.parse("paint:label=tumor,grid=8x8,runs=0 0 1,over=bone")
