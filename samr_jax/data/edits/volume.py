@@ -21,6 +21,7 @@ from samr_jax.data.nifti import (
     in_our_codes,
     read_labels,
     read_volume,
+    same_grid,
     write_volume,
 )
 from samr_jax.data.orientation import axial, axial_affine, from_axial
@@ -157,7 +158,13 @@ def read_recipe(edit: str) -> Recipe:
 
 
 def on_grid_of(mask: Volume, donor: Volume) -> np.ndarray:
-    """A donor's codes ``(X, Y, Z)`` at the voxels of a mask, by nearest neighbour."""
+    """A donor's codes ``(X, Y, Z)`` at the voxels of a mask, by nearest neighbour.
+
+    Grids that are the same to 0.01 mm count as the same. The last digit of an affine
+    could otherwise put the outermost slice outside of the mask.
+    """
+    if same_grid(mask, donor):
+        return donor.data.astype(np.uint8)
     image = nib.Nifti1Image(donor.data, donor.affine)
     target = (mask.data.shape, mask.affine)
     return np.asarray(resample_from_to(image, target, order=0).dataobj, np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samr_jax.data import edits
-from samr_jax.data.nifti import read_labels, write_volume
+from samr_jax.data.nifti import Volume, read_labels, write_volume
 from samr_jax.labels import CAVITY, EDEMA, NORMAL, TUMOR
 from samr_jax.runtime.errors import InputError
 from tests.commands import launch
@@ -156,6 +156,21 @@ def test_donors_have_the_preset_of_the_mask(patients, tmp_path):
         "replace:donor=C", patients["A"], spacing=SPACING, donors=patients
     )
     assert (expected == CAVITY).any()
+    np.testing.assert_array_equal(edited.mask.data, np.transpose(expected, (2, 1, 0)))
+
+
+@pytest.mark.parametrize("digit", [-1e-6, 1e-6])
+def test_the_last_digit_of_an_affine_costs_a_donor_no_slice(patients, digit):
+    """An affine in NIfTI is in single precision, an affine of an array in double."""
+    volumes = {name: np.transpose(patients[name], (2, 1, 0)) for name in "AC"}
+    mask = Volume(volumes["A"], GRID.affine, "mask")
+    rounded = GRID.affine.copy()
+    rounded[:3, 3] += digit
+    donor = Volume(volumes["C"], rounded, "donor")
+    edited = edits.edit_volume(mask, "replace:donor=C", read_donor=lambda name: donor)
+    expected = edits.apply(
+        "replace:donor=C", patients["A"], spacing=SPACING, donors=patients
+    )
     np.testing.assert_array_equal(edited.mask.data, np.transpose(expected, (2, 1, 0)))
 
 
