@@ -27,6 +27,7 @@ setup(
     packages=find_packages(include=["samr_jax", "samr_jax.*"]),
     package_data={
         "samr_jax": ["py.typed"],
+        "samr_jax.page": ["static/*"],
         "samr_jax.pretrained": ["*.md", "anatomy/**/*"],
     },
     entry_points={"console_scripts": ["samr-jax = samr_jax.commands:main"]},
@@ -60,6 +61,7 @@ setup(
         "dicom": DICOM,
         "dask": ["distributed"],
         "docs": DOCS,
+        "page": ["waitress>=3"],
         "test": [
             *DICOM,
             *DOCS,
@@ -69,7 +71,9 @@ setup(
             "pytest-timeout",
             "pytest-xdist",
             "ruff>=0.17,<0.18",
+            "selenium>=4.20",
             "setuptools>=70.1",
+            "waitress>=3",
         ],
     },
 )

@@ -23,6 +23,7 @@ LAYERS = [
     "samr_jax.evaluation",
     "samr_jax.pretrained",
     "samr_jax.inference",
+    "samr_jax.page",
     "samr_jax.training",
     "samr_jax.tables",
     "samr_jax.benchmark",

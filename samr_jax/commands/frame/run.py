@@ -16,6 +16,7 @@ from samr_jax.runtime.errors import InputError
 COMMANDS = (
     "synthesize",
     "edit",
+    "page",
     "segment",
     "prepare",
     "train",
