@@ -10,6 +10,7 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "samr_jax" / "__init__.py").read_text()
 )[1]
 
+PAGE = ["waitress>=3"]
 DICOM = ["dcm2niix>=1.0.20260724", "pydicom>=3"]
 DOCS = ["furo>=2025.12.19", "myst-parser>=5", "sphinx>=9"]
 
@@ -61,10 +62,11 @@ setup(
         "dicom": DICOM,
         "dask": ["distributed"],
         "docs": DOCS,
-        "page": ["waitress>=3"],
+        "page": PAGE,
         "test": [
             *DICOM,
             *DOCS,
+            *PAGE,
             "hypothesis",
             "mypy>=2.4,<2.5",
             "pytest",
@@ -73,7 +75,6 @@ setup(
             "ruff>=0.17,<0.18",
             "selenium>=4.20",
             "setuptools>=70.1",
-            "waitress>=3",
         ],
     },
 )

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "Use": [
         "docs/first_steps",
+        "docs/page",
         "docs/own_patients",
         "docs/lesion_edits",
         "docs/anatomy",

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 pytestmark = pytest.mark.quick
 
-EXTRAS = ("", "prepare", "docs", "test")
+EXTRAS = ("", "prepare", "docs", "page", "test")
 
 
 def test_every_requirement_has_a_tested_version_that_it_allows():

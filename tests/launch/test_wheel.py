@@ -76,6 +76,13 @@ def test_every_command_has_help(samr_jax, command):
     assert f"    samr-jax {command} --" in samr_jax(command, "--help")
 
 
+def test_the_page_has_its_files(installed):
+    (package,) = (installed / "environment").glob("lib/*/site-packages/samr_jax")
+    shipped = {path.name for path in (package / "page" / "static").iterdir()}
+    ours = {path.name for path in Path("samr_jax/page/static").iterdir()}
+    assert shipped == ours and {"index.html", "main.js", "style.css"} <= ours
+
+
 def test_version(samr_jax):
     assert samr_jax("--version").startswith("samr_jax 0.")
 

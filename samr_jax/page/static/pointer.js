@@ -46,7 +46,7 @@ export function attach(tile) {
     cancel();
   });
   canvas.addEventListener("pointerleave", () => {
-    if (document.activeElement !== canvas) state.cursor = null;
+    state.cursor = null;
     redraw();
   });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
