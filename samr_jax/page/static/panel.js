@@ -38,7 +38,6 @@ export function connect() {
   byId("space").textContent = `A NIfTI file in the space of the atlas, whose slices lie at z = ${info.reach.join(" to ")} mm.`;
   fill(byId("preset"), info.presets);
   fill(byId("windowed"), info.sequences.map(({ name }) => name));
-  byId("brain-row").hidden = info.anatomy === null;
   byId("brain-row").style.display = info.anatomy === null ? "none" : "";
   byId("noise-row").style.display = info.noise ? "" : "none";
   connectModel();
@@ -249,7 +248,7 @@ function shortcut(event) {
 
 /** Brings all controls in line with the state. */
 export function show(tiles) {
-  for (const button of all("[data-tool]")) button.setAttribute("aria-checked", button.dataset.tool === state.tool);
+  for (const button of all("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === state.tool);
   for (const button of all("[data-view]")) button.setAttribute("aria-pressed", button.dataset.view === state.view);
   byId("radius").value = state.radius;
   byId("radius-text").textContent = `${state.radius.toFixed(1)} mm`;
