@@ -1,7 +1,8 @@
 // Starts the page: asks the server what there is, makes the pictures, connects all.
 
 import * as api from "./api.js";
-import { connect, show, showMask } from "./panel.js";
+import { show } from "./display.js";
+import { connect, showMask } from "./panel.js";
 import { attach } from "./pointer.js";
 import { onRedraw, redraw, state, tell } from "./state.js";
 import { Tile } from "./tile.js";

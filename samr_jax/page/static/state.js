@@ -28,6 +28,9 @@ export const state = {
 
 export const LESION = ["edema", "cavity", "tumor"];
 
+export const byId = (id) => document.getElementById(id);
+export const all = (selector) => [...document.querySelectorAll(selector)];
+
 /** The choice as the server reads it. */
 export function choice(edits = state.edits) {
   return {

@@ -1,12 +1,12 @@
 // One picture: the image, the lesion over it, a small map in the corner, the brush.
 
 import { covers } from "./brush.js";
+import { drawBrush, drawLesion } from "./overlay.js";
 import { size, state } from "./state.js";
 
 const CORNER = 0.28; // height of the small picture, as a share of the tile
 const COLOURS = [[0, 0, 0], [82, 82, 82], [50, 205, 50], [65, 105, 225], [255, 215, 0]];
 const OUTSIDE = [0, 0, 0]; // transparent
-const LINES = [null, null, "limegreen", "#7f9dff", "gold"];
 const SPREAD = 0.1; // brightest spread over samples, as a share of the window
 
 export class Tile {
@@ -247,55 +247,6 @@ function changeColour(change) {
   const strong = Math.min(1, Math.abs(change));
   const [r, g, b] = change > 0 ? [255, 150, 40] : [60, 150, 255];
   return [r * strong, g * strong, b * strong].map(Math.round);
-}
-
-function drawLesion(context, { box, x, y, perRow, perColumn, scale }, labels) {
-  const [, width] = size();
-  const at = (row, column) => labels[row * width + column] ?? 0;
-  context.lineWidth = Math.max(1.2, 0.35 * scale);
-  for (let label = 2; label < 5; label++) {
-    context.beginPath();
-    for (let row = Math.max(box.top, 0); row < box.top + box.rows; row++) {
-      for (let column = Math.max(box.left, 0); column < box.left + box.columns; column++) {
-        if (at(row, column) !== label) continue;
-        const [left, top] = [x + (column - box.left) * perColumn, y + (row - box.top) * perRow];
-        if (state.overlay === "fill") {
-          context.rect(left, top, perColumn, perRow);
-          continue;
-        }
-        edge(context, at(row - 1, column) !== label, left, top, left + perColumn, top);
-        edge(context, at(row + 1, column) !== label, left, top + perRow, left + perColumn, top + perRow);
-        edge(context, at(row, column - 1) !== label, left, top, left, top + perRow);
-        edge(context, at(row, column + 1) !== label, left + perColumn, top, left + perColumn, top + perRow);
-      }
-    }
-    context.strokeStyle = context.fillStyle = LINES[label];
-    if (state.overlay === "fill") {
-      context.globalAlpha = 0.4;
-      context.fill();
-      context.globalAlpha = 1;
-    } else context.stroke();
-  }
-}
-
-function edge(context, wanted, fromX, fromY, toX, toY) {
-  if (!wanted) return;
-  context.moveTo(fromX, fromY);
-  context.lineTo(toX, toY);
-}
-
-function drawBrush(context, { box, x, y, perRow, perColumn, scale }) {
-  if (!state.cursor) return;
-  const across = x + (state.cursor.column - box.left + 0.5) * perColumn;
-  const down = y + (state.cursor.row - box.top + 0.5) * perRow;
-  const radius = state.tool === "move" ? 4 * scale : state.radius * scale;
-  context.beginPath();
-  context.arc(across, down, radius, 0, 2 * Math.PI);
-  context.lineWidth = 1.5;
-  context.strokeStyle = "#fff";
-  if (state.tool === "move") context.setLineDash([4, 4]);
-  context.stroke();
-  context.setLineDash([]);
 }
 
 function side(letter, where) {
