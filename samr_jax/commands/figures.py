@@ -15,6 +15,7 @@ painted atlas and the run's syntheses; "brains" shows one lesion in several brai
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
+from samr_jax.runtime.errors import InputError
 
 FLAGS = Flags()
 
@@ -51,6 +52,8 @@ def main() -> None:
     from samr_jax.training.data import training_dataset
 
     path = check_writable(_OUTPUT.value or f"figure{_FIGURE.value}.png")
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise InputError(f"--output={path}: expected a file that ends in .png")
     config = read_config(Path(_WORKDIRS.value[0]))
     if _DATA.value:
         config.data.dir = _DATA.value

@@ -135,6 +135,8 @@ def check_writable(path: Path | str) -> Path:
       InputError: the file system refuses.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"{path}: has no name of its own, expected a new name")
     with writing(path):
         path.exists()  # Raises if the name is too long.
         folder = next(above for above in path.absolute().parents if above.exists())
@@ -176,6 +178,21 @@ def read_json(path: Path | str) -> Any:
         return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Turns an error about the content of a file into an `InputError` that names it.
+
+    It serves code that takes fields from a record which this package has written, and
+    which may have been damaged since.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as e:
+        raise InputError(f"{path}: field missing or damaged ({e!r:.200})") from e
 
 
 @contextlib.contextmanager

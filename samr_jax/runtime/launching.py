@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import absl.logging
 
-from samr_jax.runtime.errors import InputError, TrainingError
+from samr_jax.runtime.errors import InputError, TrainingError, one_line
 from samr_jax.runtime.interruption import number_of, sigterm_like_ctrl_c
 from samr_jax.runtime.memory import keep_freed_memory
 
@@ -25,9 +25,9 @@ _OF_SEVERAL_PROCESSES = ("JAX_COORDINATOR_ADDRESS", "SAMR_JAX_DISTRIBUTED")
 def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> None:
     """Prepares this process and calls `main`.
 
-    Errors that the user can correct (`InputError` and `TrainingError`) are printed as
-    one line, with exit status 1. Ctrl-C and SIGTERM end in one line, too, with the exit
-    status that shells give them.
+    Errors that the user can correct (`InputError`, `TrainingError`, errors of the file
+    system and lack of memory) are printed as one line, with exit status 1. Ctrl-C and
+    SIGTERM end in one line, too, with the exit status that shells give them.
 
     Args:
       main: the work.
@@ -43,6 +43,11 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
         _leave_by_signal(error)
     except (InputError, TrainingError) as error:
         leave(str(error))
+    except OSError as error:
+        # A name that is too long, a folder that may not be read, a disk that is gone.
+        leave(f"{error.filename or 'system'}: {error.strerror or error}")
+    except MemoryError as error:
+        leave(f"not enough memory ({str(error) or 'for an array'})")
     except RuntimeError as error:
         if not _is_of_several_processes():
             raise
@@ -51,7 +56,7 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
 
 def leave(message: str) -> NoReturn:
     """Ends this process with one line for the user and exit status 1."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(1)
 
 

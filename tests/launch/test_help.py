@@ -123,9 +123,13 @@ def test_the_program_without_a_command():
         ("main", ["--config=paired:big"], "variant 'big', expected one of paper"),
         ("main", ["--config=configs/nothing.py"], "no such file, expected a config"),
         ("main", ["--config=paired", "--config.nope=1"], "has no field nope"),
+        ("main", ["--config=paired", "--config.epochs.x=1"], "no field epochs.x"),
         ("main", ["--config=paired", "--wrkdir=x"], "Did you mean: workdir"),
         ("export", ["--data_dir=x", "--output=y", "--layout=z"], "--layout=z: value"),
         ("figures", ["--figure=6", "--workdirs=x", "y"], "unexpected argument 'y'"),
+        ("figures", ["--figure=6", "--workdirs=x", "--output=/"], "no name of its own"),
+        ("figures", ["--figure=6", "--workdirs=x", "--output=a.nii"], "ends in .png"),
+        ("evaluate", [f"--workdir={'x' * 300}"], "config.json: File name too long"),
     ],
 )
 def test_wrong_flags_are_one_line(script, flags, message):

@@ -176,6 +176,7 @@ def test_bids_with_two_candidates_or_an_unknown_label_is_refused(tmp_path):
     for content, words in (
         (b"index\tname\n1\tmystery\n", "label name 'mystery' is not understood"),
         (b"index\tname\none\tTumor\n", "index 'one', expected a whole number"),
+        (b"index\tname\n%b\tTumor\n" % (b"9" * 5000), "index '999"),
         (b"index\tname\n1\n", "label name None is not understood"),
         (b"value\tmeaning\n1\tTumor\n", "expected a table with columns index and"),
         (b"\xff\xfe", "not readable as a table"),

@@ -9,6 +9,7 @@ from samr_jax.runtime.files import (
     check_new_file,
     check_writable,
     new_directory,
+    reading,
 )
 
 pytestmark = pytest.mark.quick
@@ -69,3 +70,22 @@ def test_of_two_writers_of_one_directory_the_slower_one_is_told(tmp_path):
             (fast / "of").write_text("the faster one")
     assert (tmp_path / "out" / "of").read_text() == "the faster one"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("path", ["/", "."])
+def test_a_new_file_needs_a_name(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for check in (check_new_directory, check_writable):
+        with pytest.raises(InputError):
+            check(path)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("step"), ZeroDivisionError(), TypeError(), IndexError()]
+)
+def test_damaged_records_are_told_by_their_file(error):
+    words = "run.json: field missing or damaged"
+    with pytest.raises(InputError, match=words), reading("run.json"):
+        raise error
+    with pytest.raises(InputError, match="mine"), reading("run.json"):
+        raise InputError("mine")

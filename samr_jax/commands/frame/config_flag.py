@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ def unknown_override(arguments: Sequence[str]) -> str | None:
         section = config
         for name in sections:
             section = section.get(name, {})
+            if not isinstance(section, Mapping | ml_collections.ConfigDict):
+                section = {}  # A value has no fields.
         if leaf not in section:
             field, known = override.partition(".")[2], ", ".join(section or config)
             method = config.get("method")

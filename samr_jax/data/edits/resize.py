@@ -102,7 +102,7 @@ class Remove:
     part: str = "lesion"
 
     def __post_init__(self) -> None:
-        if self.part not in PARTS:
+        if not isinstance(self.part, str) or self.part not in PARTS:
             raise InputError(f"part={self.part}, expected one of {', '.join(PARTS)}")
 
     def apply(

@@ -20,6 +20,9 @@ from samr_jax.prepare.find.raw import (
 from samr_jax.runtime.errors import InputError
 from samr_jax.sequences import KNOWN
 
+_MOST_DIGITS = 18
+"""Characters of the largest index of a label."""
+
 _ENTITY = re.compile(r"([a-z]+)-([A-Za-z0-9]+)")
 
 _NAMES: Mapping[int, tuple[str, ...]] = {
@@ -127,7 +130,7 @@ def _read_table(path: Path) -> dict[int, int]:
 
 
 def _index(path: Path, text: str | None) -> int:
-    if text is None or not text.strip().isdecimal():
+    if text is None or not text.strip().isdecimal() or len(text) > _MOST_DIGITS:
         raise InputError(f"{path}: index {text!r}, expected a whole number")
     return int(text)
 

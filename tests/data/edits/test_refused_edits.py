@@ -86,6 +86,7 @@ def test_labels_that_are_none(labels, spacing, message):
         ({"edits": [{"edit": "scale", "tumor": "2"}]}, "tumor=2, expected a number"),
         ({"edits": [{"edit": "scale", "tumor": True}]}, "tumor=True, expected"),
         ({"edits": [{"edit": "replace", "donor": 3}]}, "donor=3, expected a name"),
+        ({"edits": [{"edit": "remove", "part": []}]}, r"part=\[\], expected one of"),
         ({"edits": [{"edit": ["mirror"]}]}, "is unknown, expected scale"),
     ],
 )
