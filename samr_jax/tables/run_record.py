@@ -8,8 +8,11 @@ from pathlib import Path
 
 import jax
 
+from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset
-from samr_jax.runtime.files import read_json
+from samr_jax.runs.workdir import read_config
+from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.files import read_json, reading
 
 METRICS, RECORD = "metrics.json", "run.json"
 """Files of a run: its evaluation; its seconds, device and commit."""
@@ -49,19 +52,51 @@ def provenance_of(run: Path) -> dict:
 
     Args:
       run: the work directory of a finished run.
+
+    Raises:
+      InputError: one of its files is damaged.
     """
-    config = read_json(run / "config.json")["config"]
-    metrics = read_json(run / METRICS)
-    record = run / RECORD
+    config, steps = flatten(read_config(run)), steps_of(run)
+    seconds_of(run)  # checks the record
     return {
         "workdir": str(run),
         "seed": config["seed"],
-        "steps": metrics["step"],
+        "steps": steps,
         "batch_size": config["batch_size"],
-        "images_seen": metrics["step"] * config["batch_size"],
+        "images_seen": steps * config["batch_size"],
         "config": config,
-        **(read_json(record) if record.exists() else {}),
+        **(read_json(run / RECORD) if (run / RECORD).exists() else {}),
     }
+
+
+def steps_of(run: Path) -> int:
+    """The steps after which a finished run was evaluated.
+
+    Raises:
+      InputError: its evaluation is damaged.
+    """
+    path = run / METRICS
+    with reading(path):
+        steps = read_json(path)["step"]
+    if type(steps) is not int or not 0 <= steps < 2**31:
+        raise InputError(f"{path}: step {steps!r:.100}, expected a number of steps")
+    return steps
+
+
+def seconds_of(run: Path) -> float:
+    """The seconds that a run has taken so far; 0 if it has no record of them.
+
+    Raises:
+      InputError: the record is damaged.
+    """
+    path = run / RECORD
+    if not path.exists():
+        return 0.0
+    with reading(path):
+        seconds = read_json(path)["seconds"]
+    if type(seconds) not in (int, float) or not 0 <= seconds < 1e12:
+        raise InputError(f"{path}: seconds {seconds!r:.100}, expected a time")
+    return float(seconds)
 
 
 def how_it_was_made(content: Mapping) -> str:

@@ -15,11 +15,10 @@ from samr_jax.evaluation.reports.markdown import markdown_table
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
-from samr_jax.runtime.files import read_json
 from samr_jax.tables.augmentation_study import augmented_directories, real_steps
 from samr_jax.tables.make import chosen_rows
 from samr_jax.tables.rows import MIXES, SEGMENTER, Row
-from samr_jax.tables.run_record import METRICS, RECORD
+from samr_jax.tables.run_record import METRICS, RECORD, seconds_of, steps_of
 from samr_jax.tables.table_runs import TableRuns
 from samr_jax.tables.trials import directory_of, finished
 from samr_jax.training.data import training_batches
@@ -67,8 +66,8 @@ class Planned:
     def recorded_seconds(self) -> float | None:
         """Seconds of a step, evaluation included, by the runs that are finished."""
         paths = [path for path in self.finished if (path / RECORD).exists()]
-        seconds = sum(read_json(path / RECORD)["seconds"] for path in paths)
-        steps = sum(read_json(path / METRICS)["step"] for path in paths)
+        seconds = sum(map(seconds_of, paths))
+        steps = sum(map(steps_of, paths))
         return seconds / steps if steps else None
 
 

@@ -22,7 +22,12 @@ from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import read_json, write_json, write_text
 from samr_jax.tables.folds import fold_dataset
 from samr_jax.tables.rows import SEGMENTER, Row
-from samr_jax.tables.run_record import METRICS, RECORD, device_and_commit
+from samr_jax.tables.run_record import (
+    METRICS,
+    RECORD,
+    device_and_commit,
+    seconds_of,
+)
 from samr_jax.tables.trials import FOLDER as TRIALS
 from samr_jax.tables.trials import Grid, choose, chosen_fields
 from samr_jax.training.data import training_dataset
@@ -231,7 +236,7 @@ def run(config: ml_collections.ConfigDict, directory: Path, dataset: Dataset) ->
         claim(directory, config, {"dataset_hash": dataset.content_hash})
         return read_json(directory / METRICS)
     record = directory / RECORD
-    spent = read_json(record)["seconds"] if record.exists() else 0.0
+    spent = seconds_of(directory)
     _log.info("training %s", directory)
     start = time.monotonic()
     result = train_and_evaluate(config, directory)

@@ -6,9 +6,11 @@ import math
 
 import pytest
 
+from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_json
 from samr_jax.tables import make_table
 from samr_jax.tables.rows import CG_SAMR, SEGMENTER, Row
+from samr_jax.tables.run_record import seconds_of, steps_of
 from samr_jax.tables.status import plan, saved_steps, status, step_seconds
 from samr_jax.tables.table_runs import TableRuns
 from tests.tables.test_tables import tiny
@@ -50,6 +52,25 @@ def test_status_counts_runs_steps_and_hours(table_runs):
     assert "| Pix2Pix | 1 of 3 | 2 | 1.8e+03 | 1.50 |" in text
     assert "| U-Net | 1 of 1 | 2 |  | 0.00 |" in text
     assert text.endswith("1.5 hours of training left on this machine.")
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("metrics.json", {}, "metrics.json: field missing or damaged"),
+        ("metrics.json", {"step": "2"}, "step '2', expected a number of steps"),
+        ("run.json", [], "run.json: field missing or damaged"),
+        ("run.json", {"seconds": -1}, "seconds -1, expected a time"),
+        ("run.json", {"seconds": 10**400}, "expected a time"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path, name, content, words):
+    write_json(tmp_path / "metrics.json", {"step": 2})
+    write_json(tmp_path / "run.json", {"seconds": 3600.0})
+    assert (steps_of(tmp_path), seconds_of(tmp_path)) == (2, 3600.0)
+    write_json(tmp_path / name, content)
+    with pytest.raises(InputError, match=words):
+        steps_of(tmp_path), seconds_of(tmp_path)
 
 
 def test_a_step_is_timed(table_runs):
