@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -83,7 +84,13 @@ class Model:
 
     def _run(self, function: str, stored: Mapping[str, np.ndarray]) -> Any:
         run = _compiled(self.method, function)
-        return jax.device_get(run(self.variables, dict(stored)))
+        try:
+            return jax.device_get(run(self.variables, dict(stored)))
+        except flax.errors.FlaxError as error:
+            raise InputError(
+                f"{self.method.name}: the weights do not fit the networks ({error}), "
+                "expected a run whose files are whole"
+            ) from error
 
 
 def build_method(

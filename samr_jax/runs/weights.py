@@ -6,6 +6,7 @@ and the provenance of the weights in the header.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,10 @@ from samr_jax.runs.provenance import provenance
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import replacing
 
-FORMAT = "samr_jax weights 1"
+FORMAT, OLDER_FORMAT = "samr_jax weights 2", "samr_jax weights 1"
+
+DIGEST = "sha256"
+"""Field of the header with a hash of all tensors, which the older format has not."""
 
 
 def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
@@ -52,6 +56,7 @@ def write_weights(path: Path, model: Model, scores: Mapping[str, Any]) -> None:
         },
         "scores": scores,
         "simulated": model.dataset.simulated,
+        DIGEST: _digest(tensors),
     }
     texts = {name: json.dumps(value) for name, value in header.items()}
     with replacing(path) as partial:
@@ -74,6 +79,10 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
     try:
         with safetensors.safe_open(path, framework="np") as file:
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["format"] == FORMAT and header[DIGEST] != _digest(flat):
+            raise InputError(
+                "damaged (other weights than were written), expected a new copy"
+            )
         origin = header["provenance"]
         if origin["dataset_hash"] != dataset.content_hash:
             raise InputError(
@@ -97,12 +106,12 @@ def read_weights(path: Path, dataset: Dataset) -> Model:
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged ({error!r:.200})") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header of a file: ``provenance``, ``method_state``, ``scores``.
+    """The header of a file: ``format``, ``provenance``, ``method_state``, ``scores``.
 
     Raises:
       InputError: the file is not one of ours, or is damaged.
@@ -112,12 +121,23 @@ def read_header(path: Path) -> dict[str, Any]:
             texts = file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: not readable as safetensors ({error})") from error
-    if texts.pop("format", None) != FORMAT:
+    found = texts.pop("format", None)
+    if found not in (FORMAT, OLDER_FORMAT):
         raise InputError(f"{path}: no {FORMAT!r} in its header")
     try:
-        return upgraded_state({name: json.loads(text) for name, text in texts.items()})
-    except ValueError as error:
+        header = {name: json.loads(text) for name, text in texts.items()}
+        return upgraded_state(header | {"format": found})
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged header ({error})") from error
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of the tensors as they are stored: names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in sorted(tensors.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _flat(model: Model) -> dict[str, Any]:

@@ -111,11 +111,18 @@ def without_weights(path):
     safetensors.numpy.save_file({}, path, header | {"method_state": "[]"})
 
 
+def with_one_other_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
+        (with_one_other_bit, r"damaged \(other weights than were written\)"),
         (truncated, "not readable as safetensors"),
-        (foreign, "no 'samr_jax weights 1' in its header"),
+        (foreign, "no 'samr_jax weights 2' in its header"),
         (of_other_data, "trained on data 000000000000, expected"),
         (without_weights, "damaged"),
         (lambda path: path.unlink(), "not readable as safetensors"),
@@ -127,6 +134,14 @@ def test_damaged_weights(package, tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as caught:
         load_package(copy)
     assert WEIGHTS in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_that_do_not_fit_the_networks_are_told(model, dataset):
+    kernel = {"params": {"generator": {}}, "batch_stats": {}}
+    broken = dataclasses.replace(model, variables=kernel)
+    labels, atlas = dataset.split("test")[0]["labels"], stack_neighbours(dataset.atlas)
+    with pytest.raises(InputError, match="the weights do not fit the networks"):
+        samr_jax.synthesize(labels, atlas[0], checkpoint=broken)
 
 
 def test_weights_beyond_half_precision_are_refused(model, dataset, tmp_path):
