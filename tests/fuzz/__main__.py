@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.guard import kinds, run
+from tests.fuzz.corpus import keep, known
+from tests.fuzz.guard import SECONDS, kinds, run
 from tests.fuzz.targets import TARGETS
 
 
@@ -18,6 +19,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help=f"some of {','.join(TARGETS)}")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--keep", action="store_true", help="what fails, in the corpus")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",") if arguments.only else list(TARGETS)
     unknown = set(chosen) - set(TARGETS)
@@ -34,12 +37,16 @@ def main() -> int:
                 Path(folder),
                 count=arguments.count,
                 seed=arguments.seed,
+                seconds=arguments.seconds,
+                known=known(name),
             )
         counts = (report.count, report.refused, report.accepted, len(report.failures))
         print(row.format(name, *counts, f"{time.monotonic() - begun:.0f}"), flush=True)
         for line in kinds(report):
             print(" ", line, flush=True)
         wrong += len(report.failures)
+        for number, mutant in report.mutants.items() if arguments.keep else ():
+            keep(name, mutant, report.failures[number])
     return wrong
 
 

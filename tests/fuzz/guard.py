@@ -7,32 +7,57 @@ import dataclasses
 import multiprocessing
 import os
 import resource
+import shutil
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from samr_jax.runtime.errors import InputError
 
-SECONDS = 10
+SECONDS = 10.0
 """A mutant that takes longer is a hang."""
 
 MEMORY = 2 * 2**30
 """Bytes that a mutant may make a process grow by."""
 
 
+IMPORTED = [
+    "samr_jax.training.loop",
+    "samr_jax.tables.make",
+    "samr_jax.prepare.pipeline",
+    "samr_jax.inference.synthesizer",
+    "tests.fuzz.targets",
+    "tests.tiny",
+]
+"""Modules that are imported once for all processes."""
+
+
+class Mutant(NamedTuple):
+    """A broken file.
+
+    Attributes:
+      place: its path in the folder ``input``.
+      content: its bytes.
+    """
+
+    place: str
+    content: bytes
+
+
 class Target(Protocol):
     """Something that reads files. It is made in the process that reads."""
 
     def __init__(self, folder: Path):
-        """Prepares good files; `folder` has ``input`` and ``output``."""
+        """Writes good files into ``input``; `folder` has ``output``, too."""
 
-    def write(self, rng: np.random.Generator) -> None:
-        """Writes a mutant into ``input``."""
+    def mutant(self, rng: np.random.Generator) -> Mutant:
+        """A broken version of one of the good files."""
 
     def read(self) -> None:
-        """Uses it as the package does; an `AssertionError` is a wrong result."""
+        """Uses the files as the package does; an `AssertionError` is a wrong result."""
 
 
 @dataclasses.dataclass
@@ -43,73 +68,135 @@ class Report:
       refused: how many gave an `InputError` of one line.
       accepted: how many gave a valid result.
       failures: number of the mutant -> what was wrong.
+      mutants: the mutants that failed, by their numbers.
     """
 
     refused: int = 0
     accepted: int = 0
     failures: dict[int, str] = dataclasses.field(default_factory=dict)
+    mutants: dict[int, Mutant] = dataclasses.field(default_factory=dict)
 
     @property
     def count(self) -> int:
         return self.refused + self.accepted + len(self.failures)
 
 
-def run(target: type, folder: Path, *, count: int, seed: int) -> Report:
-    """Tries `count` mutants; a process that dies or hangs is replaced."""
-    context = multiprocessing.get_context("spawn")
-    report, begin = Report(), 0
-    while begin < count:
+def run(
+    target: type,
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    seconds: float = SECONDS,
+    known: Sequence[Mutant] = (),
+) -> Report:
+    """Tries mutants; a process that dies or hangs is replaced.
+
+    Args:
+      target: a `Target`.
+      folder: an empty one.
+      count: number of new mutants.
+      seed: of the new mutants.
+      seconds: a mutant that takes longer is a hang.
+      known: mutants that are tried first.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    report, begin, end = Report(), 0, len(known) + count
+    while begin < end:
         ours, theirs = context.Pipe(duplex=False)
         place = folder / f"from-{begin}"
         process = context.Process(
-            target=_work, args=(target, place, seed, range(begin, count), theirs)
+            target=_work, args=(target, place, seed, range(begin, end), known, theirs)
         )
         process.start()
         theirs.close()
-        begin = _listen(ours, process, report, begin)
+        before = begin
+        begin = _listen(ours, process, report, range(begin, end), seconds)
         process.join()
+        for number in range(before, begin):
+            if number in report.failures:
+                report.mutants[number] = _taken_up(place, number)
     return report
 
 
-def _listen(pipe, process, report: Report, begin: int) -> int:
+def _listen(pipe, process, report: Report, numbers: range, seconds: float) -> int:
     """Notes outcomes until the process ends; returns the next mutant to try."""
     pipe.poll(300)  # imports and the good files
-    at = begin
+    at = numbers.start
     try:
-        while True:
-            outcome = pipe.recv() if pipe.poll(SECONDS) else None
+        while at < numbers.stop:
+            outcome = pipe.recv() if pipe.poll(seconds) else None
             if outcome is None:
                 process.kill()
-                report.failures[at] = f"took more than {SECONDS} s"
+                report.failures[at] = f"took more than {seconds:g} s"
                 return at + 1
             if outcome == "refused":
                 report.refused += 1
             elif outcome == "accepted":
                 report.accepted += 1
+            elif outcome.startswith("the good files: "):
+                raise RuntimeError(outcome)
             elif outcome != "ready":
                 report.failures[at] = outcome
             at += outcome != "ready"
+        return at
     except EOFError:
         process.join()
-        if process.exitcode == 0:
-            return at
         report.failures[at] = f"the process died: exit code {process.exitcode}"
         return at + 1
 
 
-def _work(target: type, folder: Path, seed: int, numbers: range, pipe) -> None:
-    for name in ("input", "output", "outside", "here"):
+def _work(
+    target: type,
+    folder: Path,
+    seed: int,
+    numbers: range,
+    known: Sequence[Mutant],
+    pipe,
+) -> None:
+    for name in ("input", "output", "outside", "here", "failed"):
         (folder / name).mkdir(parents=True)
     os.chdir(folder / "here")
     _silence(folder.parent / f"{folder.name}.log")
     subject = target(folder)
-    _judge(subject, folder)  # the good files: loads what reading needs
+    outcome = _judge(subject, folder)  # the good files: loads what reading needs
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    pipe.send("ready")
+    pipe.send("ready" if outcome == "accepted" else f"the good files: {outcome}")
     for number in numbers:
-        subject.write(np.random.default_rng((seed, number)))
-        pipe.send(_judge(subject, folder))
+        if number < len(known):
+            mutant = known[number]
+        else:
+            mutant = subject.mutant(np.random.default_rng((seed, number - len(known))))
+        pipe.send(_try(subject, mutant, folder, number))
+
+
+def _try(target: Target, mutant: Mutant, folder: Path, number: int) -> str:
+    """Puts the mutant in its place, uses it, and puts the good file back."""
+    path = folder / "input" / mutant.place
+    good = path.read_bytes() if path.exists() else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(mutant.content)
+    kept = folder / "failed" / str(number)
+    kept.write_text(mutant.place)
+    outcome = _judge(target, folder)
+    if outcome in ("refused", "accepted"):
+        kept.unlink()
+    else:
+        kept.with_suffix(".content").write_bytes(mutant.content)
+    path.unlink()
+    if good is not None:
+        path.write_bytes(good)
+    return outcome
+
+
+def _taken_up(folder: Path, number: int) -> Mutant:
+    """A mutant that failed, as the process left it, which may have died of it."""
+    place = (folder / "failed" / str(number)).read_text()
+    content = folder / "failed" / f"{number}.content"
+    path = content if content.exists() else folder / "input" / place
+    return Mutant(place, path.read_bytes())
 
 
 def _judge(target: Target, folder: Path) -> str:
@@ -131,6 +218,10 @@ def _judge(target: Target, folder: Path) -> str:
     new = _files(folder) - before
     if new:
         outcome = f"wrote outside the output directory: {sorted(new)[0]}"
+        for path in (folder / name for name in ("outside", "here")):
+            shutil.rmtree(path)
+            path.mkdir()
+        os.chdir(folder / "here")
     return outcome
 
 

@@ -133,11 +133,17 @@ def _random_place(rng: np.random.Generator, tree):
     return places[rng.integers(len(places))] if places else ({"": 0}, "")
 
 
-def mutate_csv(rng: np.random.Generator, text: str, *, cells: tuple[str, ...]) -> bytes:
+def mutate_csv(
+    rng: np.random.Generator,
+    text: str,
+    *,
+    cells: tuple[str, ...],
+    separator: str = ",",
+) -> bytes:
     """Other cells, rows and columns; sometimes just broken text."""
     if rng.random() < 0.15:
         return mutate_bytes(rng, text.encode())
-    rows = [line.split(",") for line in text.splitlines()]
+    rows = [line.split(separator) for line in text.splitlines()]
     for _ in range(rng.integers(1, 4)):
         row = rows[rng.integers(len(rows))]
         if not row:
@@ -151,4 +157,4 @@ def mutate_csv(rng: np.random.Generator, text: str, *, cells: tuple[str, ...]) -
             del row[rng.integers(len(row))]
         else:
             row[rng.integers(len(row))] = str(rng.choice(cells))
-    return "\n".join(",".join(row) for row in rows).encode(errors="replace")
+    return "\n".join(separator.join(row) for row in rows).encode(errors="replace")

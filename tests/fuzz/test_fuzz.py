@@ -2,10 +2,12 @@
 
 import gzip
 import json
+import os
 import pickle
 import resource
 import shutil
 import sys
+import time
 import zipfile
 
 import nibabel as nib
@@ -21,15 +23,60 @@ from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runs.workdir import keep_description
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name
-from tests.fuzz.guard import kinds, run
+from tests.fuzz import corpus
+from tests.fuzz.corpus import known
+from tests.fuzz.guard import Mutant, kinds, run
 from tests.fuzz.targets import TARGETS
+
+FEW = 25
+"""Mutants of each target; the command of the package tries thousands."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutants_are_refused_or_valid(name, tmp_path):
-    report = run(TARGETS[name], tmp_path, count=50, seed=1)
+    before = known(name)
+    report = run(TARGETS[name], tmp_path, count=FEW, seed=1, known=before)
     assert not report.failures, "\n".join(kinds(report))
-    assert report.count == 50 and report.refused > 0
+    assert report.count == FEW + len(before) and report.refused > 0
+
+
+class Frail:
+    """A target that fails, dies and hangs as its mutants say."""
+
+    def __init__(self, folder):
+        self._path = folder / "input" / "file"
+        self._path.write_text("good")
+
+    def mutant(self, rng):
+        return Mutant("file", rng.choice(["raise", "die", "hang"]).encode())
+
+    def read(self):
+        word = self._path.read_text()
+        if word == "raise":
+            raise KeyError("step")
+        if word == "die":
+            os.abort()
+        if word == "hang":
+            time.sleep(60)
+
+
+def test_mutants_that_go_wrong_are_noticed_and_can_be_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "FOLDER", tmp_path / "corpus")
+    words = ["good", "raise", "die", "good", "hang", "good"]
+    mutants = [Mutant("file", word.encode()) for word in words]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    report = run(Frail, folder, count=0, seed=0, seconds=2, known=mutants)
+    assert report.accepted == 3 and sorted(report.failures) == [1, 2, 4]
+    assert report.mutants == {n: mutants[n] for n in (1, 2, 4)}
+    assert "KeyError: \"'step'\"" in report.failures[1]
+    assert "died: exit code -6" in report.failures[2]
+    assert "more than 2 s" in report.failures[4]
+    for number, mutant in report.mutants.items():
+        corpus.keep("frail", mutant, report.failures[number])
+    corpus.keep("frail", Mutant("bytes", b"\xff"), "")
+    found = corpus.known("frail")
+    assert sorted(found) == sorted([*report.mutants.values(), ("bytes", b"\xff")])
 
 
 def refused(call, *arguments, words):
