@@ -54,6 +54,63 @@ def test_batch_norm_normalises_and_accumulates_as_pytorch_does():
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
 
 
+def train_on(norm, x, *, devices):
+    """The result and the statistics of a norm that starts with a scale of 1.
+
+    Args:
+      norm: a `Norm`, synchronised if `devices` is above 1.
+      x: ``(N, H, W, C)``.
+      devices: number of devices that share the batch.
+    """
+    variables = norm.init(jax.random.key(0), x, train=True)
+    if norm.kind == "batch":
+        variables["params"]["scale"] = jnp.ones(x.shape[-1])
+
+    def train(x):
+        return norm.apply(variables, x, train=True, mutable=["batch_stats"])
+
+    shards = x.reshape(devices, -1, *x.shape[1:])
+    y, updated = jax.vmap(train, axis_name="devices")(shards)
+    return y.reshape(x.shape), jax.tree.map(lambda leaf: leaf[0], updated)
+
+
+NORMS = [
+    pytest.param(Norm("instance"), 1, (1, 2), id="instance"),
+    pytest.param(Norm("batch"), 1, (0, 1, 2), id="batch"),
+    pytest.param(Norm("batch", "devices"), 2, (0, 1, 2), id="synchronised"),
+]
+"""A norm, how many devices share its batch, and the axes that it averages over."""
+
+
+@pytest.mark.parametrize("norm, devices, axes", NORMS)
+def test_norms_are_right_where_the_mean_is_far_above_the_deviation(norm, devices, axes):
+    x = 100 + 0.1 * normal(4, 16, 16, 3)
+    y, updated = train_on(norm, x, devices=devices)
+    values = np.asarray(x, np.float64)
+    mean, variance = (f(values, axis=axes, keepdims=True) for f in (np.mean, np.var))
+    np.testing.assert_allclose(y, (values - mean) / np.sqrt(variance + 1e-5), atol=2e-3)
+    if norm.kind == "batch":
+        learned = (updated["batch_stats"]["var"] - 0.9) / 0.1
+        np.testing.assert_allclose(learned, values.var(axes, ddof=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("norm, devices, axes", NORMS)
+def test_the_gradient_of_a_norm_is_its_derivative(norm, devices, axes):
+    x, weights = 3 + 2 * normal(4, 4, 4, 3), normal(4, 4, 4, 3, seed=1)
+    made = jax.grad(lambda x: (train_on(norm, x, devices=devices)[0] * weights).sum())(
+        x
+    )
+    values, weights = np.asarray(x, np.float64), np.asarray(weights, np.float64)
+
+    def mean(values):
+        return values.mean(axes, keepdims=True)
+
+    deviation = np.sqrt(values.var(axes, keepdims=True) + 1e-5)
+    normal_form = (values - mean(values)) / deviation
+    along = mean(weights) + normal_form * mean(weights * normal_form)
+    np.testing.assert_allclose(made, (weights - along) / deviation, atol=1e-5)
+
+
 def test_groups_of_a_batch_are_normalised_as_in_calls_one_after_the_other():
     net, x = UNet(features=2, depth=1), normal(4, 8, 8, 3)
     variables = net.init(jax.random.key(0), x, train=True)

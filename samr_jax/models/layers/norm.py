@@ -139,8 +139,18 @@ def _batch_moments(
 def _moments(
     x: jax.Array, axes: tuple[int, ...], axis_name: str | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance over `axes`, and over devices in one collective."""
-    mean, square = x.mean(axes), jnp.square(x).mean(axes)
-    if axis_name is not None:
-        mean, square = lax.pmean((mean, square), axis_name)
-    return mean, jnp.maximum(square - jnp.square(mean), 0)
+    """Mean and biased variance over `axes`, and over devices if they have an axis.
+
+    The variance is the mean of squared deviations. The difference of two means,
+    E[x²] - E[x]², would lose all digits where the mean is large.
+    """
+
+    def average(values: jax.Array) -> jax.Array:
+        values = values.mean(axes, keepdims=True)
+        return values if axis_name is None else lax.pmean(values, axis_name)
+
+    mean = average(x)
+    # The deviations sum to 0, so that the variance does not depend on the mean in first
+    # order. Without its gradient the backward pass has one sum less.
+    variance = average(jnp.square(x - lax.stop_gradient(mean)))
+    return mean.squeeze(axes), variance.squeeze(axes)
