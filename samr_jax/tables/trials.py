@@ -22,7 +22,7 @@ from samr_jax.config import flatten, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import DivergenceError, InputError, TrainingError
-from samr_jax.runtime.files import read_json, write_json
+from samr_jax.runtime.files import read_json, reading, write_json
 from samr_jax.training.loop import train
 
 FOLDER = "trials"
@@ -110,7 +110,10 @@ def choose(
 def chosen_fields(directory: Path) -> dict[str, float]:
     """The chosen combination; empty before there is a choice."""
     path = directory / CHOICE
-    return read_json(path)["fields"] if path.exists() else {}
+    if not path.exists():
+        return {}
+    with reading(path):
+        return dict(read_json(path)["fields"])
 
 
 def _score(
@@ -145,8 +148,9 @@ def _scores(directory: Path) -> list[tuple[int, float]]:
     """Steps of a trial, and the validation scores at these steps."""
     log = directory / "metrics.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
-    records = map(json.loads, lines)
-    return [(record["step"], record[SCORE]) for record in records if SCORE in record]
+    with reading(log):
+        records = list(map(json.loads, lines))
+        return [(one["step"], one[SCORE]) for one in records if SCORE in one]
 
 
 def choices_page(choices: Mapping[str, Sequence[Mapping]], grid: Grid) -> str:
