@@ -28,7 +28,7 @@ WORK = (
     "samr_jax.inference.synthesizer.put_into_scan",
     "samr_jax.training.loop.create_state",
     "samr_jax.training.data.embedded_dataset",
-    "samr_jax.prepare.pipeline.prepare_cohort",
+    "samr_jax.prepare.pipeline.prepare_cohorts",
     "samr_jax.benchmark.measure.create_state",
     "samr_jax.tables.table_runs.train_and_evaluate",
     "samr_jax.tables.table_runs.training_dataset",

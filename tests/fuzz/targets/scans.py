@@ -109,7 +109,7 @@ class Manifest:
         plan = decide_options(
             found,
             Steps(**off),
-            sequences=choose_sequences(found, None, said.append),
+            sets=(choose_sequences(found, None, said.append),),
             mapping=label_mapping("auto", auto=found.labels),
             target=Target(size=32),
             atlas="mean",
