@@ -1,14 +1,14 @@
 """Opens a page in the browser where a lesion is painted and the images follow.
 
-    samr-jax page
+    samr-jax page --port=8800
     samr-jax page --mask=seg.nii.gz --labels=brats2023
-    samr-jax page --workdir=runs/mine --port=8800 --no_browser
+    samr-jax page --workdir=runs/mine --no_browser
 
-The page shows a slice of a lesion mask, the images of all sequences and their
-confidence maps. Edema, cavity and tumor are painted and erased by a brush, or the
-lesion is scaled, moved, turned, or replaced by the lesion of another mask. The images
-follow within about a second. All slices can be saved as NIfTI files, and the edits as a
-recipe, which
+No flag is needed. The page shows a slice of a lesion mask, the images of all sequences
+and their confidence maps. Edema, cavity and tumor are painted and erased by a brush, or
+the lesion is scaled, moved, turned, or replaced by the lesion of another mask. The
+images follow within about a second. All slices can be saved as NIfTI files, and the
+edits as a recipe, which
 
     samr-jax edit --mask=mask.nii.gz --edit=edit.json --output=edited.nii.gz
 
