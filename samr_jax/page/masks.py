@@ -93,7 +93,8 @@ class Masks:
             for name in _numbered(mask.name):
                 if self._digests.setdefault(name, digest) == digest:
                     break
-            mask = self._masks.setdefault(name, dataclasses.replace(mask, name=name))
+            volume = dataclasses.replace(mask.volume, source=name)
+            mask = self._masks.setdefault(name, PageMask(name, volume))
             if keep:
                 self._kept.add(name)
             loaded = [name for name in self._masks if name not in self._kept]
