@@ -92,15 +92,14 @@ class Synthesizer:
         """
         read = read_labels(mask)
         synthesize = self.prepare(in_our_codes(read, self.labels))
-        further: dict[str, Any] = {"request": self.request(mask)}
-        if other := likely_preset(read.data, self.labels):
-            further["codes_look_like"] = other
+        other = likely_preset(read.data, self.labels)
         seeds = range(self.seed, self.seed + self.samples)
         return write_samples(
             (synthesize(seed=seed) for seed in seeds),
             self.model,
             output,
-            further=further,
+            request=self.request(mask),
+            further={"codes_look_like": other} if other else None,
             sequences=self.sequences,
             png=self.png,
             one_file=self.one_file,

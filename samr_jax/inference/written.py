@@ -40,6 +40,7 @@ def write_volumes(
     model: Model,
     output: Path | str,
     *,
+    request: Mapping[str, Any] | None = None,
     further: Mapping[str, Any] | None = None,
     sequences: Sequence[str] | None = None,
     png: bool = False,
@@ -57,8 +58,8 @@ def write_volumes(
       volume: the synthesis.
       model: the model that has made it.
       output: new directory.
-      further: fields of the provenance, such as ``request``, what the model was asked
-        for.
+      request: what the model was asked for, as a field of the provenance.
+      further: further fields of the provenance.
       sequences: the sequences to write, by default all.
       png: whether to write a PNG of every axial slice with brain, too, as
         ``png/<sequence>_<slice>.png``.
@@ -87,6 +88,8 @@ def write_volumes(
         "outside_training": record_of(volume.outside),
         **(further or {}),
     }
+    if request is not None:
+        record["request"] = dict(request)
     with new_directory(output) as folder:
         # The time is spent in zlib, which several threads can do side by side.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
