@@ -22,6 +22,7 @@ from samr_jax.models.generator import Synthesis
 from samr_jax.runs.checkpoint import Checkpoints
 from samr_jax.runs.older import METHOD_STATE
 from samr_jax.runs.workdir import read_config
+from samr_jax.runtime import parallel
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 
@@ -59,6 +60,8 @@ class Model:
     def synthesize(self, stored: Mapping[str, np.ndarray]) -> Synthesis:
         """Runs the generator on a batch of one fixed size, compiled once.
 
+        Several devices of this process divide the batch among them.
+
         Args:
           stored: a batch as `samr_jax.methods.batch.decode` takes it.
 
@@ -84,8 +87,9 @@ class Model:
 
     def _run(self, function: str, stored: Mapping[str, np.ndarray]) -> Any:
         run = _compiled(self.method, function)
+        batch = parallel.over_local_devices(stored)
         try:
-            return jax.device_get(run(self.variables, dict(stored)))
+            return jax.device_get(run(self.variables, batch))
         except flax.errors.FlaxError as error:
             raise InputError(
                 f"{self.method.name}: the weights do not fit the networks ({error}), "

@@ -30,6 +30,32 @@ def parallel_step(step: Callable) -> Callable:
     )
 
 
+def parallel_step_by_shard_map(step: Callable) -> Callable:
+    """`parallel_step` by `jax.jit` and `jax.shard_map`, with the same numbers.
+
+    The training does not use it: it is the way out when JAX drops `jax.pmap`, and a
+    test compares the two. Without `jax.pmap`, this function takes the place of
+    `parallel_step`. Several processes have to make global arrays of their batches then
+    (`jax.make_array_from_process_local_data`), which `jax.pmap` does by itself.
+    """
+    devices = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
+    replicated, divided = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(AXIS)
+
+    def step_on_device(state, batch):
+        # The leading axis, whose length is 1 here, is the device.
+        return step(state, jax.tree.map(lambda array: array[0], batch))
+
+    mapped = jax.shard_map(
+        step_on_device,
+        mesh=devices,
+        in_specs=(replicated, divided),
+        out_specs=(replicated, replicated),
+        # The step's own collectives make state and metrics equal on all devices.
+        check_vma=False,
+    )
+    return jax.jit(mapped, donate_argnums=0)
+
+
 def compile_step(step: Any, state, batch) -> tuple[Callable, float]:
     """Compiles a step of `parallel_step` for the shapes of a state and a batch.
 
@@ -85,6 +111,20 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         name: np.reshape(array, (devices, -1, *array.shape[1:]))
         for name, array in batch.items()
     }
+
+
+def over_local_devices(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Divides the leading axis over this process's devices, for a jitted function.
+
+    As many devices take part as divide the batch into equal parts.
+    """
+    instances = len(next(iter(batch.values())))
+    devices = jax.local_devices()[: math.gcd(jax.local_device_count(), instances)]
+    if len(devices) == 1:
+        return dict(batch)
+    mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+    divided = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    return {name: jax.device_put(array, divided) for name, array in batch.items()}
 
 
 def to_host(tree):

@@ -1,11 +1,13 @@
 """Two processes on one machine are one run, and so are two devices of one process."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from samr_jax.training.loop import train_and_evaluate
-from tests.commands import start
+from tests.commands import ROOT, start
 from tests.faults.bench import check_same_state, final_state, log_lines, newest, result
 from tests.faults.child import small_config
 
@@ -49,6 +51,21 @@ def test_two_devices_equal_one_and_share_checkpoints(bench):
     trained = log_lines(workdir)
     assert train_and_evaluate(small_config(bench.dataset), workdir)["step"] == 12
     assert log_lines(workdir) == trained
+
+
+def test_four_devices_take_the_same_steps_and_synthesize_the_same_images(dataset):
+    """Steps under `jax.pmap` and `jax.shard_map`, and a batch that is divided."""
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.runtime.four_devices", dataset.directory],
+        cwd=ROOT,
+        env={**os.environ, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    said = ["the same steps on 4 devices", "the same images on 4 devices"]
+    assert done.stdout.splitlines() == said
 
 
 def test_half_a_description_of_the_processes(tmp_path, monkeypatch):
