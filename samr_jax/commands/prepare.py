@@ -2,11 +2,12 @@
 
     samr-jax prepare --input=BraTS2021 --output=datasets/brats
     samr-jax prepare --input=bids --output=datasets/mine --sequences=T1w,FLAIR
+    samr-jax prepare --input=EXPORT --output=datasets/mine --series=corrected.tsv
 
 The command prints which layout it has recognised and which steps the scans need. Run
 again after a crash, it goes on. Subjects that failed are listed. The page about the
 quality of all subjects is OUTPUT/qc/index.html. Preparation needs further packages:
-pip install 'samr-jax[prepare]'.
+pip install 'samr-jax[prepare]', and for DICOM series 'samr-jax[prepare,dicom]'.
 """
 
 from samr_jax.commands.frame.flags import Flags

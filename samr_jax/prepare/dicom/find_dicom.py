@@ -66,6 +66,11 @@ def find_dicom(
             log(line)
     log(f"to choose other series, correct {work / TABLE} and name it by --series")
     choices = [choice for choice in choices if choice.chosen]
+    if not choices:
+        raise InputError(
+            f"{root}: no series of a known sequence among {len(studies)} studies, "
+            f"expected one or more; see {work / TABLE}"
+        )
     masks, stray = masks_by_study(root, [choice.study for choice in choices])
     if stray:
         log(f"{stray} NIfTI files are left out: not in the folder of one study")

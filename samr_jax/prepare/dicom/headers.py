@@ -43,7 +43,6 @@ _CONTENT = (
     "DiffusionBValue",
     "Rows",
     "Columns",
-    "NumberOfFrames",
     "PixelSpacing",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -168,7 +167,7 @@ def _header(path: Path, dataset: Any) -> Header:
     # The protocol's name may be that of the whole examination.
     described = (_text(dataset, key) for key in ("SeriesDescription", "ProtocolName"))
     agent = _text(dataset, "ContrastBolusAgent").lower()
-    frames = range(max(1, int(_number(dataset, "NumberOfFrames") or 1)))
+    frames = range(max(1, len(dataset.get("PerFrameFunctionalGroupsSequence") or ())))
     return Header(
         path=path,
         patient=next(filter(None, names), study),

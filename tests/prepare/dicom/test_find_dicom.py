@@ -215,6 +215,12 @@ def test_damaged_files_and_files_that_are_not_dicom_are_left_out(tmp_path):
     assert lines[0].startswith("1 DICOM files are left out: damaged")
 
 
+def test_a_folder_without_a_sequence_is_refused(tmp_path):
+    write_series(tmp_path / "in", brain(1), AFFINE, words="localizer", **T1)
+    with pytest.raises(InputError, match="no series of a known sequence among 1 stud"):
+        find(tmp_path / "in", tmp_path / "work")
+
+
 def test_folders_of_dicom_are_recognised(export, tmp_path):
     assert holds_dicom(export) and holds_dicom(export, "dicom")
     assert not holds_dicom(export, "bids") and not holds_dicom(tmp_path)
