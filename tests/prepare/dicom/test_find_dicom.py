@@ -3,13 +3,16 @@
 import csv
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from samr_jax.data.nifti import read_volume, write_volume
 from samr_jax.prepare import pipeline
+from samr_jax.prepare.dicom.choice import choose
 from samr_jax.prepare.dicom.find_dicom import find_dicom
+from samr_jax.prepare.dicom.series import read_studies
 from samr_jax.prepare.find.layouts import find_subjects, holds_dicom
 from samr_jax.prepare.grids import Target
 from samr_jax.prepare.options import Steps
@@ -213,6 +216,15 @@ def test_damaged_files_and_files_that_are_not_dicom_are_left_out(tmp_path):
     lines = []
     find(tmp_path / "in", tmp_path / "work", lines)
     assert lines[0].startswith("1 DICOM files are left out: damaged")
+
+
+def test_files_of_many_kinds_do_not_stop_the_reader():
+    """pydicom's own test files: damaged, compressed, of many classes and makers."""
+    import pydicom
+
+    studies, unreadable = read_studies(Path(pydicom.__file__).parent / "data")
+    assert len(studies) > 20 and unreadable > 10
+    assert not any(choose(study, {}).chosen for study in studies)
 
 
 def test_a_folder_without_a_sequence_is_refused(tmp_path):
