@@ -15,7 +15,7 @@ import pytest
 from samr_jax.data.nifti import read_volume
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.prepare.subject.hd_bet import has_hd_bet
-from samr_jax.prepare.subject.strip import strip
+from samr_jax.prepare.subject.strip import dice, strip
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ants")
@@ -36,3 +36,8 @@ def test_brain_is_found(raw):
     assert found.quality["unlike"] < 0.05
     if has_hd_bet():
         assert found.quality["agreement"] > 0.9
+    # FLAIR and T1w are on the same voxels of these heads.
+    other = strip(read_volume(raw.file("FLAIR")), method="template", t1=False)
+    shared = dice(found.mask, other.mask)
+    print(raw.name, "FLAIR", other.quality, "Dice with T1w", shared)
+    assert shared > 0.85

@@ -46,6 +46,16 @@ def test_template_finds_the_brain(kind):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sequence", ["FLAIR", "T2w"])
+def test_template_finds_the_brain_without_a_t1w_scan(sequence):
+    pytest.importorskip("ants")
+    head, truth = _head("thick", sequence)
+    overlap = dice(template_mask(head, t1=False), truth)
+    print(sequence, "Dice", overlap)
+    assert overlap > 0.9
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not has_hd_bet(), reason="HD-BET is not installed")
 def test_hd_bet_finds_the_brain():
     head, truth = _head("thick")
@@ -142,5 +152,7 @@ def test_agreement_is_told(monkeypatch):
     item.name = "sub-0001"
     item.record = {"strip": {"method": found.method, **found.quality}}
     (line,) = stripping_lines([item])
+    item.record = {"strip": {"method": "template", "ml": 1346.0, "roundness": 0.95}}
+    assert "without a T1w scan, where the template" in stripping_lines([item])[0]
     assert "1346 ml by hd-bet" in line and "agreement of both methods 0.84" in line
     assert "look at its outline on the quality page" in line

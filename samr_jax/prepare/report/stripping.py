@@ -21,6 +21,11 @@ def _describe(found: Mapping) -> str:
     ]
     if "unlike" in found:
         parts.append(f"{100 * found['unlike']:.1f} % unlike brain")
+    elif found["method"] == "template":
+        parts.append(
+            "without a T1w scan, where the template method is less reliable: look at "
+            "its outline on the quality page"
+        )
     if "agreement" not in found:
         parts.append("no second method to compare with")
     else:

@@ -33,9 +33,10 @@ WIDEST_MM = (30.0, 70.0)
 """Depth under the top at which a head is measured: above ears and face."""
 
 BRAIN_LIKE_T1 = (0.55, 1.5)
-BRAIN_LIKE_OTHER = (0.45, 4.0)
-"""Intensities of brain as multiples of the median inside. In T1w fluid is left out here
-and filled in later; in other sequences it may be bright."""
+BRAIN_LIKE_OTHER = (0.6, 1.6)
+"""Intensities of brain as multiples of the median inside. Fluid is left out here, and
+sulci are filled in later. The caller adds the annotated lesion, which may be brighter.
+Wider limits in FLAIR and T2w take in eyes, muscles and scalp."""
 
 ERODE_MM = 6.0
 """Bridges between brain and scalp, such as nerves and vessels, are thinner than twice
