@@ -67,7 +67,8 @@ def align_subject(scans: Scans, options: Options) -> Alignment:
         motions, registered = _register(scans, options.steps.register)
     anchor = scans.images[scans.anchor]
     with step("skull stripping", {scans.anchor: anchor}):
-        found = _stripped(scans, options)
+        lesion = _lesion_on_anchor(scans, motions)
+        found = _stripped(scans, lesion, options)
         brain = _known_brain(scans, options) if found is None else found.mask
     space = np.eye(4)
     if options.align:
@@ -75,7 +76,7 @@ def align_subject(scans: Scans, options: Options) -> Alignment:
             bare = dataclasses.replace(anchor, data=np.where(brain, anchor.data, 0))
             space = register_to_template(bare)
     # A resected or necrotic part may be 0 in all images and still belongs to the brain.
-    brain = brain | _lesion_on_anchor(scans, motions)
+    brain = brain | lesion
     return Alignment(
         space=space,
         to_scan={key: motion @ space for key, motion in motions.items()},
@@ -85,14 +86,15 @@ def align_subject(scans: Scans, options: Options) -> Alignment:
     )
 
 
-def _stripped(scans: Scans, options: Options) -> Brain | None:
+def _stripped(scans: Scans, lesion: np.ndarray, options: Options) -> Brain | None:
     """The brain by skull stripping; None if the subject needs no stripping."""
     anchor, choice = scans.images[scans.anchor], options.steps.strip
     if scans.brain is not None or choice == "off":
         return None
     if choice == "auto" and not has_skull(anchor):
         return None
-    return strip(anchor, method=options.stripper, t1=scans.anchor in ANCHORS)
+    t1 = scans.anchor in ANCHORS
+    return strip(anchor, method=options.stripper, t1=t1, lesion=lesion)
 
 
 def _known_brain(scans: Scans, options: Options) -> np.ndarray:

@@ -64,7 +64,9 @@ def best_stripper() -> str:
     return "hd-bet" if has_hd_bet() else "template"
 
 
-def strip(head: Volume, *, method: str, t1: bool) -> Brain:
+def strip(
+    head: Volume, *, method: str, t1: bool, lesion: np.ndarray | None = None
+) -> Brain:
     """Finds the brain in a head and checks it.
 
     Args:
@@ -72,27 +74,31 @@ def strip(head: Volume, *, method: str, t1: bool) -> Brain:
       method: of `STRIPPERS`.
       t1: whether the scan is T1-weighted, with or without contrast agent. The template
         method and the check of intensities need that.
+      lesion: the annotated lesion on the voxels of the scan, or None; the template
+        method takes it for brain.
 
     Raises:
       InputError: the method is not installed, or finds no brain.
       WrongMask: what it found does not look like a brain.
     """
-    mask = _mask_by(method, head, t1=t1)
+    mask = _mask_by(method, head, t1=t1, lesion=lesion)
     quality = check_brain(mask, head, t1=t1, smallest_ml=SMALLEST_ML)
     if t1 and has_hd_bet() and has_ants():
         second = next(name for name in STRIPPERS if name != method)
         try:
-            other = _mask_by(second, head, t1=t1)
+            other = _mask_by(second, head, t1=t1, lesion=lesion)
         except InputError:
             other = np.zeros_like(mask)
         quality["agreement"] = round(dice(mask, other), 3)
     return Brain(mask, method, quality)
 
 
-def _mask_by(method: str, head: Volume, *, t1: bool) -> np.ndarray:
+def _mask_by(
+    method: str, head: Volume, *, t1: bool, lesion: np.ndarray | None
+) -> np.ndarray:
     if method == "hd-bet":
         return largest_piece(hd_bet_mask(head))
-    return largest_piece(template_mask(head, t1=t1))
+    return largest_piece(template_mask(head, t1=t1, lesion=lesion))
 
 
 def check_brain(

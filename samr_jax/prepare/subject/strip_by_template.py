@@ -35,8 +35,8 @@ WIDEST_MM = (30.0, 70.0)
 BRAIN_LIKE_T1 = (0.55, 1.5)
 BRAIN_LIKE_OTHER = (0.6, 1.6)
 """Intensities of brain as multiples of the median inside. Fluid is left out here, and
-sulci are filled in later. The caller adds the annotated lesion, which may be brighter.
-Wider limits in FLAIR and T2w take in eyes, muscles and scalp."""
+sulci are filled in later. An annotated lesion may be brighter. Wider limits in FLAIR
+and T2w take in eyes, muscles and scalp."""
 
 ERODE_MM = 6.0
 """Bridges between brain and scalp, such as nerves and vessels, are thinner than twice
@@ -49,12 +49,15 @@ FIRST_REACH_MM, SECOND_REACH_MM = 12.0, 6.0
 """Distance from the placed template mask in which the brain is looked for."""
 
 
-def template_mask(head: Volume, *, t1: bool) -> np.ndarray:
+def template_mask(
+    head: Volume, *, t1: bool, lesion: np.ndarray | None = None
+) -> np.ndarray:
     """Finds the brain of a head.
 
     Args:
       head: a scan with skull, best T1-weighted.
       t1: whether it is T1-weighted, with or without contrast agent.
+      lesion: boolean ``(X, Y, Z)``, counts as brain whatever its intensity.
 
     Returns:
       Boolean ``(X, Y, Z)`` on the voxels of the scan.
@@ -65,13 +68,17 @@ def template_mask(head: Volume, *, t1: bool) -> np.ndarray:
     grid = isotropic_over(head.data.shape, head.affine, SPACING_MM)
     image = resample(head.data, head.affine, grid)
     limits = BRAIN_LIKE_T1 if t1 else BRAIN_LIKE_OTHER
+    known = np.zeros(image.shape, bool)
+    if lesion is not None:
+        known = resample(lesion, head.affine, grid) > 0.5
     placed = _place(_from_head_size(image, grid), grid)
-    brain = _brain_around(image, placed, FIRST_REACH_MM, limits)
+    brain = _brain_around(image, known, placed, FIRST_REACH_MM, limits)
     if not brain.any():
         raise InputError(f"{head.source}: no brain was found, expected a head")
     voxels = np.transpose(np.where(brain, image, 0), (2, 1, 0))
     affine = fit_affine(Volume(voxels, grid.affine, head.source))
-    brain = _brain_around(image, _place(affine, grid), SECOND_REACH_MM, limits)
+    placed = _place(affine, grid)
+    brain = _brain_around(image, known, placed, SECOND_REACH_MM, limits)
     mask = np.transpose(brain, (2, 1, 0)).astype(np.float32)
     return resample_like(mask, grid.affine, head.data.shape, head.affine) > 0.5
 
@@ -126,18 +133,23 @@ def _upper_box(mask: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _brain_around(
-    image: np.ndarray, placed: np.ndarray, reach: float, limits: tuple[float, float]
+    image: np.ndarray,
+    known: np.ndarray,
+    placed: np.ndarray,
+    reach: float,
+    limits: tuple[float, float],
 ) -> np.ndarray:
     """The brain within `reach` millimetres of a placed mask; arrays ``(Z, H, W)``.
 
-    `limits` are multiples of the median intensity inside the mask.
+    Voxels of `known` are brain whatever their intensity. `limits` are multiples of the
+    median intensity inside the mask.
     """
     core = ndimage.binary_erosion(placed, iterations=round(12 / SPACING_MM))
     if not core.any():
         return core
     low, high = np.multiply(limits, np.median(image[core]))
     zone = ndimage.distance_transform_edt(~placed, sampling=SPACING_MM) <= reach
-    candidates = (image > low) & (image < high) & zone
+    candidates = ((image > low) & (image < high) | known) & zone
     ball = _ball(ERODE_MM)
     core = largest_piece(ndimage.binary_erosion(candidates, ball))
     brain = ndimage.binary_dilation(core, ball) & candidates
