@@ -206,7 +206,9 @@ def generalized_dice_loss(
 ) -> jax.Array:
     """Generalized Dice loss, equation (4), per label and averaged over the labels.
 
-    ``1 - 2 Σ r s / (Σ r + Σ s)``, the sums over batch and pixels.
+    ``1 - 2 Σ r s / (Σ r + Σ s)``, the sums over batch and pixels. A label that the
+    reference does not hold adds a loss of 1 and next to no gradient, since a softmax is
+    never exactly 0.
 
     Args:
       reference: one-hot ``(N, H, W, L)``.

@@ -196,6 +196,22 @@ def test_dice_loss_is_the_mean_over_labels():
     assert losses.generalized_dice_loss(reference, reference) == pytest.approx(0)
 
 
+def test_an_absent_label_costs_1_in_the_dice_loss_and_teaches_nothing():
+    reference = jax.nn.one_hot(np.zeros((1, 8, 8), int), 2)
+
+    def loss(logit):
+        logits = jnp.stack([jnp.zeros((1, 8, 8)), jnp.full((1, 8, 8), logit)], -1)
+        probabilities = jax.nn.softmax(logits)
+        found = losses.generalized_dice_loss(reference, probabilities)
+        present = 1 - 2 * 64 * probabilities[0, 0, 0, 0] / (
+            64 + 64 * probabilities[0, 0, 0, 0]
+        )
+        return 2 * found - present  # the absent label's part of the mean
+
+    part, gradient = jax.value_and_grad(loss)(-2.0)
+    assert part == pytest.approx(1, abs=1e-5) and abs(gradient) < 1e-6
+
+
 def test_dice_loss_does_not_depend_on_how_devices_share_the_batch():
     reference = np.eye(5)[RNG.integers(0, 5, (4, 8, 8))]
     probabilities = RNG.dirichlet(np.ones(5), (4, 8, 8))
