@@ -49,6 +49,9 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
     except MemoryError as error:
         leave(f"not enough memory ({str(error) or 'for an array'})")
     except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):  # how a device says it
+            reason = str(error).splitlines()[0]
+            leave(f"not enough memory ({reason}); a smaller batch needs less")
         if not _is_of_several_processes():
             raise
         _leave_the_others(error)

@@ -38,6 +38,10 @@ def test_it_crosses_processes():
         (OSError(5, "Input/output error"), "system: Input/output error"),
         (MemoryError("Unable to allocate 9 TiB"), "not enough memory (Unable to all"),
         (MemoryError(), "not enough memory (for an array)"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n..."),
+            "Out of memory); a sm",
+        ),
         (InputError("a\nb"), "error: a b"),
     ],
 )
