@@ -9,7 +9,9 @@ import multiprocessing
 import os
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -109,13 +111,23 @@ class Bench:
             raise Failure(f"did not resume: exit {ended.code}: {ended.tail}")
         return ended
 
-    def start_pair(self, workdir: Path, *, moment=None) -> list[tuple]:
-        """Starts a run of two processes; the moment is the second one's."""
+    def call(self, function: Callable, *arguments: Any) -> int:
+        """Calls a function in a process of its own; returns how the process ended."""
+        process = self._context.Process(target=function, args=arguments)
+        process.start()
+        process.join(TIME_LIMIT)
+        if process.exitcode is None:
+            process.kill()
+            raise Failure(f"{function.__name__} hung for {TIME_LIMIT} s")
+        return process.exitcode
+
+    def start_pair(self, workdir: Path, *, moment=None, victim: int = 1) -> list[tuple]:
+        """Starts a run of two processes; the moment is the victim's."""
         address = f"localhost:{_free_port()}"
         return [
             self.start(
                 workdir,
-                moment=moment if index else None,
+                moment=moment if index == victim else None,
                 environment={
                     "JAX_COORDINATOR_ADDRESS": address,
                     "JAX_NUM_PROCESSES": "2",

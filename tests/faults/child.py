@@ -47,7 +47,10 @@ class Child:
       output: gets standard error.
       moment: when it is interrupted.
       file_limit: bytes that a file may grow to; 0 for no limit.
-      jumping_clock: whether the wall clock leaps by up to a year at every look.
+      clock: the wall clock: 'right', 'jumps' by up to a year at every look, or runs
+        'backwards'.
+      slow_disk: whether files are renamed and flushed late.
+      memory_limit: a step, and the bytes by which memory may grow after it.
       environment: changes to the environment.
     """
 
@@ -56,7 +59,9 @@ class Child:
     output: Path
     moment: Moment | None = None
     file_limit: int = 0
-    jumping_clock: bool = False
+    clock: str = "right"
+    slow_disk: bool = False
+    memory_limit: tuple[int, int] | None = None
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -68,8 +73,12 @@ def run(child: Child) -> None:
     os.environ |= child.environment
     if child.file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (child.file_limit,) * 2)
-    if child.jumping_clock:
-        _jump_the_clock()
+    if child.clock != "right":
+        _change_the_clock(child.clock)
+    if child.slow_disk:
+        _slow_down_the_disk()
+    if child.memory_limit is not None:
+        _limit_memory(*child.memory_limit)
     if child.moment is not None:
         plant(child.moment)
     sys.argv = ["faults"]
@@ -140,9 +149,43 @@ def plant(moment: Moment) -> None:
         train.evaluate = armed(train.evaluate)
 
 
-def _jump_the_clock() -> None:
-    """Wall clock time comes from anywhere in the two years around now."""
-    real, rng = time.time, random.Random(0)
+def _change_the_clock(clock: str) -> None:
+    """Wall clock time comes from anywhere in two years, or decreases."""
+    real, begin, rng = time.time, time.time(), random.Random(0)
     year = 365 * 24 * 3600.0
-    time.time = lambda: real() + rng.uniform(-year, year)
+    if clock == "jumps":
+        time.time = lambda: real() + rng.uniform(-year, year)
+    else:
+        time.time = lambda: 2 * begin - real()
     time.time_ns = lambda: int(time.time() * 1e9)
+
+
+def _slow_down_the_disk() -> None:
+    """Renaming, flushing and making folders take up to a third of a second."""
+    rng = random.Random(0)
+
+    def late(function: Callable) -> Callable:
+        def call(*args, **kwargs):
+            time.sleep(rng.uniform(0, 0.3))
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("rename", "replace", "fsync", "mkdir"):
+        setattr(os, name, late(getattr(os, name)))
+
+
+def _limit_memory(step: int, growth: int) -> None:
+    """After a step the process may grow by a few bytes alone."""
+    from samr_jax.training.divergence import Watch
+
+    note, notes = Watch.note, itertools.count(1)
+
+    def limited(*args, **kwargs):
+        if next(notes) == step:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limit = pages * resource.getpagesize() + growth
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        return note(*args, **kwargs)
+
+    Watch.note = limited

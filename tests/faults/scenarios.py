@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -185,19 +184,25 @@ def clock_jumps(bench: Bench, rng) -> None:
     """The wall clock leaps by months, back and forth, also across a kill."""
     workdir = bench.new_path("clock")
     moment = random_moment(rng, "save")
-    ended = bench.run(workdir, jumping_clock=True, moment=moment)
+    ended = bench.run(workdir, clock="jumps", moment=moment)
     if ended.code != -signal.SIGKILL:
         raise Failure(f"not killed: exit {ended.code}: {ended.tail}")
-    bench.finish(workdir, jumping_clock=True)
+    bench.finish(workdir, clock="jumps")
     bench.check_like_undisturbed(workdir)
 
 
-def peer_dies(bench: Bench, rng) -> None:
+def first_dies(bench: Bench, rng) -> None:
+    """The same for the process that coordinates and saves."""
+    peer_dies(bench, rng, victim=0)
+
+
+def peer_dies(bench: Bench, rng, victim: int = 1) -> None:
     """One of two processes is killed; the other must not wait for ever."""
     workdir = bench.new_path("peer")
     moment = Moment("step", int(rng.integers(2, 9)), float(rng.uniform(0, 0.1)))
-    survivor, victim = bench.start_pair(workdir, moment=moment)
-    if bench.wait(victim).code != -signal.SIGKILL:
+    both = bench.start_pair(workdir, moment=moment, victim=victim)
+    killed, survivor = both[victim], both[1 - victim]
+    if bench.wait(killed).code != -signal.SIGKILL:
         raise Failure("was not killed")
     check_one_line(bench.wait(survivor), "another process")
     bench.finish_pair(workdir)
@@ -224,25 +229,3 @@ def _goes_on(bench: Bench, workdir: Path, what: str) -> None:
         bench.check_like_undisturbed(workdir)
     except Failure as failure:
         raise Failure(f"{what}: {failure}") from failure
-
-
-Scenario = Callable[[Bench, np.random.Generator], None]
-
-SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
-    "kill": (kill, 4, 5),
-    "kill_report": (kill_report, 1, 2),
-    "sigterm": (sigterm, 1, 3),
-    "sigint": (sigint, 1, 3),
-    "two_syntheses": (two_syntheses, 1, 1),
-    "truncated": (truncated, 1, 3),
-    "missing_item": (missing_item, 1, 3),
-    "stale_save": (stale_save, 1, 2),
-    "passed_off": (passed_off, 1, 1),
-    "full_disk": (full_disk, 1, 3),
-    "file_limit": (file_limit, 1, 1),
-    "read_only": (read_only_directory, 1, 1),
-    "two_runs": (two_runs, 1, 1),
-    "clock_jumps": (clock_jumps, 1, 2),
-    "peer_dies": (peer_dies, 1, 1),
-}
-"""Name -> what to do, how many faults that is, and how often."""
