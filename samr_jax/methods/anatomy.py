@@ -34,8 +34,10 @@ class Model(cg_samr.Model):
 
     Attributes:
       skips: whether the branches are connected to both encoders at every scale.
-      noise: channels of Gaussian noise that the generator sees with the mask. Noise
-        stands for what mask, atlas and anatomy leave open, such as grain.
+      noise: channels of Gaussian noise from which the generator draws grain, see
+        `samr_jax.models.grain.Grain`; 0 for none. The pixel loss compares images
+        without their grain, which it would otherwise suppress, since no input
+        determines where grain is bright.
     """
 
     skips: bool = True
@@ -91,7 +93,7 @@ VARIANTS = {
     | {
         "model.disc_layers": 3,
         "model.unet_depth": 4,
-        "model.noise": 1,
+        "model.noise": 3,
         "loss.feature_matching": 1.0,
         "loss.l1": 25.0,
         "loss.texture": 200.0,
@@ -123,11 +125,10 @@ class GeneratorSide(cg_networks.GeneratorSide):
     blank_lesions: bool = True
     noise: int = 0
 
-    def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        seen = [batch.mask, tissue_of(batch, blank_lesions=self.blank_lesions)]
-        if self.noise:
-            seen.append(self._noise(batch))
-        return jnp.concatenate(seen, axis=-1), batch.atlas
+    def condition(self, batch: Batch) -> tuple[jax.Array, ...]:
+        tissue = tissue_of(batch, blank_lesions=self.blank_lesions)
+        inputs = jnp.concatenate([batch.mask, tissue], axis=-1), batch.atlas
+        return (*inputs, self._noise(batch)) if self.noise else inputs
 
     def _noise(self, batch: Batch) -> jax.Array:
         if batch.noise is not None:

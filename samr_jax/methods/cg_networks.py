@@ -35,8 +35,8 @@ class GeneratorSide(nn.Module):
             outputs["logits_of_real"], outputs["logits_of_fake"] = logits
         return outputs
 
-    def condition(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """The inputs of the mask's encoder and of the atlas's encoder."""
+    def condition(self, batch: Batch) -> tuple[jax.Array, ...]:
+        """The inputs of the generator: what its two encoders see."""
         return batch.mask, batch.atlas
 
     def _segment(

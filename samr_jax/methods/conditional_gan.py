@@ -154,9 +154,15 @@ def realism_terms(
 def pixel_term(
     synthesis: Synthesis, batch: Batch, *, loss: Loss
 ) -> tuple[jax.Array, dict]:
-    """Weighted L1 distance of the final images, and the unweighted term."""
+    """Weighted L1 distance of the final images, and the unweighted term.
+
+    Images that have grain are compared without it.
+    """
     pixel_weights = batch.mask @ jnp.asarray(loss.l1_label_weights)
-    l1 = losses.l1_loss(synthesis.images, batch.images, pixel_weights[..., None])
+    images = synthesis.without_grain
+    if images is None:
+        images = synthesis.images
+    l1 = losses.l1_loss(images, batch.images, pixel_weights[..., None])
     return loss.l1 * l1, {"l1": l1}
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from samr_jax.models.encoder import Trunk
+from samr_jax.models.grain import Grain
 from samr_jax.models.heads import STYLES, ConfidenceHeads
 from samr_jax.models.layers import Conv, ConvBlock, rematerialised
 
@@ -24,11 +25,14 @@ class Synthesis(flax.struct.PyTreeNode):
         the generator has no confidence maps.
       confidence: confidence maps c ``(N, H / 2, W / 2, S)`` in (0, 1); None if the
         generator has none.
+      without_grain: the images without grain, same shape; None if the generator has no
+        grain, and after training.
     """
 
     images: Any
     intermediate: Any = None
     confidence: Any = None
+    without_grain: Any = None
 
 
 class Branch(nn.Module):
@@ -56,7 +60,12 @@ class Branch(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, skips: Sequence[jax.Array] = (), *, train: bool
+        self,
+        x: jax.Array,
+        skips: Sequence[jax.Array] = (),
+        noise: jax.Array | None = None,
+        *,
+        train: bool,
     ) -> Synthesis:
         """Decodes a latent.
 
@@ -64,6 +73,7 @@ class Branch(nn.Module):
           x: the latent.
           skips: of each scale above the latent's, full size first, features that are
             concatenated to the branch's own; none for the paper's branches.
+          noise: of the full size, see `Grain`; none for the paper's branches.
           train: whether batch statistics are used and accumulated.
         """
         options = {
@@ -90,7 +100,15 @@ class Branch(nn.Module):
             # At the full size no further up-convolution joins the two.
             x = ConvBlock(features, 3, name="join", **options)(x, train=train)
         image = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
-        return Synthesis(jnp.tanh(image), intermediate, confidence)
+        if noise is None:
+            return Synthesis(jnp.tanh(image), intermediate, confidence)
+        grain = Grain(self.outputs, dtype=self.dtype, name="grain")(x, noise)
+        return Synthesis(
+            jnp.tanh(image + grain),
+            intermediate,
+            confidence,
+            jnp.tanh(image) if train else None,
+        )
 
 
 class StretchOutDecoder(nn.Module):
@@ -126,9 +144,14 @@ class StretchOutDecoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, latent: jax.Array, skips: Sequence[jax.Array] = (), *, train: bool
+        self,
+        latent: jax.Array,
+        skips: Sequence[jax.Array] = (),
+        noise: jax.Array | None = None,
+        *,
+        train: bool,
     ) -> Synthesis:
-        """Decodes a latent; see `Branch` for `skips`."""
+        """Decodes a latent; see `Branch` for `skips` and `noise`."""
         options = {
             "norm": self.norm,
             "norm_axis": self.norm_axis,
@@ -150,7 +173,7 @@ class StretchOutDecoder(nn.Module):
             )
             parts.append(
                 rematerialised(
-                    branch, latent, skips, train=train, on=self.rematerialise
+                    branch, latent, skips, noise, train=train, on=self.rematerialise
                 )
             )
         return jax.tree.map(lambda *maps: jnp.concatenate(maps, -1), *parts)

@@ -55,7 +55,12 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(
-        self, mask: jax.Array, atlas: jax.Array | None = None, *, train: bool
+        self,
+        mask: jax.Array,
+        atlas: jax.Array | None = None,
+        noise: jax.Array | None = None,
+        *,
+        train: bool,
     ) -> Synthesis:
         """Synthesizes a batch of slices.
 
@@ -63,6 +68,8 @@ class Generator(nn.Module):
           mask: one-hot lesion masks ``(N, H, W, 5)``, perhaps with further channels; H
             and W are divisible by 2^downsamplings.
           atlas: ``(N, H, W, 3 S)`` in [-1, 1]; ignored without `use_atlas`.
+          noise: Gaussian ``(N, H, W, C)``, from which each branch draws grain; none
+            for the paper's generator.
           train: whether batch statistics are used and accumulated.
 
         Raises:
@@ -91,7 +98,7 @@ class Generator(nn.Module):
             self.stretch_out,
             name="decoder",
             **options,
-        )(latent, scales if self.skips else (), train=train)
+        )(latent, scales if self.skips else (), noise, train=train)
 
     def _encode(
         self,

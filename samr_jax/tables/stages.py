@@ -84,6 +84,9 @@ def _config(workdir: Path, stages: Sequence[Stage]) -> ml_collections.ConfigDict
         "learning_rate": stage.learning_rate,
         "start_from": str(_directory(workdir, earlier[-1])) if earlier else "",
     }
+    if earlier:
+        # No later stage is as long as an epoch, at whose end λ_cm would be lowered.
+        fields["loss.lambda_cm"] = config.loss.lambda_cm_late
     for field, value in fields.items():
         set_field(config, field, value)
     return config
