@@ -41,7 +41,7 @@ from samr_jax.models.discriminators import (
     LabelwiseDiscriminators,
     WholeImageDiscriminator,
 )
-from samr_jax.models.generator import Generator
+from samr_jax.models.generator import Generator, Synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,8 @@ class SamrLoss(conditional_gan.Loss):
         images.
       segmenter_learns_from_fake: whether U learns from synthesized images too. If not,
         it learns from real images alone and judges synthesized ones by them.
-      texture: weight of `samr_jax.losses.texture_loss`; the paper has none.
+      texture: weight of `samr_jax.losses.texture_loss` and of
+        `samr_jax.losses.repeated_pattern_loss`; the paper has neither.
       region_mean: whether the loss of each label-wise discriminator is the mean over
         the logits that see its region. The paper's is the mean over all logits: of the
         lesion's discriminator, four in five see no lesion.
@@ -368,14 +369,33 @@ def generator_loss(
         terms["mean_confidence"] = jnp.mean(synthesis.confidence)
         terms["lambda_cm"] = method_state["lambda_cm"]
     if loss.texture:
-        terms["texture"] = losses.texture_loss(
-            batch.images, synthesis.images, batch.mask, axis_name=axis_name
-        )
-        total += loss.texture * terms["texture"]
+        terms |= _texture_terms(synthesis, batch, axis_name=axis_name)
+        total += loss.texture * (terms["texture"] + terms["repeated_pattern"])
     pixels, pixel_terms = conditional_gan.pixel_term(synthesis, batch, loss=loss)
     if loss.l1:
         total += pixels
     return total, terms | pixel_terms
+
+
+def _texture_terms(
+    synthesis: Synthesis, batch: Batch, *, axis_name: str | None
+) -> Terms:
+    """How far the amount of detail is from real images, and repeated patterns.
+
+    Where images have grain, the grain alone learns how much detail there is: the
+    texture loss does not change the images without grain.
+    """
+    images = textured = synthesis.images
+    if synthesis.without_grain is not None:
+        grain = images - synthesis.without_grain
+        textured = grain + jax.lax.stop_gradient(synthesis.without_grain)
+    compare = {"axis_name": axis_name}
+    return {
+        "texture": losses.texture_loss(batch.images, textured, batch.mask, **compare),
+        "repeated_pattern": losses.repeated_pattern_loss(
+            batch.images, images, batch.mask, **compare
+        ),
+    }
 
 
 def lambda_cm_of(method_state: MethodState) -> float:

@@ -102,12 +102,16 @@ class Branch(nn.Module):
         image = Conv(self.outputs, 7, pad_mode="reflect", name="out")(x)
         if noise is None:
             return Synthesis(jnp.tanh(image), intermediate, confidence)
-        grain = Grain(self.outputs, dtype=self.dtype, name="grain")(x, noise)
+        # Whatever grain learns must not bend the features of the anatomy.
+        grain = Grain(self.outputs, dtype=self.dtype, name="grain")(
+            jax.lax.stop_gradient(x), noise
+        )
+        without_grain = jnp.tanh(image)
         return Synthesis(
-            jnp.tanh(image + grain),
+            jnp.clip(without_grain + grain, -1, 1),
             intermediate,
             confidence,
-            jnp.tanh(image) if train else None,
+            without_grain if train else None,
         )
 
 

@@ -40,7 +40,7 @@ class Grain(nn.Module):
           noise: N(0, 1), independent between pixels, ``(N, H, W, channels)``.
 
         Returns:
-          ``(N, H, W, outputs)``, to be added to the image before its tanh.
+          ``(N, H, W, outputs)``, to be added to images in [-1, 1].
         """
         kinds = self.outputs * self.patterns
         options = {"pad_mode": "reflect", "dtype": self.dtype}
