@@ -69,16 +69,28 @@ def test_texture_loss_compares_amplitudes_of_detail_and_not_pixels():
 
     found = losses.texture_loss(real, smooth, mask, scales=1)
     expected = sum(amplitude(real, labels == label).mean() for label in (0, 1)) / 3
-    block = real[0, 64:192, 64:192].reshape(16, 8, 16, 8, 2).mean((0, 2))
-    expected += np.abs(block - block.mean((0, 1))).mean()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    grid = np.where(np.arange(256) % 4 == 0, 0.3, -0.1).astype(np.float32)
-    patterned = other + grid[None, :, None, None]
-    assert losses.texture_loss(real, patterned, mask) > 0.9 * np.abs(grid).mean()
     assert losses.texture_loss(real, other, mask) < 0.4 * float(
         losses.texture_loss(real, smooth, mask)
     )
     assert losses.texture_loss(real, real, mask) == 0
+
+
+def test_repeated_pattern_loss_sees_a_grid_and_not_noise():
+    """Against the definition, in numpy; label 0 is background, where nothing counts."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((1, 256, 256), int)
+    labels[:, 64:192, 64:192] = 1
+    mask = np.eye(3)[labels].astype(np.float32)
+    real, other = rng.normal(size=(2, 1, 256, 256, 2)).astype(np.float32)
+    grid = np.where(np.arange(256) % 4 == 0, 0.3, -0.1).astype(np.float32)
+    patterned = real + grid[None, :, None, None] * (labels == 1)[..., None] + 0.2
+    found = losses.repeated_pattern_loss(real, patterned, mask)
+    assert float(found) == pytest.approx(np.abs(grid).mean(), rel=1e-5)
+    block = (real - other)[0, 64:192, 64:192].reshape(16, 8, 16, 8, 2).mean((0, 2))
+    expected = np.abs(block - block.mean((0, 1))).mean()
+    found = losses.repeated_pattern_loss(real, other, mask)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("logit", [-80.0, -20.0, 0.0, 20.0])
@@ -267,9 +279,12 @@ def test_losses_of_regions_do_not_depend_on_the_number_of_devices(devices):
 
     def loss(fake, logits, real, mask, counted, axis_name=None):
         texture = losses.texture_loss(real, fake, mask, axis_name=axis_name)
+        pattern = losses.repeated_pattern_loss(real, fake, mask, axis_name=axis_name)
         options = {"real": True, "kind": "lsgan", "axis_name": axis_name}
-        return texture + losses.adversarial_loss(
-            [[logits]], counted=[counted], **options
+        return (
+            texture
+            + pattern
+            + losses.adversarial_loss([[logits]], counted=[counted], **options)
         )
 
     arrays = fake, logits, real, mask, counted

@@ -369,7 +369,7 @@ def generator_loss(
         terms["mean_confidence"] = jnp.mean(synthesis.confidence)
         terms["lambda_cm"] = method_state["lambda_cm"]
     if loss.texture:
-        terms |= _texture_terms(synthesis, batch, axis_name=axis_name)
+        terms |= texture_terms(synthesis, batch, axis_name=axis_name)
         total += loss.texture * (terms["texture"] + terms["repeated_pattern"])
     pixels, pixel_terms = conditional_gan.pixel_term(synthesis, batch, loss=loss)
     if loss.l1:
@@ -377,7 +377,7 @@ def generator_loss(
     return total, terms | pixel_terms
 
 
-def _texture_terms(
+def texture_terms(
     synthesis: Synthesis, batch: Batch, *, axis_name: str | None
 ) -> Terms:
     """How far the amount of detail is from real images, and repeated patterns.

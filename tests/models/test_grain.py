@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samr_jax.benchmark.measure import random_batch
-from samr_jax.methods import conditional_gan
+from samr_jax.methods import cg_samr, conditional_gan
 from samr_jax.methods.batch import decode
 from samr_jax.models.grain import SCALES, Grain, at_every_scale
 from tests.methods.test_anatomy import tiny_variant
@@ -93,6 +93,17 @@ def test_grain_does_not_learn_from_the_pixel_loss(trained_by):
 def test_grain_learns_from_losses_of_the_images(trained_by):
     found = trained_by(lambda synthesis, batch: jnp.mean(synthesis.images**2))
     assert found["grain"] > 0 and found["out"] > 0
+
+
+@pytest.mark.parametrize(("term", "bent"), [("texture", 0), ("repeated_pattern", 1)])
+def test_the_amount_of_detail_is_learned_by_grain_alone(trained_by, term, bent):
+    found = trained_by(
+        lambda synthesis, batch: cg_samr.texture_terms(
+            synthesis, batch, axis_name=None
+        )[term]
+    )
+    assert found["grain"] > 0
+    assert all((found[name] > 0) == bent for name in found if name != "grain")
 
 
 def test_images_without_noise_are_the_images_without_grain():
