@@ -1,6 +1,8 @@
 """A suite of benchmarks resumes, survives failures, and keeps to its time."""
 
+import importlib
 import json
+import sys
 
 import pytest
 
@@ -108,6 +110,23 @@ def test_the_suite_for_gpus_has_what_is_still_open():
     for batch in (8, 32):
         assert {f"paired-{batch}-float32", f"paired-{batch}-bfloat16"} <= names
     assert "unpaired-8-float32" in names and len(names) == len(GPU)
+
+
+@pytest.mark.parametrize("case", GPU, ids=lambda case: case.name)
+def test_every_case_is_a_valid_command(case):
+    name = "samr_jax.commands.benchmark"
+    sys.modules.pop(name, None)  # A module of a command holds the values of its flags.
+    command = importlib.import_module(name)
+    command.FLAGS.parse("benchmark", case.flags(size=32, steps=1))
+    sys.modules.pop(name)
+
+
+def test_a_toy_suite_on_this_machine(tmp_path):
+    """One real process, which counts the work of a small network."""
+    cases = [Case("pix2pix:demo", 1, "count")]
+    found = run_suite(cases, tmp_path / "toy.json", size=32, steps=1, seconds=300.0)
+    (counted,) = found.values()
+    assert counted["method"] == "Pix2Pix" and counted["train_gflop"] > 0, counted
 
 
 def result(**changes):
