@@ -11,14 +11,16 @@ from samr_jax.runtime.files import locked
 from tests.tiny import tiny_config, tiny_dataset
 
 LONGEST = (
-    "training/test_step.py",
     "prepare/test_truth.py",
     "runtime/test_distributed.py",
-    "training/test_loop.py",
     "methods/test_method_steps.py",
+    "training/test_step.py",
     "prepare/test_real_patients.py",
     "faults/test_faults.py",
+    "training/test_loop.py",
     "methods/test_methods.py",
+    "runs/test_older_runs.py",
+    "prepare/test_prepare.py",
 )
 """The files of tests that take longest, in seconds of a processor."""
 

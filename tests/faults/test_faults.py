@@ -19,7 +19,7 @@ from tests.faults.scenarios import random_moment
 @pytest.mark.timeout(600)
 def test_one_run_through_kills_no_room_and_a_truncated_file(bench):
     workdir, rng = bench.new_path("unlucky"), np.random.default_rng(0)
-    for phase in ("step", "save", "validation"):
+    for phase in ("save", "validation"):
         ended = bench.run(workdir, moment=random_moment(rng, phase))
         assert ended.code == -signal.SIGKILL, ended.tail
     check_one_line(bench.run(workdir, file_limit=50_000), "cannot be written")

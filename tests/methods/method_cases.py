@@ -39,6 +39,7 @@ def tiny_method(name):
     config = shrink(default(name))
     for section, field, value in (
         ("model", "downsamplings", 1),
+        ("model", "blocks", 1),
         ("model", "unet_depth", 1),
         ("loss", "image_pool", 3),
     ):

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 
@@ -52,19 +51,13 @@ def test_only_latest_and_best_checkpoints_stay(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, step, code, saved",
-    [
-        ("SIGTERM", 2, 0, [2]),
-        ("SIGINT", 2, 0, [2]),
-        # A run that is killed may be still at saving the step before.
-        ("SIGKILL", 3, -signal.SIGKILL, [1, 2]),
-    ],
-)
-def test_the_command_resumes_bit_for_bit(
-    dataset, trained, tmp_path, name, step, code, saved
-):
-    """Interrupted at a step of four; against the run that nobody disturbed."""
+def test_the_command_resumes_bit_for_bit(dataset, trained, tmp_path):
+    """Asked to stop at step 2 of 4; against the run that nobody disturbed.
+
+    So the same seed also gives the same bits and scores in another process. A loop
+    takes Ctrl-C for the same request (`tests.runtime.test_interruption`), and runs that
+    are killed are in `tests.faults`.
+    """
     workdir = tmp_path / "run"
     flags = [
         f"--config={CONFIG}",
@@ -74,7 +67,7 @@ def test_the_command_resumes_bit_for_bit(
     ]
     interrupted = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.faults.interrupted", str(step), name),
+            *(sys.executable, "-m", "tests.faults.interrupted", "2", "SIGTERM"),
             *("launch/main.py", *flags),
         ],
         env={**os.environ, "PYTHONPATH": "."},
@@ -82,17 +75,19 @@ def test_the_command_resumes_bit_for_bit(
         text=True,
         check=False,
     )
-    assert interrupted.returncode == code, interrupted.stderr
+    assert interrupted.returncode == 0, interrupted.stderr
     found = Checkpoints(workdir / "checkpoints", read_only=True)
-    assert max(found.steps()) in saved
+    assert max(found.steps()) == 2
     found.close()
-    told = "asked to stop: saved step 2" in interrupted.stderr
-    assert told == (name != "SIGKILL") and "Traceback" not in interrupted.stderr
+    assert "asked to stop: saved step 2" in interrupted.stderr
+    assert "Traceback" not in interrupted.stderr
     done = launch("main", *flags)
     assert done.returncode == 0, done.stderr
     check_same_state(final_state(workdir), final_state(trained))
     ours, theirs = logged_steps(workdir), logged_steps(trained)
     assert {e["step"]: e for e in ours} == {e["step"]: e for e in theirs}
+    for name in ("metrics.json", "table.md"):
+        assert (workdir / name).read_text() == (trained / name).read_text(), name
 
 
 def test_divergence_stops_with_the_terms_name(dataset, tmp_path):
