@@ -115,11 +115,11 @@ def _savings(
     times = _times(compiled, arguments, rounds)
     with_all = times.pop("")
     for without in list(variants)[1:]:
-        ratios = [None] * 3
+        wall = cpu = compiling = None
         if without in times:
-            ratios = [*_ratio(times[without], with_all)]
-            ratios += [compilation[without] / compilation[""]]
-        yield Saving(name, without, *ratios, *medians(with_all))
+            wall, cpu = _ratio(times[without], with_all)
+            compiling = compilation[without] / compilation[""]
+        yield Saving(name, without, wall, cpu, compiling, *medians(with_all))
 
 
 def _times(

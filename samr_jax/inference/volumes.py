@@ -250,7 +250,7 @@ def _on_mask(
     show: Show,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Images of the brain's voxels of a mask, and confidence at all its voxels."""
-    parts = [(images, brain)]
+    parts: list[tuple[np.ndarray, np.ndarray | None]] = [(images, brain)]
     if confidence is not None:
         parts.append((confidence.repeat(2, 1).repeat(2, 2), None))
     with show(len(parts) * planes.shape[0], "layers of the mask") as shown:

@@ -61,7 +61,7 @@ class Layer(nn.Module):
 
     def start(self, name: str, shape: tuple[int, ...]) -> jax.Array:
         """The parameter `name`, in float32."""
-        found = self.get_variable("params", name)
+        found: Any = self.get_variable("params", name)
         if found is not None and found.shape == shape:
             return found  # Flax would trace how it starts, to compare the shapes.
         return self.param(name, self.initial(name, shape), shape)

@@ -98,7 +98,7 @@ def _normalise(
     epsilon: float,
 ) -> jax.Array:
     inverse = lax.rsqrt(variance + epsilon)
-    if scale is None:
+    if scale is None or bias is None:
         return (x - mean) * inverse
     return (x - mean) * (scale * inverse) + bias
 
