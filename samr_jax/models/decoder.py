@@ -20,7 +20,8 @@ class Synthesis(flax.struct.PyTreeNode):
     Its arrays are JAX's within a compiled function and numpy's outside.
 
     Attributes:
-      images: synthesized images ``(N, H, W, S)`` in [-1, 1].
+      images: synthesized images ``(N, H, W, S)`` in [-1, 1]. In training, grain may
+        lead out of this range, so that its gradient is known everywhere.
       intermediate: intermediate images ŷ ``(N, H / 2, W / 2, S)`` in [-1, 1]; None if
         the generator has no confidence maps.
       confidence: confidence maps c ``(N, H / 2, W / 2, S)`` in (0, 1); None if the
@@ -107,12 +108,10 @@ class Branch(nn.Module):
             jax.lax.stop_gradient(x), noise
         )
         without_grain = jnp.tanh(image)
-        return Synthesis(
-            jnp.clip(without_grain + grain, -1, 1),
-            intermediate,
-            confidence,
-            without_grain if train else None,
-        )
+        images = without_grain + grain
+        if train:
+            return Synthesis(images, intermediate, confidence, without_grain)
+        return Synthesis(jnp.clip(images, -1, 1), intermediate, confidence)
 
 
 class StretchOutDecoder(nn.Module):

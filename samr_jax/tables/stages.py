@@ -38,6 +38,7 @@ STAGES = (
     Stage(64, 8, 600, 7e-4),
     Stage(128, 4, 240, 7e-4),
     Stage(256, 2, 360, 5e-4),
+    Stage(256, 2, 90, 2e-4),
 )
 """The stages of the packaged weights.
 
