@@ -43,7 +43,8 @@ STAGES = (
 """The stages of the packaged weights.
 
 Most of the training is done at 64 x 64, where a slice costs a sixteenth of the time.
-The later stages learn the texture that small slices do not have.
+The later stages learn the texture that small slices do not have. The last stage has a
+low rate and settles the intensities.
 """
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from samr_jax.data.dataset import RECORDS, open_dataset
+from samr_jax.data.lesion_ranges import LesionRanges
 from samr_jax.data.nifti import MAX_BYTES, read_geometry, read_volume, write_volume
 from samr_jax.data.staging import Staged
 from samr_jax.prepare.cohort.cache import find_stored
@@ -228,7 +229,7 @@ class TestCodeInData:
     def test_pickles_in_npz(self, trap, tmp_path):
         path = tmp_path / "subject.npz"
         np.savez(path, labels=np.array([Trap()], dtype=object), record=np.array("{}"))
-        staged = Staged("a", "a", path, {}, False)
+        staged = Staged("a", "a", path, {}, False, LesionRanges({}, {}))
         with pytest.raises(ValueError, match="allow_pickle=False"):
             staged.arrays()
         with zipfile.ZipFile(path, "w") as archive:

@@ -83,7 +83,7 @@ def options(sound):
     return decide_options(
         found,
         PLAIN,
-        sequences=SEQUENCES,
+        sets=(SEQUENCES,),
         mapping={0: 0, 1: CAVITY, 2: EDEMA, 4: TUMOR},
         target=TARGET,
         atlas="auto",

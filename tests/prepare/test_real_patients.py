@@ -98,7 +98,7 @@ def _prepared(folder, name):
     options = decide_options(
         found,
         Steps(tissue="off"),
-        sequences=("T1w", "T2w"),
+        sets=(("T1w", "T2w"),),
         mapping={0: 0, 1: CAVITY, 2: EDEMA, 4: TUMOR},
         target=Target(size=128),
         atlas="mean",
