@@ -116,3 +116,15 @@ def test_images_without_noise_are_the_images_without_grain():
     np.testing.assert_array_equal(synthesis.images, synthesis.without_grain)
     after = method.gen.apply(variables, batch, method="synthesize")
     assert after.without_grain is None
+
+
+def test_grain_leaves_the_range_of_the_images_in_training_alone():
+    """A clip in training would send the texture loss into the image without grain."""
+    method = tiny_variant(model__noise=2)
+    batch = decode(random_batch(method.fields, 1, 16, 2))
+    batch = batch.replace(noise=1e6 * noise_of(1, 16, 16, 2))
+    variables = method.gen.init(jax.random.key(0), batch, train=True)
+    outputs, _ = method.gen.apply(variables, batch, train=True, mutable=["batch_stats"])
+    assert np.abs(outputs["synthesis"].images).max() > 1
+    after = method.gen.apply(variables, batch, method="synthesize")
+    assert np.abs(after.images).max() == 1

@@ -50,7 +50,7 @@ def chromium(folder: Path):
     logs = {"performance": "ALL", "browser": "ALL"}
     options.set_capability("goog:loggingPrefs", logs)
     browser = webdriver.Chrome(options=options, service=Service(driver))
-    browser.set_script_timeout(60)
+    browser.set_script_timeout(240)
     try:
         yield browser
     finally:

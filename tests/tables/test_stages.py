@@ -26,11 +26,14 @@ def trained(monkeypatch, tmp_path):
 
 
 def test_each_stage_starts_from_the_stage_before(trained, tmp_path):
-    assert [config.data.size for config in trained.values()] == [64, 128]
-    *_, last = before, after = list(trained)
-    assert trained[before].start_from == ""
-    assert trained[after].start_from == str(before)
-    assert last_stage("anatomy", tmp_path).start_from == str(last)
+    sizes = [stage.size for stage in STAGES]
+    assert sizes == sorted(sizes)
+    assert [config.data.size for config in trained.values()] == sizes[:-1]
+    starts = [config.start_from for config in trained.values()]
+    assert [*starts, last_stage("anatomy", tmp_path).start_from] == [
+        "",
+        *map(str, trained),
+    ]
 
 
 def test_all_stages_have_the_same_networks(trained, tmp_path):
@@ -41,7 +44,7 @@ def test_all_stages_have_the_same_networks(trained, tmp_path):
         size = config.data.size
         method = method_of(config, Context(sequences=2, size=(size, size)))
         shapes.append(parts_of(method)[0])
-    assert shapes[0] == shapes[1] == shapes[2]
+    assert all(shape == shapes[0] for shape in shapes)
 
 
 def test_the_segmenter_has_the_last_stages_data(tmp_path):

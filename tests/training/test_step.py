@@ -229,9 +229,10 @@ def test_a_rate_of_the_segmenter_alone(smaller, first_step):
         } | jax.tree.map(jnp.subtract, new.gen.params, state.gen.params)
     assert changes[1.0].keys() == {"disc", "generator", "segmenter"}
     for unchanged in ("disc", "generator"):
-        # Two programs with roundings of their own, which Adam enlarges where a gradient
-        # is near 0. A rate of 4 would change a step by 6e-4.
-        assert_trees_close(changes[4.0][unchanged], changes[1.0][unchanged], 1e-6)
+        # Adam's first step has the sign of the gradient. Where that is 0 but for
+        # rounding, as of a bias before a norm, two programs differ by a whole step.
+        (a, _), (b, _) = (ravel_pytree(changes[r][unchanged]) for r in (4.0, 1.0))
+        assert np.mean(np.abs(a - b) < 1e-6) > 0.9
     faster = jax.tree.map(lambda change: 4 * change, changes[1.0]["segmenter"])
     assert_trees_close(changes[4.0]["segmenter"], faster, 1e-5)
 
