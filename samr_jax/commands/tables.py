@@ -88,14 +88,15 @@ def main() -> None:
 
     if _TABLE.value not in TABLES:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
+    overrides = read_overrides()
     runs = TableRuns(
         workdir=Path(_WORKDIR.value),
         configs=partial(read_config, variant=_VARIANT.value),
         budget=TABLES[_TABLE.value].budget,
         seeds=read_seeds(_SEEDS.value),
-        overrides=read_overrides(),
+        overrides=overrides,
         folds=_FOLDS.value,
-        grid=read_grid(),
+        grid=read_grid(overrides),
     )
     if _STATUS.value:
         print(status(_TABLE.value, runs, only=_ONLY.value))
@@ -120,12 +121,21 @@ def read_seeds(texts: list[str]) -> tuple[int, ...]:
     return tuple(map(int, texts))
 
 
-def read_grid():
+def read_grid(overrides: dict):
     """The learning rates that rows choose from; None without --learning_rates."""
     from samr_jax.tables.trials import Grid
 
     if not _LEARNING_RATES.value:
+        for flag in ("disc_lr_scales", "trial_steps"):
+            if FLAGS.given(flag):
+                raise InputError(f"--{flag} without --learning_rates, expected both")
         return None
+    for field in ("learning_rate", "disc_lr_scale"):
+        if field in overrides:
+            raise InputError(
+                f"--set={field}=... and --learning_rates, expected one of them: every "
+                "row chooses this field"
+            )
     return Grid(
         read_rates("learning_rates", _LEARNING_RATES.value),
         read_rates("disc_lr_scales", _DISC_LR_SCALES.value),

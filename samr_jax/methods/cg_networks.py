@@ -36,7 +36,7 @@ class GeneratorSide(nn.Module):
         return outputs
 
     def condition(self, batch: Batch) -> tuple[jax.Array, ...]:
-        """The inputs of the generator: what its two encoders see."""
+        """The inputs of the generator: mask and atlas, and noise if it draws grain."""
         return batch.mask, batch.atlas
 
     def _segment(

@@ -132,6 +132,22 @@ def test_a_real_trial_leaves_the_test_patients_alone(table_runs):
         (["--learning_rates=1e-3,1e-3"], "--learning_rates=1e-3,1e-3"),
     ],
 )
-def test_flags_are_checked(flags, found, tmp_path):
+def test_rates_are_checked(flags, found, tmp_path):
     done = launch("tables", "--table=1", f"--workdir={tmp_path}", *flags)
     assert done.returncode == 1 and f"{found}, expected such as" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, found",
+    [
+        (["--trial_steps=5"], "--trial_steps without --learning_rates"),
+        (["--disc_lr_scales=1,4"], "--disc_lr_scales without --learning_rates"),
+        (
+            ["--learning_rates=1e-3", "--set=learning_rate=0.1"],
+            "--set=learning_rate=... and --learning_rates, expected one of them",
+        ),
+    ],
+)
+def test_flags_that_would_have_no_effect_are_refused(flags, found, tmp_path):
+    done = launch("tables", "--table=1", f"--workdir={tmp_path}", *flags)
+    assert done.returncode == 1 and found in done.stderr
