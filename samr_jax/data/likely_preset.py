@@ -7,6 +7,7 @@ lesion, and necrosis in BraTS's, which lies inside the lesion.
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from samr_jax.labels import LESION_LABELS, NORMAL
 from samr_jax.runtime.errors import InputError
@@ -78,9 +79,5 @@ def _share_inside(region: np.ndarray, lesion: np.ndarray) -> float:
     size = np.count_nonzero(region)
     if not size or not lesion.any():
         return -1.0
-    box = []
-    for axis in range(lesion.ndim):
-        others = tuple(i for i in range(lesion.ndim) if i != axis)
-        places = np.flatnonzero(lesion.any(axis=others))
-        box.append(slice(places[0], places[-1] + 1))
-    return np.count_nonzero(region[tuple(box)]) / size
+    (box,) = ndimage.find_objects(lesion.astype(np.uint8))
+    return np.count_nonzero(region[box]) / size
