@@ -58,7 +58,7 @@ def _pretrain(workdir: Path) -> None:
     train_earlier_stages(workdir)
     runs = TableRuns(
         workdir=workdir,
-        configs=lambda name: last_stage(name, workdir),
+        configs=lambda row: last_stage(row, workdir),
         budget=ANATOMY,
     )
     table = make_table(6, runs, only=[ANATOMY.title])

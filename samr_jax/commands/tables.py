@@ -104,12 +104,12 @@ def main() -> None:
     print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
 
 
-def read_config(name: str, variant: str):
-    """The config of a row, in the variant that the flag names."""
+def read_config(row, variant: str):
+    """The config of a row, in the variant that the flag names or in the row's own."""
     from samr_jax.config import named_config
 
     try:
-        return named_config(name, variant)
+        return named_config(row.config, row.variant or variant)
     except ValueError as error:
         raise InputError(f"--variant: {error}") from error
 

@@ -20,7 +20,7 @@ from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.evaluation.scores.seeds import over_seeds
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import write_json, write_text
+from samr_jax.runtime.files import read_json, write_json, write_text
 from samr_jax.tables.augmentation_study import (
     augmented_directories,
     augmented_evaluations,
@@ -38,6 +38,9 @@ from samr_jax.tables.rows import (
 from samr_jax.tables.run_record import dataset_record, how_it_was_made, provenance_of
 from samr_jax.tables.table_runs import TableRuns, check_comparable
 from samr_jax.tables.trials import choices_page
+
+TRIVIAL = "trivial.json"
+"""Evaluations of the rows that need no network, in the work directory of a fold."""
 
 
 class Made(NamedTuple):
@@ -274,18 +277,32 @@ def _trivial(table: Table, table_runs: TableRuns) -> dict[str, dict]:
     """The rows that need no network, over the test patients of all folds."""
     names: list[str] = []
 
-    def evaluate(part: TableRuns) -> list[dict]:
-        found = evaluate_trivial(
-            part.dataset,
-            "test",
-            batch_size=part.config(table.budget, 0).eval_batch_size,
-            segmenter=load_model(part.segmenter()),
-        )
+    def evaluations(part: TableRuns) -> list[dict]:
+        found = _trivial_evaluations(table, part)
         names[:] = found
         return list(found.values())
 
-    evaluations = table_runs.pooled(evaluate)
-    return dict(zip(names, evaluations, strict=True))
+    pooled = table_runs.pooled(evaluations)
+    return dict(zip(names, pooled, strict=True))
+
+
+def _trivial_evaluations(table: Table, part: TableRuns) -> dict[str, dict]:
+    """The rows that need no network, of one fold; they are scored once and kept."""
+    segmenter = part.segmenter()
+    path = part.workdir / TRIVIAL
+    if path.exists():
+        found = read_json(path)
+        hashes = {evaluation["dataset_hash"] for evaluation in found.values()}
+        if hashes == {part.dataset.content_hash}:
+            return found
+    found = evaluate_trivial(
+        part.dataset,
+        "test",
+        batch_size=part.config(table.budget, 0).eval_batch_size,
+        segmenter=load_model(segmenter),
+    )
+    write_json(path, found)
+    return found
 
 
 def _over_seeds(title: str, evaluations: Sequence[dict]) -> dict:

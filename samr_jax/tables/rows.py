@@ -25,17 +25,22 @@ class Row:
       title: as the paper prints it; the paper's numbers are found by it.
       config: name of the file in ``configs/``.
       overrides: fields of the config that differ from the file's.
+      variant: of the config; by default that of the table's other rows.
     """
 
     title: str
     config: str
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    variant: str | None = None
 
     @property
     def key(self) -> str:
         """Name of the folder that holds the row's runs."""
-        off = [f"no_{name.rpartition('.')[2]}" for name in self.overrides]
-        return "-".join([self.config, *off])
+        changes = [
+            str(value) if value else f"no_{name.rpartition('.')[2]}"
+            for name, value in self.overrides.items()
+        ]
+        return "-".join([self.config, *changes])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +74,12 @@ SEGMENTER = Row("U-Net", "segmentation")
 
 SHIN = Row("Shin et al.", "shin")
 ANATOMY = Row("CG-SAMR + anatomy", "anatomy")
+PACKAGED_START = Row(
+    "CG-SAMR + anatomy, from the packaged weights",
+    "anatomy",
+    {"start_from": "packaged"},
+    variant="pretrained",  # has the networks of the packaged weights
+)
 
 PAIRED = (
     Row("Pix2Pix", "pix2pix"),
@@ -140,7 +151,7 @@ TABLES: Mapping[int, Table] = MappingProxyType(
         6: Table(
             "Table VI. Synthesis with an individual's anatomy (beyond the paper)",
             "synthesis",
-            (SHIN, ANATOMY),
+            (SHIN, ANATOMY, PACKAGED_START),
             ANATOMY,
             {},
             trivial=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import ml_collections
 
 from samr_jax.config import named_config, set_field
-from samr_jax.tables.rows import ANATOMY
+from samr_jax.tables.rows import ANATOMY, Row
 from samr_jax.tables.table_runs import run
 from samr_jax.training.data import training_dataset
 
@@ -63,16 +63,16 @@ def train_earlier_stages(workdir: Path) -> None:
         run(config, _directory(workdir, stage), training_dataset(config))
 
 
-def last_stage(name: str, workdir: Path) -> ml_collections.ConfigDict:
+def last_stage(row: Row, workdir: Path) -> ml_collections.ConfigDict:
     """The config of the last stage, or of another method at the last stage's size.
 
     Args:
-      name: of a config in ``configs/``.
+      row: of a table.
       workdir: as of `train_earlier_stages`.
     """
-    if name == ANATOMY.config:
+    if row == ANATOMY:
         return _config(workdir, STAGES)
-    return named_config(name, VARIANT)
+    return named_config(row.config, VARIANT)
 
 
 def _config(workdir: Path, stages: Sequence[Stage]) -> ml_collections.ConfigDict:

@@ -35,8 +35,8 @@ from samr_jax.training.loop import train_and_evaluate
 
 _log = logging.getLogger(__name__)
 
-Configs = Callable[[str], ml_collections.ConfigDict]
-"""Name of a file in ``configs/`` to its config."""
+Configs = Callable[[Row], ml_collections.ConfigDict]
+"""A row to the config that its file has, in the variant of the table."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TableRuns:
 
     Attributes:
       workdir: holds the runs, ``<row>/seed-<n>``; with folds, ``fold-<k>/<row>/...``.
-      configs: name of a file in ``configs/`` to its config.
+      configs: a row to its config, without the row's overrides.
       budget: the row whose data and number of epochs all rows have.
       seeds: one run of every row for each.
       overrides: fields of every config, such as ``{"steps": 10}``. The budget's row
@@ -147,12 +147,12 @@ class TableRuns:
         self, row: Row, seed: int, **changes: Any
     ) -> ml_collections.ConfigDict:
         """`config` with the learning rates of the row's config file."""
-        config = self.configs(row.config)
+        config = self.configs(row)
         if row != SEGMENTER:
-            budget = self.configs(self.budget.config)
+            budget = self.configs(self.budget)
             config.epochs = budget.epochs
             config.constant_epochs = budget.constant_epochs
-        config.data = self.configs(self.budget.config).data
+        config.data = self.configs(self.budget).data
         config.seed = seed
         known = flatten(config)
         overrides = self.overrides

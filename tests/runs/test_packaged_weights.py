@@ -18,6 +18,7 @@ from samr_jax.pretrained.load import MASK, PACKAGE, WEIGHTS
 from samr_jax.runs.older import upgraded
 from samr_jax.runs.weights import read_header
 from samr_jax.runtime.errors import InputError
+from samr_jax.tables.rows import ANATOMY
 from samr_jax.tables.stages import last_stage
 from tests.commands import launch
 
@@ -129,7 +130,7 @@ def test_the_package_is_small_and_says_what_it_is():
 def test_they_are_what_the_command_trains(tmp_path):
     """A changed variant asks for new weights."""
     packed = upgraded(read_header(PACKAGE / WEIGHTS)["provenance"]["config"])
-    now = json.loads(json.dumps(flatten(last_stage("anatomy", tmp_path))))
+    now = json.loads(json.dumps(flatten(last_stage(ANATOMY, tmp_path))))
     assert packed == {name: now[name] for name in packed}
 
 

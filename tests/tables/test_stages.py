@@ -5,6 +5,7 @@ import pytest
 from samr_jax.config import method_of, validate
 from samr_jax.methods.base import Context
 from samr_jax.tables import stages
+from samr_jax.tables.rows import ANATOMY, SEGMENTER
 from samr_jax.tables.stages import STAGES, last_stage, train_earlier_stages
 from tests.methods.method_cases import parts_of
 
@@ -30,14 +31,14 @@ def test_each_stage_starts_from_the_stage_before(trained, tmp_path):
     assert sizes == sorted(sizes)
     assert [config.data.size for config in trained.values()] == sizes[:-1]
     starts = [config.start_from for config in trained.values()]
-    assert [*starts, last_stage("anatomy", tmp_path).start_from] == [
+    assert [*starts, last_stage(ANATOMY, tmp_path).start_from] == [
         "",
         *map(str, trained),
     ]
 
 
 def test_all_stages_have_the_same_networks(trained, tmp_path):
-    configs = [*trained.values(), last_stage("anatomy", tmp_path)]
+    configs = [*trained.values(), last_stage(ANATOMY, tmp_path)]
     shapes = []
     for config in configs:
         validate(config)
@@ -48,6 +49,6 @@ def test_all_stages_have_the_same_networks(trained, tmp_path):
 
 
 def test_the_segmenter_has_the_last_stages_data(tmp_path):
-    judge = last_stage("segmentation", tmp_path)
+    judge = last_stage(SEGMENTER, tmp_path)
     assert judge.method == "segmentation" and judge.start_from == ""
     assert judge.data.size == STAGES[-1].size

@@ -23,8 +23,10 @@ from samr_jax.tables import augmentation_study as mixes
 from samr_jax.tables import table_runs as bench
 from samr_jax.tables.rows import (
     ABLATIONS,
+    ANATOMY,
     CG_SAMR,
     MIXES,
+    PACKAGED_START,
     PAIRED,
     SEGMENTER,
     UNPAIRED,
@@ -44,9 +46,9 @@ def config_file(name, variant="demo"):
     return module.get_config(variant)
 
 
-def tiny(name):
-    """A config file's method at the tests' size."""
-    return shrink(config_file(name))
+def tiny(row):
+    """The method of a row at the tests' size."""
+    return shrink(config_file(row.config, row.variant or "demo"))
 
 
 def fake_evaluation(dataset, seed, *, segments):
@@ -131,15 +133,20 @@ def test_rows_are_the_papers():
 @pytest.mark.parametrize("variant", ["paper", "demo"])
 def test_every_row_has_a_config_and_the_budgets_epochs(tmp_path, variant):
     for table in TABLES.values():
-        own = TableRuns(tmp_path, lambda name: config_file(name, variant), table.budget)
+        own = TableRuns(
+            tmp_path,
+            lambda row: config_file(row.config, row.variant or variant),
+            table.budget,
+        )
         budget = own.config(table.budget, 0)
         for row in table.rows:
             config = own.config(row, 3)
             assert config.seed == 3
             assert config.epochs == budget.epochs
             assert config.data.to_dict() == budget.data.to_dict()
-            assert all(field.startswith("ablation.") for field in row.overrides)
-            assert not any(row.overrides.values())
+            if row != PACKAGED_START:
+                assert all(field.startswith("ablation.") for field in row.overrides)
+                assert not any(row.overrides.values())
         segmenter = own.config(SEGMENTER, 0)
         assert segmenter.epochs == config_file("segmentation", variant).epochs
         assert segmenter.data.to_dict() == budget.data.to_dict()
@@ -319,12 +326,41 @@ def test_unknown_tables_and_rows(table_runs, number, only, message):
         make_table(number, table_runs, only=only)
 
 
+def test_rows_without_a_network_are_scored_once(
+    trained_configs, table_runs, monkeypatch
+):
+    scored = []
+
+    def score(dataset, split, **_):
+        scored.append(dataset.content_hash)
+        return {"Atlas": fake_evaluation(dataset, 3, segments=False)}
+
+    monkeypatch.setattr(make, "evaluate_trivial", score)
+    first = make_table(1, table_runs, only=["CG-SAMR"]).read_text()
+    again = make_table(1, table_runs, only=["CG-SAMR"]).read_text()
+    assert again == first and "| Atlas |" in first
+    assert len(scored) == 1
+    path = table_runs.workdir / make.TRIVIAL
+    path.write_text(path.read_text().replace(scored[0], "of another dataset"))
+    make_table(1, table_runs, only=["CG-SAMR"])
+    assert len(scored) == 2
+
+
+def test_a_row_that_starts_from_the_packaged_weights(table_runs):
+    assert PACKAGED_START.key == "anatomy-packaged"
+    config = table_runs.config(PACKAGED_START, 0)
+    assert config.start_from == "packaged"
+    assert config.model.noise == 3  # as in the packaged weights
+    scratch = table_runs.config(ANATOMY, 0)
+    assert (scratch.start_from, scratch.epochs) == ("", config.epochs)
+
+
 def test_networks_that_do_not_fit_are_said_before_any_training(
     trained_configs, table_runs
 ):
-    def deep_segmenter(name):
-        config = tiny(name)
-        if name == SEGMENTER.config:
+    def deep_segmenter(row):
+        config = tiny(row)
+        if row == SEGMENTER:
             config.model.unet_depth = 6
         return config
 

@@ -85,7 +85,7 @@ def test_without_a_grid_the_config_decides(table_runs, trained):
     plain = dataclasses.replace(table_runs, grid=None)
     assert plain.choose([PIX2PIX]) == {} and trained == []
     table_runs.choose([PIX2PIX])
-    file = tiny("pix2pix")
+    file = tiny(PIX2PIX)
     assert plain.config(PIX2PIX, 0).disc_lr_scale == file.disc_lr_scale
 
 

@@ -166,7 +166,7 @@ class Record:
         write_json(judge / "run.json", {"seconds": 1.5})
         self._runs = TableRuns(
             workdir=workdir,
-            configs=lambda name: shrink(named_config(name, "demo")),
+            configs=lambda row: shrink(named_config(row.config, "demo")),
             budget=TABLES[1].budget,
             overrides={"data.dir": str(dataset.directory), "steps": 4},
         )
