@@ -206,7 +206,9 @@ def _content(path: str | Path) -> Iterator[BufferedIOBase]:
     """Opens the file's content, decompressed as it is read."""
     try:
         if not Path(path).is_file():
-            raise InputError(f"{path}: no such file, expected a NIfTI volume")
+            # git-annex and DataLad leave such links until the file itself is fetched.
+            found = "link to no file" if Path(path).is_symlink() else "no such file"
+            raise InputError(f"{path}: {found}, expected a NIfTI volume")
         with open(path, "rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"
             file.seek(0)

@@ -80,6 +80,8 @@ def test_fractional_label_is_refused(tmp_path):
 
 def test_missing_file_is_refused(tmp_path):
     _refused(tmp_path / "none.nii.gz", "no such file")
+    (tmp_path / "link.nii.gz").symlink_to(tmp_path / "none.nii.gz")
+    _refused(tmp_path / "link.nii.gz", "link to no file, expected a NIfTI volume")
 
 
 def test_text_in_place_of_a_volume_is_refused(tmp_path):

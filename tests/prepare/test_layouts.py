@@ -186,6 +186,48 @@ def test_bids_with_two_candidates_or_an_unknown_label_is_refused(tmp_path):
             find_subjects(tmp_path)
 
 
+def _linked(root, archive):
+    """A folder of links to the folders of an archive, with links that form loops."""
+    root.mkdir()
+    for folder in archive.iterdir():
+        (root / folder.name).symlink_to(folder, target_is_directory=True)
+        (folder / "archive").symlink_to(archive, target_is_directory=True)
+    (root / "itself").symlink_to(root, target_is_directory=True)
+    _touch(root, ".git/objects/x/x_t1.nii.gz")
+    return root
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda root: [_brats2021(root, name) for name in ("a", "b")],
+        lambda root: [_brats2023(root, name) for name in ("a-000", "a-001")],
+        lambda root: _touch(root, "p1/t1.nii.gz", "p1/seg.nii.gz", "p2/t1.nii.gz"),
+        lambda root: _bids(root, "index\tname\n7\tEdema\n"),
+    ],
+    ids=["brats2021", "brats2023", "bare", "bids"],
+)
+def test_links_to_folders_are_followed(tmp_path, make):
+    archive = tmp_path / "archive"
+    make(archive)
+    expected = find_subjects(archive)
+    root = _linked(tmp_path / "links", archive)
+    found = find_subjects(root)
+    assert (found.layout, found.labels) == (expected.layout, expected.labels)
+    assert [s.name for s in found.subjects] == [s.name for s in expected.subjects]
+    for subject, same in zip(found.subjects, expected.subjects, strict=True):
+        places = {role: path.relative_to(root) for role, path in subject.files.items()}
+        assert places == {r: p.relative_to(archive) for r, p in same.files.items()}
+
+
+def test_a_link_to_a_folder_that_is_found_anyway_adds_no_subject(tmp_path):
+    _touch(tmp_path, "raw/p1/t1.nii.gz", "raw/p1/seg.nii.gz")
+    (tmp_path / "a").symlink_to(tmp_path / "raw/p1", target_is_directory=True)
+    (tmp_path / "b").symlink_to(tmp_path / "raw", target_is_directory=True)
+    (subject,) = find_subjects(tmp_path).subjects
+    assert subject.file("T1w") == tmp_path / "raw/p1/t1.nii.gz"
+
+
 def test_empty_folder_is_said(tmp_path):
     for layout in ("auto", "bids", "upenn-gbm"):
         with pytest.raises(InputError, match=f"{tmp_path}: no subjects of"):

@@ -14,6 +14,7 @@ from samr_jax.prepare.find.raw import (
     Found,
     RawSubject,
     companion,
+    files_under,
     nifti_files,
     stem,
 )
@@ -49,7 +50,7 @@ def find_bids(root: Path, *, aptw_suffix: str = "APTw") -> Found:
     """
     claims: dict[tuple[str, str], dict[str, Path]] = {}
     endings = {s.name: s.bids for s in KNOWN.values()} | {"APTw": aptw_suffix}
-    for path in nifti_files(root, "sub-*"):
+    for path in nifti_files(root, "sub-"):
         role = _role(path, root, endings)
         entities = dict(_ENTITY.findall(stem(path)))
         if role is None or "sub" not in entities:
@@ -108,7 +109,8 @@ def _subject(
 def _label_table(root: Path) -> Mapping[int, int] | str:
     """Value -> label code from the ``dseg.tsv`` files; the paper's codes if none."""
     mapping: dict[int, int] = {}
-    for path in sorted(root.rglob("*dseg.tsv")):
+    tables = (p for p in files_under(root) if p.name.endswith("dseg.tsv"))
+    for path in tables:
         for value, code in _read_table(path).items():
             if mapping.setdefault(value, code) != code:
                 raise InputError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,16 +67,45 @@ class Found:
     common_space: bool
 
 
-def nifti_files(root: Path, pattern: str = "*") -> list[Path]:
-    """NIfTI files under `root` whose names match, sorted, without hidden files."""
-    paths = (p for p in root.rglob(f"{pattern}.nii*") if is_nifti(p))
-    return sorted(p for p in paths if not p.name.startswith("."))
+def files_under(root: Path) -> list[Path]:
+    """All files of a folder and of the folders below it, sorted, without hidden ones.
+
+    Links to folders are followed, since git-annex, DataLad and many archives link to
+    the folders of the subjects. A folder that can be reached in several ways is read
+    once, without a link if possible, so that links cannot form an endless loop. A link
+    that leads to a folder above itself is not followed.
+    """
+    read: set[Path] = set()
+    found: list[Path] = []
+    starts = [root]
+    while starts:
+        links = []
+        for folder, below, names in itertools.chain.from_iterable(map(os.walk, starts)):
+            place = Path(folder).resolve()
+            # `os.walk` goes on into the folders that are left in `below`, except links.
+            below[:] = [] if place in read else filter(_is_shown, below)
+            if place not in read:
+                read.add(place)
+                found += [Path(folder, name) for name in filter(_is_shown, names)]
+            for path in (Path(folder, name) for name in below):
+                if path.is_symlink() and not place.is_relative_to(path.resolve()):
+                    links.append(path)
+        starts = sorted(links)
+    return sorted(found)
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def nifti_files(root: Path, start: str = "") -> list[Path]:
+    """NIfTI files under `root` whose names begin with `start`; see `files_under`."""
+    return [p for p in files_under(root) if is_nifti(p) and p.name.startswith(start)]
 
 
 def dicom_files(root: Path) -> list[Path]:
-    """All files of a folder that may be DICOM, sorted, without hidden files."""
-    paths = (path for path in root.rglob("*") if not is_nifti(path) and path.is_file())
-    return sorted(path for path in paths if not path.name.startswith("."))
+    """All files of a folder that may be DICOM; see `files_under`."""
+    return [p for p in files_under(root) if not is_nifti(p) and p.is_file()]
 
 
 def is_dicom(path: Path) -> bool:

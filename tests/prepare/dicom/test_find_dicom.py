@@ -209,6 +209,19 @@ def test_an_image_that_is_there_twice_counts_once(tmp_path):
     assert read_volume(found.subjects[0].file("T1w")).data.shape == SHAPE
 
 
+def test_links_to_the_folders_of_an_archive_are_followed(tmp_path):
+    write_series(tmp_path / "archive/SMITH", brain(1), AFFINE, **T1)
+    annotation = (brain(1) > 500).astype(np.uint8)
+    write_volume(tmp_path / "archive/SMITH/lesion.nii.gz", annotation, AFFINE)
+    root = tmp_path / "links"
+    root.mkdir()
+    (root / "patient").symlink_to(tmp_path / "archive/SMITH", target_is_directory=True)
+    (root / "itself").symlink_to(root, target_is_directory=True)
+    assert holds_dicom(root)
+    (subject,) = find(root, tmp_path / "work").subjects
+    assert set(subject.files) == {"T1w", "labels"}
+
+
 def test_damaged_files_and_files_that_are_not_dicom_are_left_out(tmp_path):
     write_series(tmp_path / "in", brain(1), AFFINE, **T1)
     (tmp_path / "in" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"SMITH" * 9)
