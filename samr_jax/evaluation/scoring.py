@@ -32,16 +32,17 @@ def predictions(
       slices: the instances.
       batch_size: instances of the one compiled batch.
       rows: which instances, by default all.
-      seed: of the noise, for a model that sees noise.
+      seed: of the noise, for a model that sees noise. The noise of an instance does not
+        depend on the size of a batch.
 
     Yields:
       The instances of a batch and their syntheses, as numpy arrays.
     """
+    first = 0
     for instances, stored in _stored(model, slices, batch_size, rows):
-        yield (
-            instances,
-            synthesize_all(model, stored, batch_size=batch_size, seed=seed),
-        )
+        options = {"batch_size": batch_size, "seed": seed, "first": first}
+        yield instances, synthesize_all(model, stored, **options)
+        first += len(instances)
 
 
 def syntheses(

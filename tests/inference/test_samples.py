@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from samr_jax.evaluation.scoring import syntheses
 from samr_jax.inference.samples import RunningDeviation
 from samr_jax.inference.synthesizer import Synthesizer
 from samr_jax.runtime.errors import InputError
@@ -53,3 +54,13 @@ def test_deviation_of_large_values():
         running.add(array)
     expected = arrays.astype(np.float64).std(axis=0, ddof=1)
     np.testing.assert_allclose(running.value, expected, rtol=1e-2)
+
+
+def test_the_noise_of_a_slice_does_not_depend_on_the_size_of_a_batch(dataset):
+    model = random_model(dataset, "anatomy", noise=1)
+    one, two, all_ = (
+        syntheses(model, list(dataset.split("test")), batch_size=size)
+        for size in (1, 2, 8)
+    )
+    np.testing.assert_allclose(one, all_, atol=1e-5)
+    np.testing.assert_allclose(two, all_, atol=1e-5)
