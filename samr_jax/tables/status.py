@@ -123,7 +123,8 @@ def plan(
         table_runs.directories(SEGMENTER),
         _steps(table_runs, SEGMENTER),
     )
-    if table.kind == "synthesis":  # by the segmenter of the first seed alone
+    if table.kind == "synthesis" and not table.useful:
+        # Images are judged by the segmenter of the first seed alone.
         first = dataclasses.replace(table_runs, seeds=table_runs.seeds[:1])
         segmenter = dataclasses.replace(
             segmenter, directories=first.directories(SEGMENTER)
@@ -133,21 +134,28 @@ def plan(
         Planned(row.title, row, table_runs.directories(row), _steps(table_runs, row))
         for row in rows
     ]
-    shares = {"augmentation": [s for s in MIXES if s], "ablation": [1.0]}
-    for share in shares.get(table.kind, ()):
-        sources: list[Row | None] = list(rows)
-        sources += [None] if table.kind == "augmentation" else []
-        for row in sources:
-            title = "geometric" if row is None else row.title
-            planned.append(
-                Planned(
-                    f"{SEGMENTER.title} on {title}, mix {share:g}",
-                    SEGMENTER,
-                    augmented_directories(table_runs, row, share),
-                    real_steps(table_runs.parts[0], table_runs.seeds[0]),
-                )
-            )
+    for share in {"augmentation": MIXES, "ablation": [1.0]}.get(table.kind, ()):
+        if share:
+            planned += [_augmented(table_runs, row, share) for row in rows]
+            if table.kind == "augmentation":
+                planned.append(_augmented(table_runs, None, share))
+    if table.kind == "augmentation" or table.useful:
+        planned += [_augmented(table_runs, row, 1.0, with_real=False) for row in rows]
     return planned
+
+
+def _augmented(
+    table_runs: TableRuns, row: Row | None, share: float, *, with_real: bool = True
+) -> Planned:
+    """Segmenters that are trained on further volumes; see `augmented_evaluations`."""
+    title = "geometric" if row is None else row.title
+    mix = f"mix {share:g}" if with_real else "images alone"
+    return Planned(
+        f"{SEGMENTER.title} on {title}, {mix}",
+        SEGMENTER,
+        augmented_directories(table_runs, row, share, with_real=with_real),
+        real_steps(table_runs.parts[0], table_runs.seeds[0]),
+    )
 
 
 def _trials(table_runs: TableRuns, rows: Sequence[Row]) -> list[Planned]:

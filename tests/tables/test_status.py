@@ -28,12 +28,14 @@ def test_plan_has_every_run_of_every_table(table_runs):
     both_seeds = dataclasses.replace(table_runs, seeds=(0, 1))
     counts = {
         number: {p.title: len(p.directories) for p in plan(number, both_seeds)}
-        for number in (1, 2, 5)
+        for number in (1, 2, 5, 6)
     }
     # Two folds of two seeds; in Table I the first seed's U-Net judges all.
     assert counts[1].pop("U-Net") == 2 and set(counts[1].values()) == {4}
-    assert len(counts[2]) == 1 + 5 + 2 * 6 and set(counts[2].values()) == {4}
+    # Two mixes with the geometric control, then the rows' images alone.
+    assert len(counts[2]) == 1 + 5 + 2 * 6 + 5 and set(counts[2].values()) == {4}
     assert len(counts[5]) == 1 + 6 + 6
+    assert len(counts[6]) == 1 + 2 + 2 and set(counts[6].values()) == {4}
     paths = [path for p in plan(2, both_seeds) for path in p.directories]
     assert len(set(paths)) == len(paths)
 

@@ -18,7 +18,7 @@ from samr_jax.evaluation.scores.score import ScoredSlices
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json
-from samr_jax.tables import TABLES, make, make_table
+from samr_jax.tables import TABLES, augmentation_tables, make, make_table
 from samr_jax.tables import augmentation_study as mixes
 from samr_jax.tables import table_runs as bench
 from samr_jax.tables.rows import (
@@ -225,8 +225,8 @@ def mixed_results(table_runs, monkeypatch):
     def directories(own, row, share, *, with_real=True):
         return own.directories(SEGMENTER)
 
-    monkeypatch.setattr(make, "augmented_evaluations", augmented)
-    monkeypatch.setattr(make, "augmented_directories", directories)
+    monkeypatch.setattr(augmentation_tables, "augmented_evaluations", augmented)
+    monkeypatch.setattr(augmentation_tables, "augmented_directories", directories)
     return calls
 
 
@@ -234,7 +234,8 @@ def test_augmentation_table_has_a_block_a_mix(trained_configs, table_runs, monke
     calls = mixed_results(table_runs, monkeypatch)
     text = make_table(2, table_runs, only=["SAMR", "CG-SAMR"]).read_text()
     names = ["SAMR", "CG-SAMR", None]
-    assert calls == [(name, share) for share in (1.0, 0.5) for name in names]
+    mixes = [(name, share) for share in (1.0, 0.5) for name in names]
+    assert calls == [*mixes, ("SAMR", "alone"), ("CG-SAMR", "alone")]
     assert text.count("Geometric augmentation") >= 2
     assert "3 further + 3 real volumes" in text and "2 further + 3 real" in text
     for published in ("(0.807)", "(0.760)", "(0.647)"):
@@ -245,6 +246,40 @@ def test_augmentation_table_has_a_block_a_mix(trained_configs, table_runs, monke
     base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
     # One test patient has no interval.
     assert len(ours) == len(base) == 1 and gain is None
+
+
+def six_patients(dataset, seed, *, segments, fake=fake_evaluation):
+    """Scores as of `fake_evaluation`, but of enough patients for intervals."""
+    rng = np.random.default_rng(seed)
+    dice = DiceScores(dataset.grid.spacing[::-1])
+    reference = np.random.default_rng(0).integers(0, 5, (6, 8, 8))
+    found = np.where(rng.random(reference.shape) < 0.5, reference, 2)
+    dice.add(found, reference, [f"patient {i}" for i in range(6)], [0] * 6)
+    segmentation = {"segmentation": dice.summary()} if segments else {}
+    return {**fake(dataset, seed, segments=segments), **segmentation}
+
+
+def test_table_2_ends_with_segmenters_of_synthesized_images_alone(
+    trained_configs, table_runs, monkeypatch
+):
+    """Their gains are over real images alone, and are corrected with all others."""
+    monkeypatch.setitem(globals(), "fake_evaluation", six_patients)
+    mixed_results(table_runs, monkeypatch)
+    text = make_table(2, table_runs, only=["SAMR", "CG-SAMR"]).read_text()
+    page = text[text.index("trained on synthesized images, tested on real") :]
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if "|" in line]
+    assert rows[2:5] == ["Baseline", "SAMR", "CG-SAMR"]
+    # Three rows in each of two mixes and two rows alone, with three labels.
+    assert page.count("correction for 24 comparisons") == 1
+    content = json.loads((table_runs.workdir / "table2.json").read_text())
+    base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
+    assert list(content["results"]["alone"]) == ["SAMR", "CG-SAMR"]
+    for title, result in content["results"]["alone"].items():
+        ours = result["dice"]["subjects"]
+        gains = [ours[name]["edema"] - base[name]["edema"] for name in base]
+        assert result["dice"]["gain"]["edema"]["mean"] == pytest.approx(np.mean(gains))
+        assert f"{result['dice']['dice']['edema']:.3f}" in page
+        assert content["runs"][f"{title}, images alone"]
 
 
 def test_table_6_says_what_a_segmenter_learns_from_each_rows_images_alone(
