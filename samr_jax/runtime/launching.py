@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,9 @@ from samr_jax.runtime.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 
+_TRACEBACK = "SAMR_JAX_TRACEBACK"
+"""Variable of the environment that asks for tracebacks of errors that are one line."""
+
 _OF_SEVERAL_PROCESSES = ("JAX_COORDINATOR_ADDRESS", "SAMR_JAX_DISTRIBUTED")
 """Variables of the environment that say that this process is one of several."""
 
@@ -27,7 +31,10 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
 
     Errors that the user can correct (`InputError`, `TrainingError`, errors of the file
     system and lack of memory) are printed as one line, with exit status 1. Ctrl-C and
-    SIGTERM end in one line, too, with the exit status that shells give them.
+    SIGTERM end in one line, too, with the exit status that shells give them. Any other
+    exception is a mistake of this package and keeps its traceback. An error of the file
+    system may be one, too, so that its line says how to see the traceback:
+    ``SAMR_JAX_TRACEBACK=1`` in the environment prints it before the line.
 
     Args:
       main: the work.
@@ -45,7 +52,8 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
         leave(str(error))
     except OSError as error:
         # A name that is too long, a folder that may not be read, a disk that is gone.
-        leave(f"{error.filename or 'system'}: {error.strerror or error}")
+        reason = one_line(f"{error.filename or 'system'}: {error.strerror or error}")
+        leave(f"{reason} ({_TRACEBACK}=1 prints where)")
     except MemoryError as error:
         leave(f"not enough memory ({str(error) or 'for an array'})")
     except RuntimeError as error:
@@ -58,7 +66,12 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
 
 
 def leave(message: str) -> NoReturn:
-    """Ends this process with one line for the user and exit status 1."""
+    """Ends this process with one line for the user and exit status 1.
+
+    While an exception is handled, ``SAMR_JAX_TRACEBACK=1`` prints its traceback first.
+    """
+    if os.environ.get(_TRACEBACK) == "1" and sys.exc_info()[0] is not None:
+        traceback.print_exc()
     print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(1)
 

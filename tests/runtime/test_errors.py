@@ -55,6 +55,21 @@ def test_commands_print_one_line(error, words, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert ended.value.code == 1 and told.startswith("error: ")
     assert told.count("\n") == 1 and words in told
+    assert isinstance(error, OSError) == ("SAMR_JAX_TRACEBACK=1 prints where" in told)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "No"), InputError("No")])
+def test_the_traceback_of_one_line_can_be_seen(error, monkeypatch, capsys):
+    def main():
+        raise error
+
+    monkeypatch.setattr(launching, "prepare_process", lambda: None)
+    monkeypatch.setenv("SAMR_JAX_TRACEBACK", "1")
+    with pytest.raises(SystemExit):
+        launching.run(main)
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback") and "in main" in told
+    assert told.splitlines()[-1].startswith("error: ")
 
 
 def test_a_mistake_of_the_package_keeps_its_traceback(monkeypatch):
