@@ -152,9 +152,14 @@ def _to_disk(path: Path) -> None:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of a file's content; an `InputError` if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error})"
+        ) from error
 
 
 def write_text(path: Path | str, text: str) -> None:
