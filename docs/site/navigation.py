@@ -46,7 +46,8 @@ A page of ``docs`` that is not named here comes last under the first heading.
 
 BELOW = {
     "results/README": [
-        f"results/{path.stem}" for path in sorted(ROOT.glob("results/table*.md"))
+        str(path.relative_to(ROOT).with_suffix(""))
+        for path in sorted(ROOT.glob("results/*/*.md"))
     ],
     "samr_jax/pretrained/MODEL_CARD": ["samr_jax/pretrained/anatomy/scores"],
 }
@@ -59,7 +60,7 @@ FILES = [
     "*.md",
     "docs/*.md",
     "results/README.md",
-    "results/table*.md",
+    "results/*/*.md",
     "samr_jax/pretrained/MODEL_CARD.md",
     "samr_jax/pretrained/anatomy/scores.md",
 ]

@@ -40,8 +40,12 @@ def predictions(
     """
     first = 0
     for instances, stored in _stored(model, slices, batch_size, rows):
-        options = {"batch_size": batch_size, "seed": seed, "first": first}
-        yield instances, synthesize_all(model, stored, **options)
+        yield (
+            instances,
+            synthesize_all(
+                model, stored, batch_size=batch_size, seed=seed, first=first
+            ),
+        )
         first += len(instances)
 
 

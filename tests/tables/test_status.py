@@ -35,7 +35,7 @@ def test_plan_has_every_run_of_every_table(table_runs):
     # Two mixes with the geometric control, then the rows' images alone.
     assert len(counts[2]) == 1 + 5 + 2 * 6 + 5 and set(counts[2].values()) == {4}
     assert len(counts[5]) == 1 + 6 + 6
-    assert len(counts[6]) == 1 + 2 + 2 and set(counts[6].values()) == {4}
+    assert len(counts[6]) == 1 + 3 + 3 and set(counts[6].values()) == {4}
     paths = [path for p in plan(2, both_seeds) for path in p.directories]
     assert len(set(paths)) == len(paths)
 
