@@ -45,7 +45,7 @@ _BRAIN = _FILES.string(
     None,
     "NIfTI on the mask's grid that is not 0 in the brain, such as a scan without "
     "skull. Without it, a mask that marks no normal brain has to lie in MNI space, and "
-    "the brain of the packaged atlas is taken (z = -8.8 to 52.8 mm).",
+    "the brain of the packaged atlas is taken (z = -22 to 66 mm).",
     form="FILE",
 )
 

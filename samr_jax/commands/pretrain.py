@@ -6,8 +6,9 @@ The command trains CG-SAMR with an individual's anatomy on the embedded dataset,
 stages of 64, 128 and 256 pixels, and a segmenter at 256, with the variants "pretrained"
 of the configs anatomy and segmentation. Then it writes Table VI, with two rows that
 need no network, and packs the weights into WORKDIR/package, whose files are the files
-of samr_jax/pretrained/anatomy. This takes hours on two CPU cores. After a stop, the
-same command goes on.
+of samr_jax/pretrained/anatomy. For its folder dataset/further the training subjects are
+drawn again, in slices below and above the slices of the training. The command takes
+hours on two CPU cores. After a stop, the same command goes on.
 
     samr-jax pretrain --workdir=runs/pretrained --minutes=9
 

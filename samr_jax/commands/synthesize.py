@@ -15,7 +15,9 @@ A mask whose lesions are larger, more or elsewhere than the lesions of the train
 a warning, and provenance.json says what is outside, as outside_training.
 
 The mask has to lie in the space of the training data. For the packaged weights this is
-MNI space, and their slices lie at z = -8.8 to 52.8 mm. With a patient's scan
+MNI space. They were trained with slices at z = -8.8 to 52.8 mm. A mask that leaves
+these slices gets images at z = -22 to 66 mm and a warning. With the anatomy of a
+subject or a scan, images end where the training slices end. With a patient's scan
 
     --reference=SCAN.nii.gz
 
@@ -135,10 +137,10 @@ _DONORS = _CHANGE.strings(
 
 
 def main() -> None:
+    from samr_jax.data.atlas_space import read_atlas
     from samr_jax.inference.anatomy import read_anatomy
     from samr_jax.inference.many_masks import find_masks, is_pattern, synthesize_masks
     from samr_jax.inference.synthesizer import Synthesizer
-    from samr_jax.inference.volumes import read_atlas
     from samr_jax.inference.written import check_sequences
     from samr_jax.pretrained import load_pretrained
     from samr_jax.runs.model import load_model

@@ -35,17 +35,14 @@ class Planes:
     @staticmethod
     def through(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> Planes:
         to_atlas = np.linalg.inv(grid.affine) @ affine
-        corners = np.stack(
-            np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), axis=-1
-        ).reshape(-1, 3)
-        slices = (corners @ to_atlas[:3, :3].T + to_atlas[:3, 3])[:, 2]
+        slices = slices_of(to_atlas, shape)
         spacing = np.abs(to_atlas[2, :3]).max()
         first = slices.min()
         count = round((slices.max() - first) / spacing) + 1
         heights = np.round(first + spacing * np.arange(count), 6)
         inside = (heights >= -0.5) & (heights <= grid.slices - 0.5)
         if not inside.any():
-            low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
+            low, high = grid.span
             raise InputError(
                 "the mask's slices lie outside the atlas's, expected the same space, "
                 f"with slices at z = {low:.1f} to {high:.1f} mm (check the affine)"
@@ -155,6 +152,14 @@ def _linear(values: np.ndarray, places: np.ndarray) -> np.ndarray:
         weight = weights[0] * weights[1] * weights[2]
         total += rows[np.ravel_multi_index(index, shape)] * weight[:, None]
     return total
+
+
+def slices_of(to_atlas: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Fractional slice indices in an atlas of the eight corners of a mask."""
+    corners = np.stack(
+        np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    return (corners @ to_atlas[:3, :3].T + to_atlas[:3, 3])[:, 2]
 
 
 def stack_neighbours_at(volume: np.ndarray, heights: np.ndarray) -> np.ndarray:

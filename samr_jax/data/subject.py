@@ -30,6 +30,12 @@ class Grid:
         """Millimetres between neighbouring columns, rows and slices."""
         return tuple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Heights of the first and the last slice's centre in millimetres."""
+        first, last = (self.affine[2] @ (0, 0, k, 1) for k in (0, self.slices - 1))
+        return float(first), float(last)
+
     @staticmethod
     def centred(
         size: tuple[int, int],

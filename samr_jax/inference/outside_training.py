@@ -32,6 +32,9 @@ COARSEST = 2.0
 """Voxels of a mask are outside if they are larger than the training's by more than this
 factor. Smaller ones are sampled at the training's pixels."""
 
+_ROUNDING = 1e-3
+"""Slices whose heights differ by fewer millimetres have the same height."""
+
 NOT_ON_RECORD = "not known: the weights keep no ranges of their training lesions"
 """Stands in the provenance in place of the comparison."""
 
@@ -40,6 +43,7 @@ _TEXT = {
     "x_mm": "lesion's centre at x = {} mm",
     "y_mm": "lesion's centre at y = {} mm",
     "z_mm": "lesion's centre at z = {} mm",
+    "slices_mm": "slices at z = {} mm",
     "slice_size": "slices of {} pixels",
     "spacing_mm": "voxels of {} mm",
 }
@@ -52,8 +56,8 @@ class Outside:
 
     Attributes:
       property: its name, such as ``tumor_ml``; see
-        `samr_jax.data.lesion_ranges.LesionRanges`. Also ``slice_size`` and
-        ``spacing_mm``.
+        `samr_jax.data.lesion_ranges.LesionRanges`. Also ``slice_size``, ``spacing_mm``
+        and ``slices_mm``, the heights of the lowest and the highest slice.
       found: its value or values.
       trained: smallest and largest value of the training, or the one size that all
         training slices have.
@@ -67,7 +71,8 @@ class Outside:
         name, _, unit = self.property.rpartition("_")
         text = _TEXT.get(self.property) or f"{name} {{}} {_UNITS[unit]}"
         if isinstance(self.found, Sequence):
-            found, trained = (_times(x) for x in (self.found, self.trained))
+            written = _heights if self.property == "slices_mm" else _times
+            found, trained = (written(x) for x in (self.found, self.trained))
         else:
             low, high = self.trained
             found, trained = f"{self.found:.3g}", f"{low:.3g} to {high:.3g}"
@@ -83,7 +88,7 @@ def compare_volume(labels: np.ndarray, planes: Planes, dataset: Dataset) -> Comp
 
     Args:
       labels: ``(X, Y, Z)`` label map of our codes, background where there are no slices
-        of the training.
+        of the atlas.
       planes: of the mask on the grid of an atlas.
       dataset: the training data.
     """
@@ -165,7 +170,7 @@ def record_of(comparison: Comparison) -> Any:
 
 
 def _grid(planes: Planes, dataset: Dataset) -> tuple[Outside, ...]:
-    """Whether slices of other sizes or voxels are seen than in the training."""
+    """Whether slices have other sizes, voxels or heights than in the training."""
     grid, trained = planes.grid, dataset.grid
     found: list[Outside] = []
     if grid.size != trained.size:
@@ -178,6 +183,12 @@ def _grid(planes: Planes, dataset: Dataset) -> tuple[Outside, ...]:
         found.append(Outside("spacing_mm", grid.spacing, trained.spacing))
     elif (mask > COARSEST * np.array(trained.spacing)).any():
         found.append(Outside("spacing_mm", tuple(mask.tolist()), trained.spacing))
+    first, step = grid.span[0], grid.affine[2, 2]
+    heights = tuple(float(first + step * planes.heights[k]) for k in (0, -1))
+    # A slice of the training is thick, and reaches half its thickness below and above.
+    half, (low, high) = abs(trained.affine[2, 2]) / 2, trained.span
+    if heights[0] < low - half - _ROUNDING or heights[1] > high + half + _ROUNDING:
+        found.append(Outside("slices_mm", heights, trained.span))
     return tuple(found)
 
 
@@ -189,6 +200,11 @@ def _tolerated(name: str, value: float, low: float, high: float) -> bool:
     # The last slice of every lesion shows a few pixels.
     smallest = 0 if name.endswith("_cm2") else low / FACTOR
     return smallest <= value <= high * FACTOR
+
+
+def _heights(span: Sequence[float]) -> str:
+    low, high = span
+    return f"{low:.1f} to {high:.1f}"
 
 
 def _times(values: Sequence[float]) -> str:

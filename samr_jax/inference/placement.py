@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from samr_jax.data.dataset import open_dataset
+from samr_jax.data.further_slices import atlas_for
 from samr_jax.data.nifti import Volume
 from samr_jax.data.planes import Planes
 from samr_jax.data.subject import Grid
@@ -108,9 +109,9 @@ def mark_packaged_brain(mask: Volume) -> Volume:
     Raises:
       InputError: the mask is empty, or its lesion does not lie in that brain.
     """
-    dataset = open_dataset(PACKAGE / DATASET_COPY)
-    planes = Planes.through(mask.affine, mask.data.shape, dataset.grid)
-    codes = with_normal_brain(mask.data, planes, dataset.brain, source=mask.source)
+    atlas = atlas_for(mask, open_dataset(PACKAGE / DATASET_COPY))
+    planes = Planes.through(mask.affine, mask.data.shape, atlas.grid)
+    codes = with_normal_brain(mask.data, planes, atlas.brain, source=mask.source)
     return dataclasses.replace(mask, data=codes)
 
 
@@ -144,7 +145,7 @@ def _widened(brain: np.ndarray, grid: Grid) -> np.ndarray:
 
 def heights(grid: Grid) -> str:
     """Where the slices of an atlas are, for a message."""
-    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
+    low, high = grid.span
     return f"the atlas's slices lie at z = {low:.1f} to {high:.1f} mm"
 
 

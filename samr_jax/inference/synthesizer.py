@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from samr_jax.data.atlas_space import AtlasSpace
 from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
 from samr_jax.data.likely_preset import likely_preset
@@ -22,7 +23,6 @@ from samr_jax.inference.patient import place_mask
 from samr_jax.inference.samples import check_samples, write_samples
 from samr_jax.inference.scanned_brain import put_into_scan
 from samr_jax.inference.volumes import (
-    AtlasSpace,
     SynthesizedVolume,
     log_warning,
     synthesize_volume,

@@ -11,21 +11,20 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset
+from samr_jax.data.atlas_space import AtlasSpace
 from samr_jax.data.edits import EditedVolume
-from samr_jax.data.nifti import Volume, check_same_grid, read_volume
-from samr_jax.data.orientation import axial, axial_affine
+from samr_jax.data.further_slices import atlas_for
+from samr_jax.data.nifti import Volume
 from samr_jax.data.planes import Planes, at_heights, stack_neighbours_at
-from samr_jax.data.subject import Grid
 from samr_jax.data.tissue import brain_of_tissue
 from samr_jax.data.window import pack
 from samr_jax.inference.anatomy import (
     Anatomy,
+    TissueMaps,
     Told,
     anatomy_record,
     chosen_anatomy,
@@ -61,25 +60,6 @@ Warn = Callable[[str], None]
 def log_warning(text: str) -> None:
     """Logs a line for the user."""
     _log.warning("warning: %s", text)
-
-
-@dataclasses.dataclass(frozen=True)
-class AtlasSpace:
-    """An atlas and the grid that it is on.
-
-    Attributes:
-      grid: the grid.
-      volumes: ``(Z, H, W, S)`` network intensity in [-1, 1].
-      brain: boolean ``(Z, H, W)``.
-    """
-
-    grid: Grid
-    volumes: np.ndarray
-    brain: np.ndarray
-
-    @staticmethod
-    def of(dataset: Dataset) -> AtlasSpace:
-        return AtlasSpace(dataset.grid, dataset.atlas, dataset.brain)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,35 +103,6 @@ class SynthesizedVolume:
         return piecewise_linear(image, *self.scales[sequence])
 
 
-def read_atlas(directory: Path | str, dataset: Dataset) -> AtlasSpace:
-    """Reads a user's atlas: one NIfTI a sequence, all on one grid.
-
-    Args:
-      directory: holds ``<sequence>.nii.gz`` in dataset units, and optionally
-        ``brain.nii.gz``; without that file the brain is where any sequence is not 0.
-        The directory of a prepared dataset can be given as well.
-      dataset: says which sequences are needed, and their windows.
-
-    Raises:
-      InputError: a sequence is missing or on another grid.
-    """
-    directory = Path(directory)
-    if (directory / "atlas").is_dir():
-        directory = directory / "atlas"
-    names = list(dataset.sequences)
-    if (directory / "brain.nii.gz").exists():
-        names.append("brain")
-    volumes = {name: read_volume(directory / f"{name}.nii.gz") for name in names}
-    check_same_grid(volumes)
-    affine = next(iter(volumes.values())).affine
-    arrays = {name: axial(v.data, affine) for name, v in volumes.items()}
-    images = np.stack([arrays[name] for name in dataset.sequences], axis=-1)
-    brain = arrays["brain"] >= 0.5 if "brain" in arrays else (images != 0).any(axis=-1)
-    turned = axial_affine(affine, next(iter(volumes.values())).data.shape)
-    grid = Grid(brain.shape[1:], len(brain), turned)
-    return AtlasSpace(grid, dataset.normalise(None, images), brain)
-
-
 def synthesize_volume(
     model: Model,
     mask: Volume,
@@ -170,7 +121,8 @@ def synthesize_volume(
       mask: label map of our codes (see `samr_jax.data.nifti.in_our_codes`), whose
         affine leads to the RAS+ millimetres of the atlas's space. If no voxel is normal
         brain, the atlas says where the brain is.
-      atlas: by default the atlas of the model's training data.
+      atlas: by default the atlas of the model's training data, with further
+        slices if the mask leaves the slices of the training and the dataset has some.
       edit: changes the mask before it is used. The mask that `edit` receives has normal
         brain.
       anatomy: the brain that the lesion is put into, as for `samr_jax.synthesize`; maps
@@ -185,12 +137,8 @@ def synthesize_volume(
         space, or it has more voxels than fit into memory.
     """
     _check_memory(mask, len(model.dataset.sequences))
-    atlas = AtlasSpace.of(model.dataset) if atlas is None else atlas
-    told, maps = chosen_anatomy(model, anatomy), None
-    if told is not None:
-        maps = maps_on_grid(told, model.dataset, atlas.grid)
-        if not isinstance(told, str):
-            atlas = dataclasses.replace(atlas, brain=brain_of_tissue(maps))
+    told = chosen_anatomy(model, anatomy)
+    atlas, maps = _atlas_and_maps(model, mask, atlas, told)
     planes = Planes.through(mask.affine, mask.data.shape, atlas.grid)
     codes = with_normal_brain(mask.data, planes, atlas.brain, source=mask.source)
     edit_record = None
@@ -230,6 +178,32 @@ def synthesize_volume(
         edit_record=edit_record,
         told=_record(model, told, seed),
     )
+
+
+def _atlas_and_maps(
+    model: Model, mask: Volume, atlas: AtlasSpace | None, told: Told | None
+) -> tuple[AtlasSpace, np.ndarray | None]:
+    """The atlas with the brain of an anatomy, and the anatomy's tissue maps.
+
+    Args:
+      model: a trained one.
+      mask: in the atlas's space.
+      atlas: None for the atlas of the training data.
+      told: as `chosen_anatomy` returns it.
+    """
+    if atlas is None and isinstance(told, TissueMaps):
+        atlas = AtlasSpace.of(model.dataset)  # the maps have no further slices
+    elif atlas is None:
+        atlas = atlas_for(mask, model.dataset)
+    if told is None:
+        return atlas, None
+    if isinstance(told, str):
+        average = atlas.tissue
+        if average is None:
+            average = maps_on_grid(told, model.dataset, atlas.grid)
+        return atlas, average
+    maps = maps_on_grid(told, model.dataset, atlas.grid)
+    return dataclasses.replace(atlas, brain=brain_of_tissue(maps)), maps
 
 
 def _record(model: Model, anatomy: Told | None, seed: int) -> dict[str, Any]:

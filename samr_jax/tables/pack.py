@@ -10,6 +10,11 @@ import numpy as np
 
 from samr_jax.data.atlas import stack_neighbours
 from samr_jax.data.dataset import Dataset
+from samr_jax.data.further_slices import (
+    FOLDER,
+    can_be_rendered,
+    write_further_slices,
+)
 from samr_jax.data.nifti import write_volume
 from samr_jax.evaluation.evaluate import filled_split
 from samr_jax.evaluation.evaluation_figures import lesion_rows
@@ -54,6 +59,8 @@ def pack(
     with new_directory(directory) as folder:
         write_weights(folder / WEIGHTS, model, scores)
         keep_description(dataset, folder / DATASET_COPY)
+        if can_be_rendered(dataset):
+            write_further_slices(dataset, folder / DATASET_COPY / FOLDER)
         volume = np.transpose(labels, (2, 1, 0))
         write_volume(folder / MASK, volume, dataset.grid.affine)
         write_text(folder / TABLE, table)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import shutil
 from unittest import mock
 
 import nibabel as nib
@@ -11,7 +12,9 @@ import pytest
 
 import samr_jax
 from samr_jax.data.atlas import brain_of
+from samr_jax.data.atlas_space import read_atlas
 from samr_jax.data.edits import edit_volume
+from samr_jax.data.further_slices import FOLDER, widened
 from samr_jax.data.nifti import (
     Volume,
     in_our_codes,
@@ -23,9 +26,10 @@ from samr_jax.data.subject import Grid
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.evaluate import evaluate
 from samr_jax.inference import volumes, written
-from samr_jax.inference.volumes import read_atlas, synthesize_volume
+from samr_jax.inference.volumes import synthesize_volume
 from samr_jax.inference.written import write_volumes
-from samr_jax.runs.model import load_model
+from samr_jax.labels import BACKGROUND, NORMAL, TISSUES
+from samr_jax.runs.model import DATASET_COPY, load_model
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 
@@ -191,6 +195,35 @@ def test_a_users_atlas(model, dataset, case, tmp_path):
     own = synthesize_volume(model, mask)
     given = synthesize_volume(model, mask, atlas=read_atlas(tmp_path, dataset))
     np.testing.assert_allclose(given.images, own.images, atol=1e-2)
+
+
+def test_a_mask_that_leaves_the_slices_of_the_training(
+    trained, model, dataset, case, tmp_path
+):
+    """It has images with an atlas of further slices, which changes no other mask."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    grid = widened(dataset.grid)
+    for name in (*dataset.sequences, "brain", *TISSUES):
+        levels = np.full((*grid.size, grid.slices), 200, np.uint8)
+        path = run / DATASET_COPY / FOLDER / f"{name}.nii.gz"
+        write_volume(path, levels, grid.affine)
+    wide = load_model(run)
+    own = read_labels(mask_file(tmp_path / "own.nii", dataset, case))
+    np.testing.assert_array_equal(
+        synthesize_volume(wide, own).images, synthesize_volume(model, own).images
+    )
+
+    lesion = np.where(case[0] == NORMAL, BACKGROUND, case[0])
+    labels = np.transpose(lesion, (2, 1, 0))[..., [0] * grid.slices]
+    mask = Volume(labels, grid.affine, "mask")
+    with pytest.raises(InputError, match="33 % of the lesion lies in"):
+        synthesize_volume(model, mask)
+    volume = synthesize_volume(wide, mask)
+    assert (volume.images != 0).any(axis=(0, 1, 3)).all()
+    assert volume.lesion.without_image == 0
+    (outside,) = [each for each in volume.outside if each.property == "slices_mm"]
+    assert outside.found == pytest.approx(grid.span)
+    assert outside.trained == pytest.approx(dataset.grid.span)
 
 
 @pytest.mark.parametrize(

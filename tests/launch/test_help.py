@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from samr_jax import __version__
@@ -15,6 +16,7 @@ from samr_jax.commands.frame.config_flag import read_config
 from samr_jax.commands.frame.help_page import help_page, split_text
 from samr_jax.config import config_names
 from samr_jax.data.dataset import open_dataset
+from samr_jax.data.further_slices import widened
 from samr_jax.pretrained.load import PACKAGE
 from samr_jax.runtime.errors import InputError
 from tests.commands import launch
@@ -154,9 +156,16 @@ def test_names_of_configs_are_the_files():
 
 
 def test_pages_say_where_the_slices_of_the_packaged_weights_lie():
+    """Where the training's slices lie, and where the slices lie that have an atlas."""
     grid = open_dataset(PACKAGE / "dataset").grid
-    low, high = (grid.affine[2] @ [0, 0, k, 1] for k in (0, grid.slices - 1))
-    words = f"z = {low:.1f} to {high:.1f} mm"
-    pages = [launch(name, "--help").stdout for name in ("synthesize", "edit")]
-    for text in (Path("docs/first_steps.md").read_text(), *pages):
-        assert words in " ".join(text.split())
+    trained, all_slices = (
+        "z = {:g} to {:g} mm".format(*np.round(one.span, 1))
+        for one in (grid, widened(grid))
+    )
+    synthesize, edit = (
+        " ".join(launch(name, "--help").stdout.split())
+        for name in ("synthesize", "edit")
+    )
+    page = " ".join(Path("docs/first_steps.md").read_text().split())
+    assert trained in synthesize and trained in page
+    assert all(all_slices in text for text in (synthesize, edit, page))

@@ -32,18 +32,25 @@ LABEL_OF_TISSUE = {
 
 
 def simulate_subject(
-    index: int, *, seed: int, grid: Grid, sequences: Sequence[str] = SEQUENCES
+    index: int,
+    *,
+    seed: int,
+    grid: Grid,
+    sequences: Sequence[str] = SEQUENCES,
+    lesion_grid: Grid | None = None,
 ) -> Subject:
     """Simulates one subject; the same arguments give the same arrays.
 
-    Anatomy and lesion depend on `seed`, `index` and the slices of the grid. They depend
-    neither on its size in plane nor on the sequences.
+    Anatomy and lesion depend on `seed`, `index` and the slices of the lesion's grid.
+    They depend neither on a grid's size in plane nor on the sequences.
 
     Args:
       index: number of the subject, from 0.
       seed: number of the whole cohort, from 0.
       grid: axis-aligned grid in MNI space, such as `samr_jax.data.phantom.grid()`.
       sequences: any of the paper's five, in any order.
+      lesion_grid: grid whose slices the lesion crosses, by default `grid`. With another
+        grid, the subject of `lesion_grid` is seen in the slices of `grid`.
 
     Returns:
       The subject. Anatomic images are in scanner units (about 0..1000) that are the
@@ -55,12 +62,10 @@ def simulate_subject(
         brain.
     """
     names = _check(sequences)
-    axes = grid_axes(grid)
-    window = within_reach(axes)
-    z, y, x = (axis[part] for axis, part in zip(axes, window, strict=True))
-    axes = z, y, x
+    axes, window = _in_reach(grid)
     with threadpool_limits(1):  # threads do not pay for small products
-        patient = draw_patient(seed, index, axes)
+        lesion_axes, _ = _in_reach(lesion_grid or grid)
+        patient = draw_patient(seed, index, lesion_axes)
         spacing = tuple(np.diag(grid.affine)[2::-1])
         brain, anatomy, fractions = mix(patient, axes, spacing)
         images = _images(fractions, names, seed, index, axes)
@@ -73,6 +78,14 @@ def simulate_subject(
     )
     images, labels, tissue = (_channels_last(array, window, grid) for array in arrays)
     return Subject(f"phantom-{index:04d}", images, labels[..., 0], tissue)
+
+
+def _in_reach(grid: Grid) -> tuple[Axes, tuple[slice, ...]]:
+    """The axes of the part of a grid that can hold brain, and this part."""
+    axes = grid_axes(grid)
+    window = within_reach(axes)
+    z, y, x = (axis[part] for axis, part in zip(axes, window, strict=True))
+    return (z, y, x), window
 
 
 def _check(sequences: Sequence[str]) -> tuple[str, ...]:
