@@ -55,7 +55,7 @@ class SamrSlices(tfds.core.GeneratorBasedBuilder):
         }
         if self._tissue:
             features["tissue"] = _array((*self._size, len(TISSUES)), np.uint8)
-        return tfds.core.DatasetInfo(
+        return _LocalInfo(
             builder=self,
             description="Slices of brain MR images with lesion labels.",
             features=tfds.features.FeaturesDict(features),
@@ -72,6 +72,13 @@ class SamrSlices(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, items: Iterable[dict]) -> Iterator:
         # With shuffling disabled, TFDS requires integer keys in order.
         yield from enumerate(items)
+
+
+class _LocalInfo(tfds.core.DatasetInfo):
+    """The description of a dataset that is not among the public ones of TFDS."""
+
+    def initialize_from_bucket(self) -> None:
+        """Does nothing. TFDS would leave an empty folder in the temporary directory."""
 
 
 def _array(shape: tuple[int, ...], dtype) -> tfds.features.Tensor:

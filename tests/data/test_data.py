@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -109,6 +110,13 @@ def test_split_is_by_subject_and_written_down(dataset):
     for name in ("train", "val", "test"):
         found = {item["subject"] for item in dataset.split(name)}
         assert found == set(stored[name])
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    tiny_dataset(tmp_path / "data", subjects=2)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_same_subjects_same_hash(dataset, tmp_path):
