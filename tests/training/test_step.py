@@ -21,9 +21,15 @@ from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state, linear_decay, make_optimizer
 from samr_jax.training.step import make_train_step
-from tests.tiny import tiny_config
+from tests.tiny import tiny_config, tiny_dataset
 
 SIDES = ("real", "fake")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """One sequence, with which networks compile sooner."""
+    return tiny_dataset(tmp_path_factory.mktemp("blobs") / "one", sequences=("T1w",))
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +37,32 @@ def batch(dataset):
     return Batches(dataset.split("train"), batch_size=4, seed=0)[0]
 
 
-def setup(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
+def method_and_step(config, dataset, *, axis_name=None, ema_decay=0.0, accumulation=1):
     method = build_method(config, dataset, epoch_steps=2, axis_name=axis_name)
-    optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(
         method,
-        optimizer=optimizer,
+        optimizer=adam(config),
         seed=0,
         axis_name=axis_name,
         ema_decay=ema_decay,
         accumulation=accumulation,
     )
-    example = decode(
-        {
-            name: array[:1]
-            for name, array in Batches(dataset.split("train"), batch_size=1, seed=0)[
-                0
-            ].items()
-        }
-    )
+    return method, step
+
+
+def adam(config):
+    return optax.adam(config.learning_rate, b1=config.adam_b1)
+
+
+def setup(config, dataset, **options):
+    method, step = method_and_step(config, dataset, **options)
+    slices = Batches(dataset.split("train"), batch_size=1, seed=0)[0]
     state = create_state(
-        method, jax.random.key(0), example, optimizer=optimizer, ema=ema_decay > 0
+        method,
+        jax.random.key(0),
+        decode(slices),
+        optimizer=adam(config),
+        ema=options.get("ema_decay", 0.0) > 0,
     )
     return method, state, step
 
@@ -76,7 +87,9 @@ def first_step(dataset, batch):
 
 @pytest.fixture
 def smaller(config):
-    """CG-SAMR with one discriminator for all labels, which compiles sooner."""
+    """CG-SAMR with fewer layers and one discriminator for all labels."""
+    config.model.downsamplings = 1
+    config.model.blocks = 1
     config.ablation.labelwise = False
     return config
 
@@ -91,7 +104,7 @@ def test_accumulation_is_the_mean_gradient_of_parts_one_after_the_other(dataset,
     # Pix2PixHD compiles sooner, and draws nothing at random.
     config = tiny_config(dataset, "pix2pixhd")
     _, state, whole = setup(config, dataset, accumulation=2)
-    _, _, step = setup(config, dataset)
+    _, step = method_and_step(config, dataset)
     halves = [{n: a[i : i + 2] for n, a in batch.items()} for i in (0, 2)]
     step = jax.jit(step)
     first, _ = step(state, halves[0])
@@ -146,11 +159,17 @@ def test_step_equals_two_separate_gradients(smaller, first_step, batch):
         outputs = jax.lax.stop_gradient(outputs_of(state.gen.params))
         return method.disc_loss(features_of(params, outputs))[0]
 
-    for player, loss, name in (("gen", gen_loss, "gen"), ("disc", disc_loss, "disc")):
-        before = getattr(state, player)
-        value, gradient = jax.jit(jax.value_and_grad(loss))(before.params)
+    @jax.jit
+    def both(gen_params, disc_params):
+        return {
+            "gen": jax.value_and_grad(gen_loss)(gen_params),
+            "disc": jax.value_and_grad(disc_loss)(disc_params),
+        }
+
+    found = both(state.gen.params, state.disc.params)
+    for name, (value, gradient) in found.items():
         # Adam's first moment after one step is (1 - b1) times the gradient.
-        moment = getattr(new_state, player).opt_state[0].mu
+        moment = getattr(new_state, name).opt_state[0].mu
         assert_trees_close(
             moment / (1 - smaller.adam_b1), ravel_pytree(gradient)[0], 1e-4
         )
@@ -166,7 +185,7 @@ def test_devices_equal_one_device_with_the_whole_batch(
     """Four devices here; `tests.runtime.test_distributed` trains on two."""
     devices = 4
     _, state, on_one, metrics_of_one = first_step(smaller)
-    _, _, shared = setup(smaller, dataset, axis_name=parallel.AXIS)
+    _, shared = method_and_step(smaller, dataset, axis_name=parallel.AXIS)
     split = {
         name: array.reshape(devices, -1, *array.shape[1:])
         for name, array in batch.items()
