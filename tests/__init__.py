@@ -14,9 +14,13 @@ _FLAGS = [
     "--xla_llvm_disable_expensive_passes=true",
 ]
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Halves the time of compiling. XLA aborts on a flag that it does not know, and a
-    # later version may have dropped this one.
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    # The first flag halves the time of compiling, and the second one takes a tenth off.
+    # XLA aborts on a flag that it does not know, and a later version may have dropped
+    # one of them.
+    _FLAGS += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    ]
 
 os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
