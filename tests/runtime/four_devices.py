@@ -18,13 +18,13 @@ from samr_jax.runs.model import Model, build_method
 from samr_jax.runtime import parallel
 from samr_jax.training.state import create_state
 from samr_jax.training.step import make_train_step
-from tests.tiny import tiny_config
+from tests.faults.child import small_config
 
 
 def main(directory: str) -> None:
     """Asserts that all ways of computing end with the same numbers."""
     dataset = open_dataset(directory)
-    config = tiny_config(dataset)
+    config = small_config(dataset.directory)
     method = build_method(config, dataset, axis_name=parallel.AXIS)
     optimizer = optax.adam(config.learning_rate, b1=config.adam_b1)
     step = make_train_step(method, optimizer=optimizer, seed=0, axis_name=parallel.AXIS)

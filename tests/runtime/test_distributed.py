@@ -53,11 +53,11 @@ def test_two_devices_equal_one_and_share_checkpoints(bench):
     assert log_lines(workdir) == trained
 
 
-def test_four_devices_take_the_same_steps_and_synthesize_the_same_images(dataset):
+def test_four_devices_take_the_same_steps_and_synthesize_the_same_images(bench):
     """Steps under `jax.pmap` and `jax.shard_map`, and a batch that is divided."""
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.four_devices", dataset.directory],
+        [sys.executable, "-m", "tests.runtime.four_devices", bench.dataset],
         cwd=ROOT,
         env={**os.environ, "XLA_FLAGS": flags},
         capture_output=True,

@@ -174,9 +174,9 @@ def test_the_start_is_recorded_with_the_run_and_in_its_provenance(
     dataset, config, trained, tmp_path
 ):
     config.start_from = str(trained)
-    config.steps = 1
+    config.sample_epochs = config.eval_epochs = 1e6
     run = Run(config, tmp_path / "run", dataset)
-    run.train_and_evaluate()
+    run.train()
     told = provenance(load_model(tmp_path / "run"))
     assert told["start"]["from"]["config"]["method"] == "cg_samr"
     assert str(trained) not in json.dumps(told)
