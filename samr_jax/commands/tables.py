@@ -50,6 +50,13 @@ _SEEDS = _RUNS.strings(
 _FOLDS = _RUNS.integer(
     "folds", 0, "Folds of a cross-validation; 0 takes the dataset's own split.", 0
 )
+_TRAIN_PATIENTS = _RUNS.integer(
+    "train_patients",
+    None,
+    "With --folds: training patients of every fold; by default all that it does not "
+    "test or validate on. Give --steps, too: epochs of fewer patients are shorter.",
+    1,
+)
 _STEPS = _RUNS.integer(
     "steps",
     None,
@@ -88,6 +95,8 @@ def main() -> None:
 
     if _TABLE.value not in TABLES:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
+    if _TRAIN_PATIENTS.value and not _FOLDS.value:
+        raise InputError("--train_patients without --folds, expected both")
     overrides = read_overrides()
     runs = TableRuns(
         workdir=Path(_WORKDIR.value),
@@ -96,6 +105,7 @@ def main() -> None:
         seeds=read_seeds(_SEEDS.value),
         overrides=overrides,
         folds=_FOLDS.value,
+        train_patients=_TRAIN_PATIENTS.value,
         grid=read_grid(overrides),
     )
     if _STATUS.value:

@@ -34,7 +34,11 @@ MIN_PATIENTS = 4
 
 
 def fold_splits(
-    patient_of: Mapping[str, str], folds: int, *, seed: int = 0
+    patient_of: Mapping[str, str],
+    folds: int,
+    *,
+    seed: int = 0,
+    train_patients: int | None = None,
 ) -> list[dict[str, tuple[str, ...]]]:
     """The splits of a cross-validation by patient.
 
@@ -42,12 +46,16 @@ def fold_splits(
       patient_of: subject -> patient. Sessions of a patient stay together.
       folds: how many.
       seed: of the order of the patients. The same seed gives the same folds.
+      train_patients: how many patients each fold is trained on; by default all that it
+        neither tests nor validates on. A smaller number takes the first patients of a
+        larger one, and leaves validation and test patients as they are.
 
     Returns:
       For every fold ``train``, ``val`` and ``test`` -> sorted names of subjects.
 
     Raises:
-      InputError: there are fewer than two folds, or fewer patients than folds.
+      InputError: there are fewer than two folds, fewer patients than folds, or fewer
+        training patients than were asked for.
     """
     patients = sorted(set(patient_of.values()))
     if not 2 <= folds <= len(patients):
@@ -68,14 +76,25 @@ def fold_splits(
         rest = [patient for patient in rest if patient not in test]
         count = max(1, round(VALIDATION_SHARE * len(rest)))
         count = count if len(rest) >= MIN_PATIENTS else 0
-        splits.append(
-            {"train": of(rest[count:]), "val": of(rest[:count]), "test": of(test)}
-        )
+        validated, trained = rest[:count], rest[count:]
+        if train_patients is not None and not 1 <= train_patients <= len(trained):
+            raise InputError(
+                f"--train_patients={train_patients}, expected 1 to {len(trained)}, the "
+                f"training patients of fold {fold} of {folds}"
+            )
+        trained = trained[:train_patients]
+        splits.append({"train": of(trained), "val": of(validated), "test": of(test)})
     return splits
 
 
 def fold_dataset(
-    dataset: Dataset, directory: Path, *, fold: int, folds: int, seed: int = 0
+    dataset: Dataset,
+    directory: Path,
+    *,
+    fold: int,
+    folds: int,
+    seed: int = 0,
+    train_patients: int | None = None,
 ) -> Dataset:
     """The dataset of a fold; it is written where it is missing.
 
@@ -85,22 +104,28 @@ def fold_dataset(
       fold: 0 to ``folds - 1``.
       folds: how many.
       seed: see `fold_splits`.
+      train_patients: see `fold_splits`. The dataset holds no other training patients.
 
     Raises:
       InputError: the directory holds a fold of another dataset or cross-validation.
     """
     made = {"of": dataset.content_hash, "fold": fold, "folds": folds, "seed": seed}
+    if train_patients:
+        made["train_patients"] = train_patients
     if (directory / DESCRIPTION).exists():
         found = open_dataset(directory)
         if found.provenance.get("cross_validation") != made:
             raise InputError(
-                f"{directory}: fold of another dataset or number of folds, expected "
-                "another --workdir"
+                f"{directory}: fold of another dataset or number of folds or training "
+                "patients, expected another --workdir"
             )
         return found
     subjects = [name for split in SPLITS for name in dataset.splits[split]]
     patients = {name: dataset.patient_of(name) for name in subjects}
-    splits = fold_splits(patients, folds, seed=seed)[fold]
+    splits = fold_splits(patients, folds, seed=seed, train_patients=train_patients)[
+        fold
+    ]
+    taken = {name for names in splits.values() for name in names}
     source = _Source(dataset)
     standard = _fold_standard(source, splits["train"])
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +136,11 @@ def fold_dataset(
     provenance["atlas"] = "mean"
     return write_dataset(
         directory,
-        [functools.partial(source.subject, name, standard) for name in subjects],
+        [
+            functools.partial(source.subject, name, standard)
+            for name in subjects
+            if name in taken
+        ],
         grid=dataset.grid,
         sequences=dataset.sequences,
         splits=splits,

@@ -52,6 +52,7 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
         "title": table.title,
         "seeds": list(table_runs.seeds),
         "folds": table_runs.folds,
+        "train_patients": table_runs.train_patients,
         "dataset": dataset_record(table_runs.dataset),
         "results": made.results,
         "comparisons": made.comparisons,

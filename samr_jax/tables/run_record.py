@@ -111,6 +111,8 @@ def how_it_was_made(content: Mapping) -> str:
     patients = ", ".join(f"{count} {name}" for name, count in counts.items())
     if folds := content.get("folds"):
         patients = f"{sum(counts.values())} patients in {folds} folds, each tested once"
+        if trained := content.get("train_patients"):
+            patients += f", {trained} training patients a fold"
     else:
         patients += " patients"
     lines = [

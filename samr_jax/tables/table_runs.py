@@ -51,6 +51,8 @@ class TableRuns:
       overrides: fields of every config, such as ``{"steps": 10}``. The budget's row
         must have all of them; another row takes the fields that its method has.
       folds: of a cross-validation by patient; 0 takes the dataset's own split.
+      train_patients: with folds, how many patients each fold is trained on; by default
+        all that it does not test or validate on.
       grid: the learning rates that every row may choose from, see `choose`; None keeps
         those of the config files.
     """
@@ -61,6 +63,7 @@ class TableRuns:
     seeds: Sequence[int] = (0,)
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     folds: int = 0
+    train_patients: int | None = None
     grid: Grid | None = None
 
     @functools.cached_property
@@ -82,12 +85,14 @@ class TableRuns:
             self.workdir / "datasets" / f"fold-{fold}",
             fold=fold,
             folds=self.folds,
+            train_patients=self.train_patients,
         )
         return dataclasses.replace(
             self,
             workdir=self.workdir / f"fold-{fold}",
             overrides={**self.overrides, "data.dir": str(dataset.directory)},
             folds=0,
+            train_patients=None,
         )
 
     def pooled(self, evaluate: Callable[[TableRuns], Sequence[dict]]) -> list[dict]:

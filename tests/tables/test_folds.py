@@ -38,6 +38,30 @@ def test_impossible_numbers_of_folds_are_refused(folds):
         fold_splits({"a": "a", "b": "b", "c": "c", "d": "c"}, folds)
 
 
+def test_fewer_training_patients_are_part_of_more_and_change_nothing_else():
+    patient_of = {
+        f"{patient}-{scan}": patient for patient in "abcdefghi" for scan in "12"
+    }
+    whole = fold_splits(patient_of, 3, seed=1)
+    few, fewer = (fold_splits(patient_of, 3, seed=1, train_patients=n) for n in (4, 2))
+    for larger, smaller, patients in ((whole, few, 4), (few, fewer, 2)):
+        for old, new in zip(larger, smaller, strict=True):
+            assert (old["val"], old["test"]) == (new["val"], new["test"])
+            assert set(new["train"]) < set(old["train"])
+            assert len({patient_of[name] for name in new["train"]}) == patients
+            assert len(new["train"]) == 2 * patients  # both scans of each
+
+
+@pytest.mark.parametrize("count", [0, 6])
+def test_impossible_numbers_of_training_patients_are_refused(count):
+    patient_of = {name: name for name in "abcdefghi"}
+    message = (
+        f"--train_patients={count}, expected 1 to 5, the training patients of fold 0"
+    )
+    with pytest.raises(InputError, match=message):
+        fold_splits(patient_of, 3, train_patients=count)
+
+
 def all_subjects(dataset):
     return [name for names in dataset.splits.values() for name in names]
 
@@ -71,6 +95,19 @@ def test_the_recorded_patient_counts_and_is_recorded_again(dataset, tmp_path):
         part = fold_dataset(known, tmp_path / f"{fold}", fold=fold, folds=2)
         assert part.patients == one
         assert [{first, second} <= set(s) for s in part.splits.values()].count(True)
+
+
+def test_nothing_is_fitted_to_patients_that_are_left_out(dataset, tmp_path):
+    part = fold_dataset(dataset, tmp_path / "f", fold=0, folds=3, train_patients=1)
+    (trained,) = part.splits["train"]
+    left_out = set(all_subjects(dataset)) - set(all_subjects(part))
+    assert left_out
+    stack = stack_of(dataset, trained)
+    average, _ = group_average([(stack.images, stack.labels)])
+    known = stack.labels > 0
+    np.testing.assert_allclose(part.atlas[known], average[known], atol=0.05)
+    with pytest.raises(InputError, match="or training patients, expected another"):
+        fold_dataset(dataset, tmp_path / "f", fold=0, folds=3)
 
 
 def test_a_fold_keeps_the_images_and_labels_of_its_patients(dataset, tmp_path):

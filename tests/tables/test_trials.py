@@ -146,6 +146,7 @@ def test_rates_are_checked(flags, found, tmp_path):
             ["--learning_rates=1e-3", "--set=learning_rate=0.1"],
             "--set=learning_rate=... and --learning_rates, expected one of them",
         ),
+        (["--train_patients=4"], "--train_patients without --folds, expected both"),
     ],
 )
 def test_flags_that_would_have_no_effect_are_refused(flags, found, tmp_path):
