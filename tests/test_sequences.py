@@ -157,7 +157,7 @@ def test_preparation_leaves_its_values_alone(tmp_path, monkeypatch):
     """Bias correction and standardisation change the T1w image and not the map."""
     corrected = []
 
-    def bias_field(image, brain, affine):
+    def bias_field(image, brain, affine, *, source):
         corrected.append(image.max())
         return np.full(image.shape, 2, np.float32)
 

@@ -170,7 +170,7 @@ def _correct(
         healthy = alignment.masks[key]
         if key == scans.labels_on:
             healthy = healthy & ~np.isin(scans.labels, LESION_LABELS)
-        field = bias_field(volume.data, healthy, volume.affine)
+        field = bias_field(volume.data, healthy, volume.affine, source=volume.source)
         found = field_variation(field, healthy)
         if choice == "on" or found > MIN_FIELD:
             images[key] = Volume(volume.data / field, volume.affine, volume.source)
