@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy import ndimage
 
+from samr_jax.data.separable import sample_along_axes
 from samr_jax.data.subject import Grid
 from samr_jax.labels import BACKGROUND, LABELS
 
@@ -100,24 +99,21 @@ def _sample(
     data: np.ndarray, to_voxel: np.ndarray, first: np.ndarray, shape: np.ndarray
 ) -> np.ndarray:
     """Mean of linear samples in each voxel of the grid's box that starts at `first`."""
-    matrix = to_voxel[:3, :3]
+    matrix, steps = to_voxel[:3, :3], _samples_per_step(to_voxel)
     diagonal = np.diagonal(matrix)
-    aligned = np.allclose(matrix, np.diag(diagonal), atol=1e-9)
-    steps = _samples_per_step(to_voxel)
+    if np.allclose(matrix, np.diag(diagonal), atol=1e-9):
+        start = matrix @ first + to_voxel[:3, 3]
+        return sample_along_axes(data, diagonal, start, shape, steps)
     total = np.zeros(shape, np.float32)
     for offset in np.ndindex(*steps):
         start = first + (np.array(offset) + 0.5) / steps - 0.5
-        with warnings.catch_warnings():
-            # About a change in scipy 0.18.
-            warnings.simplefilter("ignore", UserWarning)
-            total += ndimage.affine_transform(
-                data,
-                # With a diagonal, scipy is several times faster.
-                diagonal if aligned else matrix,
-                offset=matrix @ start + to_voxel[:3, 3],
-                output_shape=tuple(shape),
-                order=1,
-            )
+        total += ndimage.affine_transform(
+            data,
+            matrix,
+            offset=matrix @ start + to_voxel[:3, 3],
+            output_shape=tuple(shape),
+            order=1,
+        )
     return total / np.prod(steps)
 
 

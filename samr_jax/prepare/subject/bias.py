@@ -127,7 +127,7 @@ def _spread(log_field: np.ndarray, to_voxels: np.ndarray, shape: tuple) -> np.nd
         at = (np.arange(voxels) - first) / step
         weights = [np.interp(at, samples, one) for one in np.eye(len(samples))]
         # The first axis is interpolated and becomes the last one: x y z, y z X, z X Y.
-        log_field = np.tensordot(log_field, np.float32(weights), axes=(0, 0))
+        log_field = np.tensordot(log_field, np.asarray(weights, np.float32), (0, 0))
     return log_field
 
 
