@@ -18,6 +18,9 @@ from samr_jax.runtime.errors import InputError
 MAX_JSON = 2**26
 """Most characters of a JSON file; this package writes none that is larger."""
 
+MAX_FOLDERS = 200
+"""Most folders within each other. Python's recursion ends at about a thousand."""
+
 _NAME = re.compile(r"\w[\w .+()-]{0,99}")
 
 
@@ -46,6 +49,12 @@ def check_name(name: str, *, source: str) -> str:
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Turns an error of the file system into an `InputError` that names `path`."""
+    folders = len(Path(path).parts)
+    if folders > MAX_FOLDERS:
+        raise InputError(
+            f"{path}: {folders} folders within each other, expected at most "
+            f"{MAX_FOLDERS}"
+        )
     try:
         yield
     except OSError as error:

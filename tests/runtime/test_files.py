@@ -8,8 +8,10 @@ from samr_jax.runtime.files import (
     check_new_directory,
     check_new_file,
     check_writable,
+    locked,
     new_directory,
     reading,
+    write_text,
 )
 
 pytestmark = pytest.mark.quick
@@ -30,12 +32,23 @@ def test_places_that_cannot_be_written(check, tmp_path):
     refused(check, tmp_path / "file" / "below", "cannot be written")
     refused(check, tmp_path / ("x" * 300), "cannot be written")
     refused(check, "/proc/samr_jax/new", "cannot be written")
+    refused(check, "/".join(["x"] * 500), "500 folders within each other, expected")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_nothing_is_made_by_the_check(check, tmp_path):
     check(tmp_path / "some" / "where" / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_thousands_of_folders_are_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    deep = "x/" * 500 + "new"
+
+    refused(lambda path: write_text(path, ""), deep, "501 folders within each other")
+    with pytest.raises(InputError, match="500 folders within each other"):
+        locked(deep, wait=True).__enter__()
     assert not list(tmp_path.iterdir())
 
 
