@@ -14,6 +14,11 @@ from samr_jax.data.resample import resample, resample_inside, resample_labels
 from samr_jax.data.subject import Grid
 from samr_jax.data.window import fit_window
 from samr_jax.prepare.report.provenance import RECORDS
+from samr_jax.prepare.report.recorded import (
+    read_records,
+    standard_scale,
+    standard_scales,
+)
 from samr_jax.prepare.subject.landmarks import landmarks
 from samr_jax.prepare.subject.strip import (
     SMALLEST_ML,
@@ -24,7 +29,7 @@ from samr_jax.prepare.subject.strip import (
 )
 from samr_jax.prepare.subject.to_template import register_to_template
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import digest_of, read_json
+from samr_jax.runtime.files import digest_of
 from samr_jax.sequences import MRSequence
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -99,7 +104,7 @@ def native_space(dataset: Dataset, subject: str, sequence: str) -> Native:
       InputError: the record has no such scan.
     """
     path = dataset.directory / RECORDS
-    records = read_json(path)
+    records = read_records(dataset.directory)
     if subject not in records or sequence not in records[subject]["scans"]:
         raise InputError(
             f"{path}: no scan {sequence} of subject {subject!r}, expected one of "
@@ -178,7 +183,7 @@ def _recorded(
     if found is None or found.content_hash != dataset.content_hash:
         return None
     digest = digest_of(reference)
-    for subject, record in read_json(prepared / RECORDS).items():
+    for subject, record in read_records(prepared).items():
         for sequence in record["scans"]:
             if record["sha256"].get(sequence) == digest:
                 return native_space(found, subject, sequence)
@@ -189,9 +194,9 @@ def _recorded_scales(
     dataset: Dataset, subject: str, marks: Mapping[str, list[float]]
 ) -> Scales:
     if marks:
-        standard = dataset.provenance["standard"]["scales"]
+        standard = standard_scales(dataset)
         return {
-            name: (np.array(standard[name]), np.array(own))
+            name: (standard[name], np.array(own))
             for name, own in marks.items()
             if name in standard
         }
@@ -204,12 +209,11 @@ def _recorded_scales(
 def _measured_scale(
     dataset: Dataset, name: str, scan: Volume, healthy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    standard = dataset.provenance.get("standard")
-    if not standard:
+    if not standard_scales(dataset):
         own = fit_window(name, scan.data, healthy)
         return _ends(dataset.windows[name]), _ends(own)
     values = scan.data[healthy & (scan.data != 0)]
-    return np.array(standard["scales"][name]), landmarks(values, source=scan.source)
+    return standard_scale(dataset, name), landmarks(values, source=scan.source)
 
 
 def _ends(window) -> np.ndarray:

@@ -21,10 +21,13 @@ from samr_jax.data.subject import Subject
 from samr_jax.data.write import write_dataset
 from samr_jax.labels import BACKGROUND
 from samr_jax.prepare.cohort.standardise import Standard, fit_standard
-from samr_jax.prepare.report.provenance import RECORDS
+from samr_jax.prepare.report.recorded import (
+    read_records,
+    standard_scale,
+    standard_scales,
+)
 from samr_jax.prepare.subject.landmarks import healthy_values, piecewise_linear
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json
 
 VALIDATION_SHARE = 0.1
 """Of a fold's training patients; they choose the best checkpoint and nothing else."""
@@ -170,10 +173,10 @@ class _Source:
     @functools.cached_property
     def marks(self) -> Mapping[str, Mapping[str, list[float]]]:
         """Subject -> sequence -> landmarks of its own scan; empty if none are kept."""
-        path = self.dataset.directory / RECORDS
-        if not self.dataset.provenance.get("standard"):
+        if not standard_scales(self.dataset):
             return {}
-        return {name: one["landmarks"] for name, one in read_json(path).items()}
+        records = read_records(self.dataset.directory)
+        return {name: one["landmarks"] for name, one in records.items()}
 
     def subject(self, name: str, standard: Standard | None = None) -> Subject:
         """A subject in its scans' own units, or on a standard scale."""
@@ -183,8 +186,8 @@ class _Source:
             own = np.array(self.marks.get(name, {}).get(sequence, ()))
             if own.size:
                 image = images[..., channel]
-                scale = self.dataset.provenance["standard"]["scales"][sequence]
-                image = piecewise_linear(image, np.array(scale), own)
+                scale = standard_scale(self.dataset, sequence)
+                image = piecewise_linear(image, scale, own)
                 if standard is not None:
                     image = standard.apply(sequence, image, own)
                 images[..., channel] = image
@@ -206,5 +209,5 @@ def _fold_standard(source: _Source, train: Sequence[str]) -> Standard | None:
     for subject in map(source.subject, train):
         for channel, sequence in enumerate(dataset.sequences):
             healthy[sequence].append(healthy_values(subject, channel))
-    scaled = dataset.provenance["standard"]["scales"]
+    scaled = standard_scales(dataset)
     return fit_standard([n for n in dataset.sequences if n in scaled], healthy)

@@ -141,7 +141,11 @@ def test_the_standard_scale_is_fitted_again(dataset, tmp_path):
     rng = np.random.default_rng(0)
     for name in all_subjects(dataset):
         steps = rng.uniform(1, 9, 11).cumsum()
-        marks[name] = {"landmarks": {"T1w": steps.tolist()}}
+        marks[name] = {
+            "scans": {},
+            "sha256": {},
+            "landmarks": {"T1w": steps.tolist()},
+        }
     home = tmp_path / "prepared"
     home.mkdir()
     for path in dataset.directory.iterdir():
