@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.records import NUMBER, or_null
 
 SETTINGS = ("method", "size", "batch", "sequences", "ngf", "dtype", "devices")
 """Fields that must be the same."""
@@ -45,6 +46,8 @@ def comparison(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         lines.append(f"| device | {earlier.get('device')} | {now.get('device')} | |")
     for path, name in COMPARED.items():
         old, new = _value(earlier, path), _value(now, path)
+        # The earlier one comes from a file.
+        or_null(NUMBER)(f"{path} in the earlier benchmark", old)
         if old and new:
             lines.append(f"| {name} | {old:.4g} | {new:.4g} | {new / old:.2f} |")
     return "\n".join(lines)

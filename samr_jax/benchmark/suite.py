@@ -17,13 +17,30 @@ from pathlib import Path
 from typing import Any
 
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json, write_json
+from samr_jax.runtime.files import write_json
+from samr_jax.runtime.records import LARGEST, each, fields, read_record, value
 
 OURS = [sys.executable, "-c", "from samr_jax.commands import main; main()", "benchmark"]
 """The command ``samr-jax benchmark``."""
 
 SHORTEST = 20.0
 """Seconds that must be left for a measurement to be started."""
+
+
+_POSITIVE = value(
+    "a number above 0", lambda x: type(x) in (int, float) and 0 < x < LARGEST
+)
+_MEASURED = fields({}, optional={"train_step_s": _POSITIVE})
+_COUNTED = fields({"batch": _POSITIVE, "train_gflop": _POSITIVE})
+_TIMED = fields(
+    {
+        "batch": _POSITIVE,
+        "synthesis_s": _POSITIVE,
+        "train_compile_s": fields({"cold": _POSITIVE}),
+        "peak_gib": _POSITIVE,
+        "machine": fields({"matrix_gflops": _POSITIVE}),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +122,11 @@ def run_suite(
       other implementation's. A result with ``error`` is measured again.
 
     Raises:
-      InputError: the file holds measurements of another size.
+      InputError: the file holds measurements of another size, or damaged ones.
     """
     run = run or run_command
     end = time.monotonic() + seconds
-    results = read_json(output) if output.exists() else {}
+    results = read_record(output, each(_result)) if output.exists() else {}
     commands = _commands(cases, size=size, steps=steps, peer=peer)
     for name, command in commands.items():
         found = results.get(name, {})
@@ -128,6 +145,15 @@ def run_suite(
         write_json(output, results)
         log(f"{name}: {_line(results[name])}")
     return results
+
+
+def _result(place: str, found: Any) -> None:
+    """A check of one measurement, for what `suite_table` prints of it."""
+    _MEASURED(place, found)
+    if "train_gflop" in found:
+        _COUNTED(place, found)
+    if "train_step_s" in found and not place.startswith("peer: "):
+        _TIMED(place, found)
 
 
 def _commands(

@@ -82,12 +82,12 @@ def main() -> None:
     from samr_jax.benchmark.forms import compare_forms, savings_table
     from samr_jax.benchmark.measure import benchmark, count_work
     from samr_jax.config import named_config
-    from samr_jax.runtime.files import read_json
+    from samr_jax.runtime.records import each, read_record, tree
 
     if _SUITE.value:
         _run_suite()
         return
-    earlier = read_json(_COMPARE.value) if _COMPARE.value else None
+    earlier = read_record(_COMPARE.value, each(tree)) if _COMPARE.value else None
     config = named_config(_KIND.value) if _CONFIG.value is None else _CONFIG.value
     config.batch_size = _BATCH.value or config.batch_size
     config.model.ngf = _NGF.value or config.model.ngf

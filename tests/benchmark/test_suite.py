@@ -92,6 +92,24 @@ def test_a_file_of_another_size_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "damage, found",
+    [
+        ([], "the content is an empty list, expected an object with fields"),
+        ({"x": 3}, "x is 3, expected an object with fields"),
+        ({"x": {"train_step_s": "1"}}, "x.train_step_s is '1', expected a number"),
+        ({"x": {"train_step_s": 1.0, "batch": 8}}, "x.synthesis_s is missing"),
+        ({"x": {"train_gflop": 1.0}}, "x.batch is missing"),
+    ],
+)
+def test_a_damaged_file_is_refused(damage, found, tmp_path):
+    machine = Machine()
+    (tmp_path / "a.json").write_text(json.dumps(damage))
+    with pytest.raises(InputError, match=rf"a\.json: {found}"):
+        run_suite(CASES, tmp_path / "a.json", run=machine, **OPTIONS)
+    assert not machine.seen
+
+
+@pytest.mark.parametrize(
     "code, error",
     [
         ("import sys; sys.exit('no GPU')", "exit 1: no GPU"),
@@ -141,3 +159,7 @@ def test_a_benchmark_is_compared_with_an_earlier_one():
     assert "| compilation of the step, s | 60 | 60 | 1.00 |" in rows
     with pytest.raises(InputError, match="size is 64 in the earlier benchmark and 32"):
         comparison(result(), result(size=32))
+    with pytest.raises(
+        InputError, match="train_step_s in the earlier benchmark is '2'"
+    ):
+        comparison(result(train_step_s="2"), result())
