@@ -10,8 +10,9 @@ from pathlib import Path
 from samr_jax.inference.synthesizer import Synthesizer
 from samr_jax.inference.written import PROVENANCE
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import check_name, check_writable, read_json
+from samr_jax.runtime.files import check_name, check_writable
 from samr_jax.runtime.progress import progress
+from samr_jax.runtime.records import anything, each, read_record
 
 _log = logging.getLogger(__name__)
 
@@ -102,8 +103,8 @@ def _is_done(synthesizer: Synthesizer, mask: Path, folder: Path) -> bool:
     if not folder.exists() or not any(folder.iterdir()):
         return False
     record = folder / PROVENANCE
-    made_from = read_json(record).get("request") if record.exists() else None
-    if made_from != synthesizer.request(mask):
+    made_from = read_record(record, each(anything)) if record.exists() else {}
+    if made_from.get("request") != synthesizer.request(mask):
         raise InputError(
             f"{folder}: made from another mask or with other options, expected another "
             "--output"

@@ -24,7 +24,7 @@ from samr_jax.runs.older import METHOD_STATE
 from samr_jax.runs.workdir import read_config
 from samr_jax.runtime import parallel
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json
+from samr_jax.runtime.records import anything, each, read_record
 
 DATASET_COPY = "dataset"
 """Folder of a work directory with the dataset's description and atlas."""
@@ -157,7 +157,8 @@ def load_model(run: Path | str, *, which: str = "latest") -> Model:
 
 def read_start(run: Path) -> dict[str, Any]:
     """The record of the weights that a run started with; empty for random weights."""
-    return read_json(run / START) if (run / START).exists() else {}
+    path = run / START
+    return read_record(path, each(anything)) if path.exists() else {}
 
 
 @functools.lru_cache(maxsize=8)

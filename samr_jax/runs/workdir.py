@@ -19,6 +19,7 @@ from samr_jax.labels import TISSUES
 from samr_jax.runs.older import upgraded
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json, replacing, write_json
+from samr_jax.runtime.records import anything, each, fields, read_record
 
 CONFIG = "config.json"
 
@@ -111,6 +112,15 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
     if not path.exists():
         raise InputError(f"{workdir}: no {CONFIG}, expected a work directory of a run")
     return _recorded(path, read_json(path))
+
+
+def read_facts(workdir: Path) -> dict[str, Any]:
+    """The facts that a work directory was claimed with; see `claim`.
+
+    Raises:
+      InputError: the record is damaged.
+    """
+    return read_record(workdir / CONFIG, fields({"facts": each(anything)}))["facts"]
 
 
 def _recorded(path: Path, stored: Any) -> ml_collections.ConfigDict:

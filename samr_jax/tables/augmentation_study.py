@@ -12,13 +12,12 @@ from pathlib import Path
 
 from samr_jax.data.dataset import DESCRIPTION, Dataset, open_dataset
 from samr_jax.evaluation.evaluate import evaluate
+from samr_jax.evaluation.stored import METRICS, read_evaluation
 from samr_jax.inference.augment import geometric_set, mixed, synthesized_set
 from samr_jax.runs.model import load_model
-from samr_jax.runs.workdir import CONFIG, claim
+from samr_jax.runs.workdir import claim, read_facts
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json
 from samr_jax.tables.rows import SEGMENTER, Row
-from samr_jax.tables.run_record import METRICS
 from samr_jax.tables.table_runs import TableRuns, run
 
 _log = logging.getLogger(__name__)
@@ -91,9 +90,8 @@ def _evaluation(
     directory = _directory(table_runs, row, share, seed, with_real)
     config = table_runs.config(SEGMENTER, seed, steps=real_steps(table_runs, seed))
     if (directory / METRICS).exists():
-        facts = read_json(directory / CONFIG)["facts"]  # the mix itself is gone
-        claim(directory, config, facts)
-        result = read_json(directory / METRICS)
+        claim(directory, config, read_facts(directory))  # the mix itself is gone
+        result = read_evaluation(directory)
         if result["dataset_hash"] == table_runs.dataset.content_hash:
             return result
     further = _further(table_runs, row, seed)

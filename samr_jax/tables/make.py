@@ -14,9 +14,10 @@ from samr_jax.evaluation.reports.summaries import (
     methods_table,
     sequences_table,
 )
+from samr_jax.evaluation.stored import read_evaluations
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json, write_json, write_text
+from samr_jax.runtime.files import write_json, write_text
 from samr_jax.tables.augmentation_tables import ablation, augmentation, usefulness
 from samr_jax.tables.outcome import Made, compared, one_result, row_directories
 from samr_jax.tables.rows import SEGMENTER, TABLES, Row, Table
@@ -166,7 +167,7 @@ def _trivial_evaluations(table: Table, part: TableRuns) -> dict[str, dict]:
     segmenter = part.segmenter()
     path = part.workdir / TRIVIAL
     if path.exists():
-        found = read_json(path)
+        found = read_evaluations(path)
         hashes = {evaluation["dataset_hash"] for evaluation in found.values()}
         if hashes == {part.dataset.content_hash}:
             return found

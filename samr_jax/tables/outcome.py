@@ -10,6 +10,7 @@ from samr_jax.evaluation.reports.paper_tables import COLUMNS
 from samr_jax.evaluation.scores.comparisons import corrected, subject_differences
 from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.evaluation.scores.seeds import over_seeds
+from samr_jax.runtime.errors import InputError
 from samr_jax.tables.rows import Row
 from samr_jax.tables.table_runs import TableRuns, check_comparable
 
@@ -38,11 +39,16 @@ def one_result(title: str, evaluations: Sequence[dict]) -> dict:
       evaluations: one a seed.
 
     Raises:
-      InputError: the runs were evaluated on different data.
+      InputError: the runs were evaluated on different data, or one of them without
+        segmentation.
     """
     check_comparable({f"{title}, run {i + 1}": e for i, e in enumerate(evaluations)})
     result = over_seeds(evaluations)
     if "segmentation" in result:
+        if any("segmentation" not in evaluation for evaluation in evaluations):
+            raise InputError(
+                f"{title}: a run has no segmentation, expected one of every run"
+            )
         result["dice"] = over_seeds([e["segmentation"] for e in evaluations])
         del result["segmentation"], result["spread"]["segmentation"]
     return result

@@ -10,12 +10,25 @@ import jax
 
 from samr_jax.config import flatten
 from samr_jax.data.dataset import Dataset
+from samr_jax.evaluation.stored import METRICS
 from samr_jax.runs.workdir import read_config
-from samr_jax.runtime.errors import InputError
-from samr_jax.runtime.files import read_json, reading
+from samr_jax.runtime.records import (
+    COUNT,
+    TEXT,
+    fields,
+    or_null,
+    read_record,
+    value,
+)
 
-METRICS, RECORD = "metrics.json", "run.json"
-"""Files of a run: its evaluation; its seconds, device and commit."""
+RECORD = "run.json"
+"""File of a run: its seconds, device and commit."""
+
+_TIME = value("a time in seconds", lambda x: type(x) in (int, float) and 0 <= x < 1e12)
+_RECORD = fields(
+    {"seconds": _TIME},
+    optional={"device": TEXT, "jax": TEXT, "commit": or_null(TEXT)},
+)
 
 
 def dataset_record(dataset: Dataset) -> dict:
@@ -57,15 +70,14 @@ def provenance_of(run: Path) -> dict:
       InputError: one of its files is damaged.
     """
     config, steps = flatten(read_config(run)), steps_of(run)
-    seconds_of(run)  # checks the record
     return {
+        **_record(run),
         "workdir": str(run),
         "seed": config["seed"],
         "steps": steps,
         "batch_size": config["batch_size"],
         "images_seen": steps * config["batch_size"],
         "config": config,
-        **(read_json(run / RECORD) if (run / RECORD).exists() else {}),
     }
 
 
@@ -75,12 +87,7 @@ def steps_of(run: Path) -> int:
     Raises:
       InputError: its evaluation is damaged.
     """
-    path = run / METRICS
-    with reading(path):
-        steps = read_json(path)["step"]
-    if type(steps) is not int or not 0 <= steps < 2**31:
-        raise InputError(f"{path}: step {steps!r:.100}, expected a number of steps")
-    return steps
+    return read_record(run / METRICS, fields({"step": COUNT}))["step"]
 
 
 def seconds_of(run: Path) -> float:
@@ -89,14 +96,13 @@ def seconds_of(run: Path) -> float:
     Raises:
       InputError: the record is damaged.
     """
+    return float(_record(run).get("seconds", 0.0))
+
+
+def _record(run: Path) -> dict:
+    """The record of a run; empty if it has none."""
     path = run / RECORD
-    if not path.exists():
-        return 0.0
-    with reading(path):
-        seconds = read_json(path)["seconds"]
-    if type(seconds) not in (int, float) or not 0 <= seconds < 1e12:
-        raise InputError(f"{path}: seconds {seconds!r:.100}, expected a time")
-    return float(seconds)
+    return read_record(path, _RECORD) if path.exists() else {}
 
 
 def how_it_was_made(content: Mapping) -> str:

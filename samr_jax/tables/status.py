@@ -12,13 +12,14 @@ import ml_collections
 
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.reports.markdown import markdown_table
+from samr_jax.evaluation.stored import METRICS
 from samr_jax.methods.batch import decode
 from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
 from samr_jax.tables.augmentation_study import augmented_directories, real_steps
 from samr_jax.tables.make import chosen_rows
 from samr_jax.tables.rows import MIXES, SEGMENTER, Row
-from samr_jax.tables.run_record import METRICS, RECORD, seconds_of, steps_of
+from samr_jax.tables.run_record import RECORD, seconds_of, steps_of
 from samr_jax.tables.table_runs import TableRuns
 from samr_jax.tables.trials import directory_of, finished
 from samr_jax.training.data import training_batches

@@ -16,14 +16,14 @@ from samr_jax.config import check_size, flatten, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import add_judged_scores, table
 from samr_jax.evaluation.scores.pooling import pool_folds
+from samr_jax.evaluation.stored import METRICS, read_evaluation
 from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
-from samr_jax.runtime.files import read_json, write_json, write_text
+from samr_jax.runtime.files import write_json, write_text
 from samr_jax.tables.folds import fold_dataset
 from samr_jax.tables.rows import SEGMENTER, Row
 from samr_jax.tables.run_record import (
-    METRICS,
     RECORD,
     device_and_commit,
     seconds_of,
@@ -234,12 +234,13 @@ def run(config: ml_collections.ConfigDict, directory: Path, dataset: Dataset) ->
     """The evaluation of a run, which is trained to its end if it is not finished.
 
     Raises:
-      InputError: the directory holds a run of another config or dataset.
+      InputError: the directory holds a run of another config or dataset, or an
+        evaluation that is damaged.
       TrainingError: the run was asked to stop.
     """
     if (directory / METRICS).exists():
         claim(directory, config, {"dataset_hash": dataset.content_hash})
-        return read_json(directory / METRICS)
+        return read_evaluation(directory)
     record = directory / RECORD
     spent = seconds_of(directory)
     _log.info("training %s", directory)
@@ -269,3 +270,20 @@ def check_comparable(results: Mapping[str, Mapping]) -> None:
                     f"{name}: evaluated on {field} {result[field]!r}, expected "
                     f"{reference[field]!r} as {first} in the same table"
                 )
+        for part, patients in _patients(result).items():
+            if patients != _patients(reference).get(part, patients):
+                raise InputError(
+                    f"{name}: {part} is of other patients than in {first}, expected "
+                    "the same patients in a table"
+                )
+
+
+def _patients(result: Mapping) -> dict[str, set[str]]:
+    """The patients of an evaluation's scores, and of its segmentation's."""
+    parts = {"synthesis": result, "segmentation": result.get("segmentation", {})}
+    parts["dice"] = result.get("dice", {})
+    return {
+        part: set(scores["subjects"])
+        for part, scores in parts.items()
+        if "subjects" in scores
+    }

@@ -22,12 +22,15 @@ from samr_jax.config import flatten, set_field
 from samr_jax.data.dataset import Dataset
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import DivergenceError, InputError, TrainingError
-from samr_jax.runtime.files import read_json, reading, write_json
+from samr_jax.runtime.files import reading, write_json
+from samr_jax.runtime.records import COUNT, NUMBER, each, fields, read_record
 from samr_jax.training.loop import train
 
 FOLDER = "trials"
 CHOICE = "choice.json"
 SCORE = "val/score"
+
+_SCORED = fields({"step": COUNT, SCORE: NUMBER})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +115,7 @@ def chosen_fields(directory: Path) -> dict[str, float]:
     path = directory / CHOICE
     if not path.exists():
         return {}
-    with reading(path):
-        return dict(read_json(path)["fields"])
+    return read_record(path, fields({"fields": each(NUMBER)}))["fields"]
 
 
 def _score(
@@ -150,7 +152,10 @@ def _scores(directory: Path) -> list[tuple[int, float]]:
     lines = log.read_text().splitlines() if log.exists() else []
     with reading(log):
         records = list(map(json.loads, lines))
-        return [(one["step"], one[SCORE]) for one in records if SCORE in one]
+        scored = [one for one in records if SCORE in one]
+        for number, one in enumerate(scored):
+            _SCORED(f"{log}: score {number + 1}", one)
+        return [(one["step"], one[SCORE]) for one in scored]
 
 
 def choices_page(choices: Mapping[str, Sequence[Mapping]], grid: Grid) -> str:

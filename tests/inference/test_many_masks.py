@@ -64,6 +64,9 @@ def test_other_options_do_not_mix_with_finished_folders(trained, masks, tmp_path
     with pytest.raises(InputError, match="3 of 3 masks failed: b, c, d"):
         edited = Synthesizer(model, edit="mirror")
         synthesize_masks(edited, find_masks([str(masks)]), tmp_path / "out")
+    (tmp_path / "out" / "b" / "provenance.json").write_text("[]")
+    with pytest.raises(InputError, match="1 of 3 masks failed: b"):
+        synthesize_masks(Synthesizer(model), find_masks([str(masks)]), tmp_path / "out")
 
 
 def test_all_masks_share_one_compiled_network(trained, masks, tmp_path):

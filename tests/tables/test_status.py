@@ -59,11 +59,13 @@ def test_status_counts_runs_steps_and_hours(table_runs):
 @pytest.mark.parametrize(
     "name, content, words",
     [
-        ("metrics.json", {}, "metrics.json: field missing or damaged"),
-        ("metrics.json", {"step": "2"}, "step '2', expected a number of steps"),
-        ("run.json", [], "run.json: field missing or damaged"),
-        ("run.json", {"seconds": -1}, "seconds -1, expected a time"),
-        ("run.json", {"seconds": 10**400}, "expected a time"),
+        ("metrics.json", {}, "metrics.json: step is missing"),
+        ("metrics.json", {"step": "2"}, "step is '2', expected a whole number"),
+        ("run.json", {}, "run.json: seconds is missing"),
+        ("run.json", [], "run.json: the content is an empty list, expected an object"),
+        ("run.json", {"seconds": -1}, "seconds is -1, expected a time"),
+        ("run.json", {"seconds": 10**400}, "seconds is 10*, expected a time"),
+        ("run.json", {"seconds": 1, "jax": 7}, "jax is 7, expected a text"),
     ],
 )
 def test_a_damaged_record_is_named(tmp_path, name, content, words):
@@ -98,3 +100,18 @@ def test_a_tiny_cross_validation(table_runs, dataset):
     assert make_table(1, table_runs, only=["Pix2Pix"]) == path
     assert [run.stat().st_mtime_ns for run in runs] == before
     assert "0.0 hours" in status(1, table_runs, only=["Pix2Pix"])
+    _scores_again_as_the_error_says(table_runs, runs[0])
+
+
+def _scores_again_as_the_error_says(table_runs, metrics):
+    """A damaged evaluation is refused; without the file it is scored, not trained."""
+    good = metrics.read_text()
+    saved = sorted((metrics.parent / "checkpoints").iterdir())
+    metrics.write_text(good[: len(good) // 2])
+    with pytest.raises(InputError, match="remove the file, and the same command"):
+        make_table(1, table_runs, only=["Pix2Pix"])
+    metrics.unlink()
+    make_table(1, table_runs, only=["Pix2Pix"])
+    again = json.loads(metrics.read_text())
+    assert again["average"] == json.loads(good)["average"] and "mask_follow" in again
+    assert sorted((metrics.parent / "checkpoints").iterdir()) == saved

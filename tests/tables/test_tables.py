@@ -63,6 +63,7 @@ def fake_evaluation(dataset, seed, *, segments):
         "method": "fake",
         "anatomy_prior": "none",
         "split": "test",
+        "simulated": True,
         "dataset_hash": dataset.content_hash,
         "step": 8,
     }

@@ -114,6 +114,29 @@ def test_status_counts_trials(table_runs, trained):
     assert counts()["Trials of U-Net"] == (0, 12)
 
 
+@pytest.mark.parametrize(
+    "name, content, found",
+    [
+        ("choice.json", "{}", "choice.json: fields is missing"),
+        ("choice.json", '{"fields": {"learning_rate": NaN}}', "learning_rate is NaN"),
+        ("choice.json", '{"fields": {"learning_rate', "choice.json: not readable"),
+        ("0.001-1/metrics.jsonl", '{"val/score": 1}', "score 1.step is missing"),
+        (
+            "0.001-1/metrics.jsonl",
+            '{"step": 6, "val/score": 1}\n{"step": 6, "val/score": null}',
+            "score 2.val/score is null, expected a number",
+        ),
+        ("0.001-1/metrics.jsonl", '{"step": 6, "val', "metrics.jsonl: field missing"),
+    ],
+)
+def test_damaged_trials_are_named(name, content, found, table_runs, trained):
+    table_runs.choose([PIX2PIX])
+    (table_runs.trials(PIX2PIX) / name).write_text(content)
+    with pytest.raises(InputError, match=found):
+        table_runs.config(PIX2PIX, 0)
+        table_runs.choose([PIX2PIX])
+
+
 def test_a_real_trial_leaves_the_test_patients_alone(table_runs):
     small = dataclasses.replace(table_runs, grid=Grid((1e-3,), steps=2), seeds=(0,))
     (choice,) = small.choose([SEGMENTER])["U-Net"]

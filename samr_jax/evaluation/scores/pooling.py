@@ -37,10 +37,11 @@ def pool_folds(evaluations: Sequence[Mapping]) -> dict:
       their number. One evaluation alone is returned as it is.
 
     Raises:
-      InputError: a patient was tested in two folds.
+      InputError: a patient was tested in two folds, or the folds have other scores.
     """
     if len(evaluations) == 1:
         return dict(evaluations[0])
+    _check_same_scores(evaluations)
     pooled = mean_tree([_without(e, _BY_PATIENT) for e in evaluations])
     if "average" in evaluations[0]:
         pooled |= _slice_scores(evaluations)
@@ -57,6 +58,24 @@ def pool_folds(evaluations: Sequence[Mapping]) -> dict:
     pooled["dataset_hash"] = hashlib.sha256(hashes.encode()).hexdigest()
     pooled["folds"] = len(evaluations)
     return pooled
+
+
+def _check_same_scores(evaluations: Sequence[Mapping]) -> None:
+    """All folds have the scores, and the scores of the sequences, of the first fold."""
+    first = evaluations[0]
+    for fold, evaluation in enumerate(evaluations):
+        for part in ("average", "sequences"):
+            if evaluation.get(part, {}).keys() != first.get(part, {}).keys():
+                raise InputError(
+                    f"fold {fold}: {part} has other names than in fold 0, expected the "
+                    "same"
+                )
+        for part in ("segmentation", "mask_follow"):
+            if (part in evaluation) != (part in first):
+                raise InputError(
+                    f"fold {fold}: {part} is in one of the folds 0 and {fold} alone, "
+                    "expected it in both"
+                )
 
 
 def _slice_scores(evaluations: Sequence[Mapping]) -> dict:

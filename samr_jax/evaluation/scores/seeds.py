@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from samr_jax.evaluation.scores.intervals import average_intervals, dice_intervals
+from samr_jax.runtime.errors import InputError
 
 
 def over_seeds(results: Sequence[Mapping]) -> dict:
@@ -42,23 +43,45 @@ def mean_tree(values: Sequence[Mapping]) -> dict:
     return _combine(values, _mean)
 
 
-def _combine(values: Sequence[Any], combine: Callable[[list], float]) -> Any:
+def _combine(
+    values: Sequence[Any], combine: Callable[[list], float], place: str = ""
+) -> Any:
     """Combines trees leaf by leaf, over the trees that have the leaf.
 
     Names and curves are taken from the first of these trees.
+
+    Raises:
+      InputError: a place has a number in one tree and something else in another.
     """
     known = [value for value in values if value is not None]
     if not known:
         return None
     first = known[0]
+    if len({_form(value) for value in known}) > 1:
+        raise InputError(
+            f"{place}: of another form in one evaluation than in another, expected the "
+            "same in all evaluations of a method"
+        )
     if isinstance(first, Mapping):
         keys = dict.fromkeys(key for value in known for key in value)
         return {
-            key: _combine([value.get(key) for value in known], combine) for key in keys
+            key: _combine(
+                [value.get(key) for value in known],
+                combine,
+                f"{place}.{key}" if place else str(key),
+            )
+            for key in keys
         }
     if isinstance(first, bool | str | list | tuple):
         return first
     return combine(known) if len(known) > 1 else combine([known[0]] * 2)
+
+
+def _form(value: Any) -> str:
+    """Whether a value is a tree, a name or curve, or a number."""
+    if isinstance(value, Mapping):
+        return "tree"
+    return "name" if isinstance(value, bool | str | list | tuple) else "number"
 
 
 def _mean(values: list) -> float:

@@ -2,7 +2,8 @@
 
 from tests.fuzz.targets.flags import Flags
 from tests.fuzz.targets.recipes import Recipe
-from tests.fuzz.targets.runs import Checkpoint, Config, Dataset, Record, Weights
+from tests.fuzz.targets.records import Record
+from tests.fuzz.targets.runs import Checkpoint, Config, Dataset, Weights
 from tests.fuzz.targets.scans import Bids, Manifest, Nifti
 
 TARGETS = {

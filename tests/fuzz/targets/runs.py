@@ -146,47 +146,6 @@ class Config:
         claim(self._workdir, self._config, {"dataset_hash": "0"})
 
 
-class Record:
-    """What a table reads of its runs: their evaluation, their time and their config."""
-
-    def __init__(self, folder: Path):
-        from samr_jax.config import named_config
-        from samr_jax.runtime.files import write_json
-        from samr_jax.tables.rows import TABLES
-        from samr_jax.tables.table_runs import TableRuns
-        from tests.fuzz.small_run import small_run
-        from tests.tiny import shrink, tiny_dataset
-
-        dataset = tiny_dataset(folder / "output" / "dataset", subjects=4)
-        workdir = folder / "input"
-        self._run = workdir / "pix2pix" / "seed-0"
-        small_run(self._run, dataset)
-        judge = workdir / "segmentation" / "seed-0"
-        write_json(judge / "metrics.json", {"step": 2})
-        write_json(judge / "run.json", {"seconds": 1.5})
-        self._runs = TableRuns(
-            workdir=workdir,
-            configs=lambda row: shrink(named_config(row.config, "demo")),
-            budget=TABLES[1].budget,
-            overrides={"data.dir": str(dataset.directory), "steps": 4},
-        )
-        names = ("metrics.json", "run.json", "config.json")
-        self._good = {name: (self._run / name).read_text() for name in names}
-
-    def mutant(self, rng: np.random.Generator) -> Mutant:
-        name = str(rng.choice(sorted(self._good)))
-        content = mutate_json(rng, self._good[name])
-        return Mutant(f"pix2pix/seed-0/{name}", content)
-
-    def read(self) -> None:
-        from samr_jax.tables.run_record import provenance_of
-        from samr_jax.tables.status import status
-
-        record = provenance_of(self._run)
-        assert record["steps"] >= 0 and record["images_seen"] >= 0
-        assert "| Pix2Pix | 1 of 1 |" in status(1, self._runs, only=["Pix2Pix"])
-
-
 class Weights:
     """Packaged weights and the description of the data that they were trained on."""
 
