@@ -1,10 +1,13 @@
 """Layers: dtypes, and norms and pooling against numpy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from samr_jax.models.initialise import draw_variables
 from samr_jax.models.layers import (
     Conv,
     Norm,
@@ -113,8 +116,9 @@ def test_the_gradient_of_a_norm_is_its_derivative(norm, devices, axes):
 
 def test_groups_of_a_batch_are_normalised_as_in_calls_one_after_the_other():
     net, x = UNet(features=2, depth=1), normal(4, 8, 8, 3)
-    variables = net.init(jax.random.key(0), x, train=True)
+    variables = draw_variables(net, jax.random.key(0), x, train=True)
 
+    @functools.partial(jax.jit, static_argnames="groups")
     def train(x, stats, groups=1):
         given = {"params": variables["params"], "batch_stats": stats}
         y, new = net.apply(given, x, train=True, groups=groups, mutable=["batch_stats"])

@@ -1,5 +1,7 @@
 """Networks: their numbers of parameters, their parts and their variants."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,8 +76,9 @@ def test_local_enhancer_adds_features_of_the_two_scales():
     }
     taps = [slice(max(2 * i - 1, 0), 2 * i + 2) for i in range(8)]
     half = [[x[0, rows, columns].mean((0, 1)) for columns in taps] for rows in taps]
-    coarse = GlobalFeatures(4, 1, 1, norm="instance").apply(
-        {"params": variables["params"]["global"]}, jnp.array([half]), train=False
+    features = GlobalFeatures(4, 1, 1, norm="instance")
+    coarse = jax.jit(functools.partial(features.apply, train=False))(
+        {"params": variables["params"]["global"]}, jnp.array([half])
     )
     np.testing.assert_allclose(outputs["global"], coarse, atol=1e-4)
     trunk = Trunk(1, norm="instance").apply(
@@ -258,7 +261,8 @@ def test_a_generator_normalised_by_instance_is_the_same_in_training_and_after_it
     network = Generator(2, ngf=2, downsamplings=1, blocks=2, norm="affine_instance")
     variables = draw_variables(network, jax.random.key(0), mask, atlas, train=False)
     assert variables.keys() == {"params"}
-    in_training = network.apply(variables, mask, atlas, train=True)
-    alone = network.apply(variables, mask[1:], atlas[1:], train=False)
+    apply = jax.jit(network.apply, static_argnames="train")
+    in_training = apply(variables, mask, atlas, train=True)
+    alone = apply(variables, mask[1:], atlas[1:], train=False)
     for a, b in zip(*map(jax.tree.leaves, (in_training, alone)), strict=True):
         np.testing.assert_allclose(a[1:], b, atol=1e-5)

@@ -1,5 +1,7 @@
 """Winograd's convolutions against the sum that defines them, in float64."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -34,14 +36,17 @@ def test_values_and_gradients_are_those_of_the_convolution(size, taps, extent):
     kernel = rng.normal(size=(taps, taps, 5, 3)).astype(np.float32)
     expected = convolution(x.astype(np.float64), kernel.astype(np.float64))
 
-    found, pull = jax.vjp(
-        lambda *operands: winograd.convolve(*operands, size=size), x, kernel
-    )
+    @jax.jit
+    def value_and_gradients(x, kernel, g):
+        convolve = functools.partial(winograd.convolve, size=size)
+        value, pull = jax.vjp(convolve, x, kernel)
+        return value, *pull(g)
+
+    g = rng.normal(size=expected.shape)
+    found, to_x, to_kernel = value_and_gradients(x, kernel, g.astype(np.float32))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     # The convolution is bilinear: for any step of one operand, <g, change of y> equals
     # <gradient, step>.
-    g = rng.normal(size=expected.shape)
-    to_x, to_kernel = pull(g.astype(np.float32))
     for gradient, operand in ((to_x, x), (to_kernel, kernel)):
         step = rng.normal(size=operand.shape)
         moved = (step, kernel) if operand is x else (x, step)
