@@ -14,12 +14,15 @@ LONGEST = (
     "prepare/test_truth.py",
     "runtime/test_distributed.py",
     "methods/test_method_steps.py",
-    "training/test_step.py",
     "prepare/test_real_patients.py",
+    "training/test_step.py",
+    "inference/test_scanned_brain.py",
     "faults/test_faults.py",
     "training/test_loop.py",
-    "methods/test_methods.py",
+    "prepare/test_strip.py",
+    "launch/test_wheel.py",
     "runs/test_older_runs.py",
+    "methods/test_methods.py",
     "prepare/test_prepare.py",
 )
 """The files of tests that take longest, in seconds of a processor."""
