@@ -36,8 +36,9 @@ def _head(kind, sequence="T1w", seed=0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ACQUISITIONS)
+@pytest.mark.parametrize("kind", ["sagittal", "cut"])
 def test_template_finds_the_brain(kind):
+    """Whole heads with thick axial slices are in the test below, without a T1w scan."""
     pytest.importorskip("ants")
     head, truth = _head(kind)
     overlap = dice(template_mask(head, t1=True), truth)

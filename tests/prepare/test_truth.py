@@ -101,7 +101,7 @@ def cohort(raw, tmp_path_factory):
         target=Target(size=108),
         atlas="mean",
         steps=Steps(standardise="on"),
-        workers=2,
+        workers=1,
         log=lines.append,
     )
     records = json.loads((dataset.directory / "subjects.json").read_text())
