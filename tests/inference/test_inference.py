@@ -6,6 +6,7 @@ import json
 import shutil
 from unittest import mock
 
+import jax.numpy as jnp
 import nibabel as nib
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_one_slice(model, case):
     assert out.confidence.min() > 0 and out.confidence.max() < 1
 
 
-def test_forms_of_a_mask_agree(model, case):
+def test_forms_of_a_mask_and_an_atlas_agree(model, case):
     labels, atlas = case
     expected = samr_jax.synthesize(labels, atlas, checkpoint=model).images
     hot = np.eye(5)[labels]
@@ -69,6 +70,10 @@ def test_forms_of_a_mask_agree(model, case):
     ):
         out = samr_jax.synthesize(mask, atlas, checkpoint=model, **options)
         np.testing.assert_array_equal(out.images, expected)
+    of_jax = samr_jax.synthesize(
+        jnp.asarray(labels), jnp.asarray(atlas), checkpoint=model
+    )
+    np.testing.assert_array_equal(of_jax.images, expected)
     one = samr_jax.synthesize(labels[1], atlas[1], checkpoint=model).images
     np.testing.assert_allclose(one, expected[1], atol=1e-5)
     shared = samr_jax.synthesize(labels, atlas[0], checkpoint=model).images
