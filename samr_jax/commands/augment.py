@@ -13,11 +13,16 @@ can meet any brain, another brain can be drawn for each volume:
 
     --brains=subjects     the brain of another training subject
     --brains=simulated    a simulated healthy brain
+
+Lesions can also come from mask files, such as masks of patients after treatment:
+
+    --masks=DIR --labels=brats2024
 """
 
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
+from samr_jax.runtime.errors import InputError
 
 FLAGS = Flags()
 
@@ -51,6 +56,16 @@ _BRAINS = _CONTENT.choice(
     ["own", "subjects", "simulated"],
     "Whose brain a run of the config anatomy is told.",
 )
+_MASKS = _CONTENT.strings(
+    "masks",
+    [],
+    "Masks in the space of the dataset's atlas: files, folders or patterns. Their "
+    "lesions take the place of the patients' own; by default those are edited.",
+    form="MASK,...",
+)
+_LABELS = _CONTENT.string(
+    "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
+)
 _MIX = _CONTENT.switch("mix", "Add the real subjects of all splits.")
 
 
@@ -58,6 +73,7 @@ def main() -> None:
     import tempfile
 
     from samr_jax.inference.augment import mixed, synthesized_set
+    from samr_jax.inference.given_lesions import read_lesions
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
     from samr_jax.runtime.files import check_new_directory
@@ -68,6 +84,11 @@ def main() -> None:
     if _DATA.value:
         config.data.dir = _DATA.value
     dataset = training_dataset(config)
+    if FLAGS.given("labels") and not _MASKS.value:
+        raise InputError("--labels without --masks, expected both")
+    lesions = None
+    if _MASKS.value:
+        lesions = read_lesions(_MASKS.value, _LABELS.value)
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     count = _COUNT.value or len(dataset.splits["train"])
     options = {
@@ -75,6 +96,7 @@ def main() -> None:
         "seed": _SEED.value,
         "jitter": _JITTER.value,
         "brains": _BRAINS.value,
+        "lesions": lesions,
     }
     if not _MIX.value:
         written = synthesized_set(model, dataset, _OUTPUT.value, **options)

@@ -57,6 +57,17 @@ _TRAIN_PATIENTS = _RUNS.integer(
     "test or validate on. Give --steps, too: epochs of fewer patients are shorter.",
     1,
 )
+_MASKS = _RUNS.strings(
+    "masks",
+    [],
+    "Table 2: masks in the space of the dataset's atlas (files, folders or patterns) "
+    "whose lesions the synthesized training data have; by default the lesions of "
+    "training patients are edited.",
+    form="MASK,...",
+)
+_LABELS = _RUNS.string(
+    "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
+)
 _STEPS = _RUNS.integer(
     "steps",
     None,
@@ -106,12 +117,29 @@ def main() -> None:
         overrides=overrides,
         folds=_FOLDS.value,
         train_patients=_TRAIN_PATIENTS.value,
+        lesions=given_lesions(),
         grid=read_grid(overrides),
     )
     if _STATUS.value:
         print(status(_TABLE.value, runs, only=_ONLY.value))
         return
     print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
+
+
+def given_lesions():
+    """The lesions of --masks; None without them."""
+    from samr_jax.inference.given_lesions import read_lesions
+
+    if not _MASKS.value:
+        if FLAGS.given("labels"):
+            raise InputError("--labels without --masks, expected both")
+        return None
+    if _TABLE.value != 2:
+        raise InputError(
+            f"--masks and --table={_TABLE.value}, expected --table=2, whose training "
+            "data are synthesized from masks"
+        )
+    return read_lesions(_MASKS.value, _LABELS.value)
 
 
 def read_config(row, variant: str):

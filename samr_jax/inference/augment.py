@@ -37,6 +37,7 @@ from samr_jax.inference.brains import (
     told_maps,
 )
 from samr_jax.inference.edited_masks import EditedMask, draw_masks
+from samr_jax.inference.given_lesions import GivenLesions
 from samr_jax.inference.outside_training import compare_set
 from samr_jax.runs.batched import BATCH_SIZE, synthesize_all
 from samr_jax.runs.model import Model
@@ -52,6 +53,7 @@ def synthesized_set(
     seed: int,
     jitter: bool = False,
     brains: str = OWN,
+    lesions: GivenLesions | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Dataset:
     """Synthesizes volumes from edited masks of training patients.
@@ -66,6 +68,8 @@ def synthesized_set(
       brains: for a method that is told tissue maps, whose maps it is told: ``own`` for
         the patient of the mask, ``subjects`` for another training subject, or
         ``simulated`` for brains of the phantom; see `samr_jax.inference.brains`.
+      lesions: take the place of the patients' own lesions, see `draw_masks`; by default
+        the patients' own lesions are edited.
       batch_size: slices of the one compiled batch.
 
     Returns:
@@ -77,7 +81,13 @@ def synthesized_set(
     """
     _check_model(model, dataset)
     check_brains(brains, model.method)
-    masks = draw_masks(dataset, count=count, seed=seed, jitter=jitter)
+    masks = draw_masks(
+        dataset,
+        count=count,
+        seed=seed,
+        jitter=jitter,
+        lesions=lesions.on_grid_of(dataset) if lesions else None,
+    )
     stacks = Stacks(dataset, "train")
     named = {f"synthesized-{i:04d}": mask for i, mask in enumerate(masks)}
     labels = {name: mask.labels for name, mask in named.items()}
@@ -101,6 +111,7 @@ def synthesized_set(
         "step": model.step,
         "trained_on": model.dataset.content_hash,
         "masks_of": dataset.content_hash,
+        "lesions_of": lesions.digest if lesions else dataset.content_hash,
         "seed": seed,
         "recipes": recipes,
         "outside_training": outside,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -28,7 +29,12 @@ class EditedMask:
 
 
 def draw_masks(
-    dataset: Dataset, *, count: int, seed: int, jitter: bool = False
+    dataset: Dataset,
+    *,
+    count: int,
+    seed: int,
+    jitter: bool = False,
+    lesions: Mapping[str, np.ndarray] | None = None,
 ) -> list[EditedMask]:
     """Randomly manipulated masks of training patients (section IV-C).
 
@@ -41,6 +47,8 @@ def draw_masks(
       seed: of the order and of the edits. With the same seed, a smaller count gives the
         first masks of a larger one.
       jitter: see `samr_jax.data.edits.draw_recipe`.
+      lesions: labels ``(Z, H, W)`` by name. Every patient's lesion is replaced by one
+        of these lesions, and there are no other edits.
 
     Raises:
       InputError: no training mask can be edited.
@@ -52,10 +60,15 @@ def draw_masks(
     while len(drawn) < count:
         before = len(drawn)
         for patient in rng.permutation(sorted(masks)).tolist():
-            donors = {name: m for name, m in masks.items() if name != patient}
+            donors = lesions or {n: m for n, m in masks.items() if n != patient}
             try:
                 recipe, labels = random_edit(
-                    masks[patient], rng, spacing=spacing, donors=donors, jitter=jitter
+                    masks[patient],
+                    rng,
+                    spacing=spacing,
+                    donors=donors,
+                    jitter=jitter,
+                    transplanted=lesions is not None,
                 )
             except InputError as error:
                 refusal = error

@@ -78,9 +78,19 @@ def volumes_of(table_runs: TableRuns, share: float) -> int:
 def _directory(
     table_runs: TableRuns, row: Row | None, share: float, seed: int, with_real: bool
 ) -> Path:
-    name = CONTROL if row is None else row.key
     mix = f"share-{share:g}" if with_real else f"alone-{share:g}"
-    return table_runs.workdir / FOLDER / name / mix / f"seed-{seed}"
+    return _home(table_runs, row) / mix / f"seed-{seed}"
+
+
+def _home(table_runs: TableRuns, row: Row | None) -> Path:
+    """The folder of a row's further volumes and of the segmenters that learn from them.
+
+    Given lesions have a folder of their own. The control has the patients' own lesions.
+    """
+    name = CONTROL if row is None else row.key
+    if row is not None and table_runs.lesions is not None:
+        name += f"-lesions-{table_runs.lesions.digest}"
+    return table_runs.workdir / FOLDER / name
 
 
 def _evaluation(
@@ -118,8 +128,7 @@ def _evaluation(
 
 def _further(table_runs: TableRuns, row: Row | None, seed: int) -> Dataset:
     """The further volumes of the largest share, made once for each row and seed."""
-    name = CONTROL if row is None else row.key
-    directory = table_runs.workdir / FOLDER / name / f"set-{seed}"
+    directory = _home(table_runs, row) / f"set-{seed}"
     count = volumes_of(table_runs, 1.0)
     if (directory / DESCRIPTION).exists():
         found = open_dataset(directory)
@@ -134,4 +143,11 @@ def _further(table_runs: TableRuns, row: Row | None, seed: int) -> Dataset:
     table_runs.evaluations(row)
     model = load_model(table_runs.directory(row, seed))
     _log.info("synthesizing %d volumes by %s", count, row.title)
-    return synthesized_set(model, table_runs.dataset, directory, count=count, seed=seed)
+    return synthesized_set(
+        model,
+        table_runs.dataset,
+        directory,
+        count=count,
+        seed=seed,
+        lesions=table_runs.lesions,
+    )

@@ -54,6 +54,7 @@ def make_table(number: int, table_runs: TableRuns, *, only: Sequence[str] = ()) 
         "seeds": list(table_runs.seeds),
         "folds": table_runs.folds,
         "train_patients": table_runs.train_patients,
+        "lesions": table_runs.lesions and sorted(table_runs.lesions.masks),
         "dataset": dataset_record(table_runs.dataset),
         "results": made.results,
         "comparisons": made.comparisons,

@@ -121,6 +121,8 @@ def how_it_was_made(content: Mapping) -> str:
             patients += f", {trained} training patients a fold"
     else:
         patients += " patients"
+    if lesions := content.get("lesions"):
+        patients += f"; lesions of synthesized data from {len(lesions)} further masks"
     lines = [
         "# How it was made",
         "",

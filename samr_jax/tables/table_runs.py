@@ -17,6 +17,7 @@ from samr_jax.data.dataset import Dataset
 from samr_jax.evaluation.evaluate import add_judged_scores, table
 from samr_jax.evaluation.scores.pooling import pool_folds
 from samr_jax.evaluation.stored import METRICS, read_evaluation
+from samr_jax.inference.given_lesions import GivenLesions
 from samr_jax.runs.model import build_method, load_model
 from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
@@ -53,6 +54,8 @@ class TableRuns:
       folds: of a cross-validation by patient; 0 takes the dataset's own split.
       train_patients: with folds, how many patients each fold is trained on; by default
         all that it does not test or validate on.
+      lesions: of the synthesized training data of Table II; by default the training
+        patients' own lesions are edited.
       grid: the learning rates that every row may choose from, see `choose`; None keeps
         those of the config files.
     """
@@ -64,6 +67,7 @@ class TableRuns:
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     folds: int = 0
     train_patients: int | None = None
+    lesions: GivenLesions | None = None
     grid: Grid | None = None
 
     @functools.cached_property

@@ -1,6 +1,8 @@
 """Sets of further training data: what is in them, and where it came from."""
 
+import dataclasses
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +23,17 @@ from samr_jax.inference.augment import (
 from samr_jax.inference.brains import draw_brains, told_maps
 from samr_jax.inference.edited_masks import draw_masks
 from samr_jax.inference.export import export
-from samr_jax.labels import BACKGROUND, LESION_LABELS, preset, remap
+from samr_jax.inference.given_lesions import read_lesions
+from samr_jax.labels import (
+    BACKGROUND,
+    CAVITY,
+    EDEMA,
+    LESION_LABELS,
+    NORMAL,
+    TUMOR,
+    preset,
+    remap,
+)
 from samr_jax.prepare.find.layouts import find_subjects
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
@@ -76,6 +88,70 @@ def test_a_synthesized_set_can_be_told_and_replayed(further, model, dataset):
             donors={other: m for other, m in masks.items() if other != patient},
         )
         np.testing.assert_array_equal(Stacks(further, "train")[name].labels, replayed)
+
+
+@pytest.fixture
+def lesions(dataset, tmp_path):
+    """Two masks in BraTS codes, in other voxels than the dataset's."""
+    rows, columns = dataset.grid.size
+    affine = dataset.grid.affine @ np.diag([0.5, 0.5, 1, 1])
+    for name, (code, reach) in {"one": (1, 12), "two": (4, 8)}.items():
+        mask = np.zeros((2 * columns, 2 * rows, dataset.grid.slices), np.uint8)
+        mask[columns - reach : columns + reach, rows - reach : rows + reach, 1] = 2
+        mask[columns - 4 : columns + 4, rows - 4 : rows + 4, 1] = code
+        nib.save(nib.Nifti1Image(mask, affine), tmp_path / f"{name}.nii.gz")
+    return tmp_path
+
+
+def test_given_lesions_take_the_place_of_the_patients_own(
+    lesions, model, dataset, tmp_path
+):
+    given = read_lesions([str(lesions)], "brats2021")
+    output = tmp_path / "set"
+    made = synthesized_set(model, dataset, output, count=4, seed=0, lesions=given)
+    assert made.provenance["lesions_of"] == given.digest
+    stacks, brains = Stacks(made, "train"), Stacks(dataset, "train")
+    seen = set()
+    for name, record in made.provenance["recipes"].items():
+        (edit,) = record["edits"]
+        assert edit["edit"] == "replace"
+        seen.add(edit["donor"])
+        labels, own = stacks[name].labels, brains[record["patient"]].labels
+        code, reach = {"one": (CAVITY, 6), "two": (TUMOR, 4)}[edit["donor"]]
+        drawn = np.zeros_like(labels)
+        middle = labels.shape[1] // 2
+        inside = slice(middle - reach, middle + reach)
+        drawn[1, inside, inside] = EDEMA
+        drawn[1, middle - 2 : middle + 2, middle - 2 : middle + 2] = code
+        inside = (own != BACKGROUND) & (drawn > 0)
+        np.testing.assert_array_equal(labels[inside], drawn[inside])
+        assert set(labels[~inside]) <= {BACKGROUND, NORMAL}
+    assert seen == {"one", "two"}
+
+
+def test_lesions_are_known_by_their_content_and_place(lesions, dataset):
+    given = read_lesions([str(lesions)], "brats2021")
+    assert read_lesions([str(lesions / "*.nii.gz")], "brats2021").digest == given.digest
+    assert read_lesions([str(lesions / "one.nii.gz")], "brats2021") != given
+    other = read_lesions([str(lesions)], "brats2021-necrosis-as-tumor")
+    assert other.digest != given.digest
+
+
+def test_lesions_that_leave_the_slices_are_named(lesions, dataset, caplog):
+    given = read_lesions([str(lesions)], "brats2021")
+    given.on_grid_of(dataset)
+    assert not caplog.messages
+    affine = dataset.grid.affine.copy()
+    affine[:3, 3] += 12 * affine[:3, 0]  # a sixth of the larger lesion is outside
+    grid = dataclasses.replace(dataset.grid, affine=affine)
+    given.on_grid_of(dataclasses.replace(dataset, grid=grid))
+    (message,) = caplog.messages
+    assert re.search(r"one\.nii\.gz: \d+\.\d ml of a lesion of \d+\.\d ml", message)
+    affine = dataset.grid.affine.copy()
+    affine[2, 3] += 500
+    grid = dataclasses.replace(dataset.grid, affine=affine)
+    with pytest.raises(InputError, match=r"one\.nii\.gz: no lesion in the dataset's"):
+        given.on_grid_of(dataclasses.replace(dataset, grid=grid))
 
 
 def test_synthesized_images_are_the_networks(further, model, dataset):

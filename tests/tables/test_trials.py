@@ -169,6 +169,8 @@ def test_rates_are_checked(flags, found, tmp_path):
             ["--learning_rates=1e-3", "--set=learning_rate=0.1"],
             "--set=learning_rate=... and --learning_rates, expected one of them",
         ),
+        (["--labels=brats2024"], "--labels without --masks, expected both"),
+        (["--masks=x"], "--masks and --table=1, expected --table=2"),
         (["--train_patients=4"], "--train_patients without --folds, expected both"),
     ],
 )

@@ -30,6 +30,7 @@ def random_edit(
     spacing: tuple[float, ...],
     donors: Mapping[str, np.ndarray] | None = None,
     jitter: bool = False,
+    transplanted: bool = False,
 ) -> tuple[Recipe, np.ndarray]:
     """Draws recipes until one can be applied.
 
@@ -40,6 +41,7 @@ def random_edit(
       donors: labels of other patients on the same grid, by name; donors
         without a lesion are not used.
       jitter: see `draw_recipe`.
+      transplanted: see `draw_recipe`.
 
     Returns:
       The recipe, and the edited labels.
@@ -49,7 +51,9 @@ def random_edit(
         applied in `MAX_TRIES` tries.
     """
     for _ in range(MAX_TRIES):
-        recipe = draw_recipe(labels, rng, donors=donors, jitter=jitter)
+        recipe = draw_recipe(
+            labels, rng, donors=donors, jitter=jitter, transplanted=transplanted
+        )
         try:
             return recipe, apply(recipe, labels, spacing=spacing, donors=donors)
         except InputError as error:
@@ -63,6 +67,7 @@ def draw_recipe(
     *,
     donors: Mapping[str, np.ndarray] | None = None,
     jitter: bool = False,
+    transplanted: bool = False,
 ) -> Recipe:
     """Draws one of the paper's manipulations, each with equal probability.
 
@@ -70,7 +75,8 @@ def draw_recipe(
     Without donors that have a lesion only the size is changed. A healthy brain gets a
     donor's lesion. With `jitter`, which the paper does not have, the lesion is also
     mirrored (with probability 0.5), moved (up to 5 mm), rotated (up to 15 degrees) and
-    deformed (2 mm).
+    deformed (2 mm). With `transplanted`, a donor's lesion always takes the place of the
+    lesion.
     """
     having = {
         part: [name for name, donor in (donors or {}).items() if _has(donor, part)]
@@ -82,7 +88,11 @@ def draw_recipe(
             raise InputError("labels: no lesion and no donor's, expected some to edit")
         edit = Insert(_choice(rng, having["lesion"]))
     else:
-        draw = _choice(rng, draws if having["lesion"] else draws[:1])
+        if transplanted:
+            draws = [_draw_replace]
+        elif not having["lesion"]:
+            draws = [_draw_scale]
+        draw = _choice(rng, draws)
         edit = draw(labels, rng, having)
     more = _draw_jitter(rng) if jitter else ()
     return Recipe((edit, *more), seed=int(rng.integers(2**31)))
