@@ -18,7 +18,7 @@ from samr_jax.prepare.subject.pictures import STAGES
 from samr_jax.prepare.subject.prepare_subject import Prepared
 from samr_jax.runtime.files import replacing
 
-VERSION = 6
+VERSION = 7
 """To be raised whenever a change of the code changes a prepared subject."""
 
 

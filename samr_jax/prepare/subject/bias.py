@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from samr_jax.data.resample import coarsened
 from samr_jax.prepare.subject.ants_bridge import load_ants, to_ants
+from samr_jax.prepare.subject.box import box_around
 from samr_jax.runtime.errors import InputError
 
 BLOCK_MM = 2.0
@@ -45,7 +45,7 @@ def bias_field(
     Raises:
       InputError: no block of voxels lies inside the brain.
     """
-    box = _box_around(brain)
+    box = box_around(brain, _MARGIN)
     corner = affine.copy()
     corner[:3, 3] += affine[:3, :3] @ [side.start for side in box]
     mean, inside, coarse = _samples(image[box], brain[box], corner)
@@ -56,16 +56,6 @@ def bias_field(
         )
     log_field = _log_field(mean, inside, coarse)
     return np.exp(_spread(log_field, np.linalg.inv(affine) @ coarse, image.shape))
-
-
-def _box_around(brain: np.ndarray) -> tuple[slice, ...]:
-    """The voxels around the brain, or all voxels if there is no brain."""
-    found = ndimage.find_objects(brain.astype(np.uint8))
-    box = found[0] if found else tuple(map(slice, (0, 0, 0), brain.shape))
-    return tuple(
-        slice(max(side.start - _MARGIN, 0), min(side.stop + _MARGIN, size))
-        for side, size in zip(box, brain.shape, strict=True)
-    )
 
 
 def _samples(

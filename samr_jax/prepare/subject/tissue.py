@@ -11,12 +11,14 @@ import tempfile
 import numpy as np
 
 from samr_jax.data.subject import Grid
+from samr_jax.labels import TISSUES
 from samr_jax.prepare.subject.ants_bridge import (
     atropos,
     grid_from_ants,
     grid_to_ants,
     load_ants,
 )
+from samr_jax.prepare.subject.box import box_around, crop_grid
 from samr_jax.prepare.subject.reference_brain import reference_brain
 
 ITERATIONS = 5
@@ -25,6 +27,10 @@ ITERATIONS = 5
 PRIOR_WEIGHT = 0.5
 SMOOTHNESS = 0.1
 """Weight of the Markov random field over neighbouring voxels."""
+
+_MARGIN = 4
+"""Voxels around the brain that the registration and Atropos see. The result depends on
+them as little as on any empty space in the scan: 1 to 2 % of the voxels change."""
 
 
 def tissue_maps(
@@ -43,6 +49,16 @@ def tissue_maps(
     Returns:
       ``(Z, H, W, 3)`` float32 of WM, GM, CSF: their sum is 1 in the brain, 0 outside.
     """
+    maps = np.zeros((*brain.shape, len(TISSUES)), np.float32)
+    box = box_around(brain, _MARGIN)
+    maps[box] = _maps_in_box(images[box], brain[box], lesion[box], crop_grid(grid, box))
+    return maps
+
+
+def _maps_in_box(
+    images: np.ndarray, brain: np.ndarray, lesion: np.ndarray, grid: Grid
+) -> np.ndarray:
+    """As `tissue_maps`; each voxel, also outside the brain, costs time here."""
     priors = _carried_priors(images[..., 0], brain & ~lesion, grid)
     priors = normalised(priors, brain)
     healthy = brain & ~lesion
