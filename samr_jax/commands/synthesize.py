@@ -43,6 +43,8 @@ A scan is registered, stripped and segmented first, which takes about a minute. 
 images are written on its voxels, and the mask may be drawn on them.
 """
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
@@ -81,6 +83,12 @@ _ONE_FILE = _FILES.switch(
 )
 _PNG = _FILES.switch(
     "png", "Also write every axial slice as PNG, a voxel as a pixel, in OUTPUT/png."
+)
+_SCHEDULER = _FILES.string(
+    "scheduler",
+    None,
+    "For several masks: address of a Dask scheduler whose workers see the same files.",
+    form="ADDRESS",
 )
 
 _MODEL = FLAGS.group("Weights and atlas")
@@ -137,15 +145,10 @@ _DONORS = _CHANGE.strings(
 
 
 def main() -> None:
-    from samr_jax.data.atlas_space import read_atlas
-    from samr_jax.inference.anatomy import read_anatomy
     from samr_jax.inference.many_masks import find_masks, is_pattern, synthesize_masks
-    from samr_jax.inference.synthesizer import Synthesizer
-    from samr_jax.inference.written import check_sequences
-    from samr_jax.pretrained import load_pretrained
-    from samr_jax.runs.model import load_model
+    from samr_jax.inference.synthesizer import read_synthesizer
     from samr_jax.runtime.files import check_new_directory
-    from samr_jax.runtime.progress import progress, silent
+    from samr_jax.runtime.progress import progress
 
     first, *others = _MASK.value
     alone = not others and not is_pattern(first) and not Path(first).is_dir()
@@ -154,34 +157,37 @@ def main() -> None:
         masks = {}
     else:
         masks = find_masks(_MASK.value)
+    if alone and _SCHEDULER.value:
+        raise InputError("--scheduler and one mask, expected a folder or a pattern")
     if FLAGS.given("checkpoint") and not _WORKDIR.value:
         raise InputError(
             f"--checkpoint={_CHECKPOINT.value}: of no run, expected --workdir with it"
         )
-    if _WORKDIR.value:
-        model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
-    else:
-        model = load_pretrained()
-    check_sequences(_SEQUENCES.value, model.dataset)
-    synthesizer = Synthesizer(
-        model=model,
+    read = partial(
+        read_synthesizer,
+        workdir=_absolute(_WORKDIR.value),
+        checkpoint=_CHECKPOINT.value,
+        atlas=_absolute(_ATLAS.value),
+        anatomy=_ANATOMY.value or "",
         labels=_LABELS.value,
         edit=_EDIT.value or "",
-        donors=_DONORS.value,
-        reference=_REFERENCE.value or (),
-        atlas=read_atlas(_ATLAS.value, model.dataset) if _ATLAS.value else None,
-        anatomy=read_anatomy(_ANATOMY.value, model) if _ANATOMY.value else None,
+        donors=tuple(_DONORS.value),
+        reference=tuple(_REFERENCE.value or ()),
         seed=_SEED.value,
         samples=_SAMPLES.value,
-        sequences=_SEQUENCES.value,
+        sequences=None if _SEQUENCES.value is None else tuple(_SEQUENCES.value),
         png=_PNG.value,
         one_file=_ONE_FILE.value,
-        show=progress if alone else silent,
     )
     output = Path(_OUTPUT.value)
     if alone:
-        paths = synthesizer(Path(first), output)
+        paths = replace(read(), show=progress)(Path(first), output)
     else:
-        paths = synthesize_masks(synthesizer, masks, output)
+        paths = synthesize_masks(read, masks, output, scheduler=_SCHEDULER.value)
     for path in paths:
         print(path)
+
+
+def _absolute(path: str | None) -> str:
+    """A path that means the same on every machine; empty without one."""
+    return str(Path(path).absolute()) if path else ""

@@ -1,16 +1,18 @@
-"""Syntheses of a folder of masks, one after the other, with one compiled network."""
+"""Syntheses of a folder of masks, with one compiled network in every process."""
 
 from __future__ import annotations
 
+import functools
 import glob
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from samr_jax.inference.synthesizer import Synthesizer
 from samr_jax.inference.written import PROVENANCE
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name, check_writable
+from samr_jax.runtime.processes import run_all
 from samr_jax.runtime.progress import progress
 from samr_jax.runtime.records import anything, each, read_record
 
@@ -46,7 +48,11 @@ def find_masks(given: Sequence[str]) -> dict[str, Path]:
 
 
 def synthesize_masks(
-    synthesizer: Synthesizer, masks: Mapping[str, Path], output: Path
+    read: Callable[[], Synthesizer],
+    masks: Mapping[str, Path],
+    output: Path,
+    *,
+    scheduler: str | None = None,
 ) -> list[Path]:
     """Synthesizes every mask into a folder of its name.
 
@@ -54,19 +60,23 @@ def synthesize_masks(
     that cannot be used does not stop the others.
 
     Args:
-      synthesizer: makes one synthesis.
+      read: gives what makes one synthesis. With a scheduler, it is called on other
+        machines, so that it has to be picklable.
       masks: name -> file.
       output: directory of the folders.
+      scheduler: address of a Dask scheduler whose workers see the same files.
 
     Returns:
       The folders.
 
     Raises:
-      InputError: masks have failed; it names them after all others are done.
+      InputError: masks have failed; it names them after all others are done. Or the
+        scheduler does not answer.
     """
     if output.is_file():
         raise InputError(f"{output}: a file, expected a directory")
     check_writable(output / PROVENANCE)
+    synthesizer = read()
     failed: list[str] = []
     left: dict[str, Path] = {}
     for name, path in masks.items():
@@ -78,20 +88,42 @@ def synthesize_masks(
             _log.warning("failed: %s", error)
     if done := len(masks) - len(left) - len(failed):
         _log.info("%d of %d masks are done already", done, len(masks))
-    with progress(len(left), "masks") as shown:
-        for name, path in left.items():
-            try:
-                synthesizer(path, output / name)
-            except InputError as error:
-                failed.append(name)
+
+    def tell(result: tuple[str, str]) -> None:
+        name, error = result
+        if error:
+            failed.append(name)
+            _log.warning("failed: %s", error)
+
+    calls = [
+        functools.partial(_attempt, read, name, path, output.absolute() / name)
+        for name, path in left.items()
+    ]
+    if scheduler:
+        run_all(calls, label="masks", on_result=tell, scheduler=scheduler)
+    else:
+        with progress(len(calls), "masks") as shown:
+            for call in calls:
+                result = call()
                 with shown.aside():
-                    _log.warning("failed: %s", error)
-            shown.update()
+                    tell(result)
+                shown.update()
     if failed:
         raise InputError(
             f"{len(failed)} of {len(masks)} masks failed: {', '.join(failed)}"
         )
     return [output / name for name in masks]
+
+
+def _attempt(
+    read: Callable[[], Synthesizer], name: str, mask: Path, folder: Path
+) -> tuple[str, str]:
+    """Synthesizes a mask; its name, and why it failed or an empty text."""
+    try:
+        read()(mask, folder)
+    except InputError as error:
+        return name, str(error)
+    return name, ""
 
 
 def _is_done(synthesizer: Synthesizer, mask: Path, folder: Path) -> bool:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from samr_jax.data.atlas_space import AtlasSpace
+from samr_jax.data.atlas_space import AtlasSpace, read_atlas
 from samr_jax.data.edits import edit_volume
 from samr_jax.data.edits.volume import read_recipe
 from samr_jax.data.likely_preset import likely_preset
 from samr_jax.data.nifti import Volume, in_our_codes, read_labels
-from samr_jax.inference.anatomy import Anatomy, anatomy_record
+from samr_jax.inference.anatomy import Anatomy, anatomy_record, read_anatomy
 from samr_jax.inference.api import model_of
 from samr_jax.inference.patient import place_mask
 from samr_jax.inference.samples import check_samples, write_samples
@@ -27,7 +27,9 @@ from samr_jax.inference.volumes import (
     log_warning,
     synthesize_volume,
 )
-from samr_jax.runs.model import Model
+from samr_jax.inference.written import check_sequences
+from samr_jax.pretrained import load_pretrained
+from samr_jax.runs.model import Model, load_model
 from samr_jax.runs.provenance import weights_hash
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import digest_of
@@ -168,6 +170,37 @@ class Synthesizer:
             "png": self.png,
             "one_file": self.one_file,
         }
+
+
+@functools.cache
+def read_synthesizer(
+    *,
+    workdir: str = "",
+    checkpoint: str = "latest",
+    atlas: str = "",
+    anatomy: str = "",
+    **options: Any,
+) -> Synthesizer:
+    """Reads the files of a synthesizer; a process reads the same files once.
+
+    Args:
+      workdir: of a trained run; empty for the packaged weights.
+      checkpoint: ``latest`` or ``best``, of the run.
+      atlas: directory with ``SEQUENCE.nii.gz``; empty for that of the training data.
+      anatomy: see `samr_jax.inference.anatomy.read_anatomy`; empty for the default.
+      **options: other attributes of `Synthesizer`, each hashable.
+
+    Raises:
+      InputError: a file cannot be used.
+    """
+    model = load_model(workdir, which=checkpoint) if workdir else load_pretrained()
+    check_sequences(options.get("sequences"), model.dataset)
+    return Synthesizer(
+        model=model,
+        atlas=read_atlas(atlas, model.dataset) if atlas else None,
+        anatomy=read_anatomy(anatomy, model) if anatomy else None,
+        **options,
+    )
 
 
 def synthesize_file(

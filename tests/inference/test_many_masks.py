@@ -1,5 +1,7 @@
 """Syntheses of a folder of masks."""
 
+import functools
+import os
 import re
 
 import nibabel as nib
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from samr_jax.inference.many_masks import find_masks, synthesize_masks
-from samr_jax.inference.synthesizer import Synthesizer
+from samr_jax.inference.synthesizer import Synthesizer, read_synthesizer
 from samr_jax.runs import model as run_model
 from samr_jax.runs.model import load_model
 from samr_jax.runtime.errors import InputError
@@ -59,23 +61,62 @@ def test_a_folder_goes_on_after_a_failure_and_after_a_stop(trained, masks, tmp_p
 
 def test_other_options_do_not_mix_with_finished_folders(trained, masks, tmp_path):
     (masks / "a.nii.gz").unlink()
+    found = find_masks([str(masks)])
     model = load_model(trained)
-    synthesize_masks(Synthesizer(model), find_masks([str(masks)]), tmp_path / "out")
+    synthesize_masks(
+        lambda: Synthesizer(model), find_masks([str(masks)]), tmp_path / "out"
+    )
     with pytest.raises(InputError, match="3 of 3 masks failed: b, c, d"):
         edited = Synthesizer(model, edit="mirror")
-        synthesize_masks(edited, find_masks([str(masks)]), tmp_path / "out")
+        synthesize_masks(lambda: edited, found, tmp_path / "out")
     (tmp_path / "out" / "b" / "provenance.json").write_text("[]")
     with pytest.raises(InputError, match="1 of 3 masks failed: b"):
-        synthesize_masks(Synthesizer(model), find_masks([str(masks)]), tmp_path / "out")
+        synthesize_masks(
+            lambda: Synthesizer(model), find_masks([str(masks)]), tmp_path / "out"
+        )
 
 
 def test_all_masks_share_one_compiled_network(trained, masks, tmp_path):
     (masks / "a.nii.gz").unlink()
+    found = find_masks([str(masks)])
     model = load_model(trained)
     run_model._compiled.cache_clear()
-    synthesize_masks(Synthesizer(model), find_masks([str(masks)]), tmp_path / "out")
+    synthesize_masks(lambda: Synthesizer(model), found, tmp_path / "out")
     assert run_model._compiled(model.method, "synthesize")._cache_size() == 1
     assert run_model._compiled.cache_info().misses == 1
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_and_names_what_failed(trained, masks, tmp_path):
+    distributed = pytest.importorskip("dask.distributed")
+    found = find_masks([str(masks)])
+    read = functools.partial(read_synthesizer, workdir=str(trained), seed=1)
+    here, there = tmp_path / "here", tmp_path / "there"
+    with pytest.raises(InputError, match="1 of 4 masks failed: a"):
+        synthesize_masks(read, found, here)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        with pytest.raises(InputError, match="1 of 4 masks failed: a"):
+            synthesize_masks(read, found, there, scheduler=address)
+    with pytest.raises(InputError, match="scheduler nowhere: no answer"):
+        synthesize_masks(read, found, tmp_path / "out", scheduler="nowhere")
+    for name in "bcd":
+        assert sorted(os.listdir(here / name)) == sorted(os.listdir(there / name))
+        for path in (here / name).glob("*.nii.gz"):
+            first, second = (
+                nib.load(root / name / path.name) for root in (here, there)
+            )
+            np.testing.assert_array_equal(first.get_fdata(), second.get_fdata())
+
+
+def test_a_scheduler_is_refused_where_it_cannot_help(masks, tmp_path):
+    flags = ["--scheduler=x", f"--output={tmp_path / 'out'}"]
+    one = launch("synthesize", f"--mask={masks / 'b.nii.gz'}", *flags)
+    assert (
+        one.error == "error: --scheduler and one mask, expected a folder or a pattern"
+    )
 
 
 @pytest.mark.quick

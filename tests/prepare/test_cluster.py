@@ -9,9 +9,9 @@ import pytest
 
 from samr_jax.prepare import pipeline
 from samr_jax.prepare.cohort.jobs import Job
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.options import Steps
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.processes import run_all
 from tests.prepare.test_prepare import prepare_small, write_subject
 
 distributed = pytest.importorskip("dask.distributed")

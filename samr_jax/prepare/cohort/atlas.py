@@ -30,7 +30,7 @@ def make_atlas(
       scale: the common slices and intensity scale.
       options: options with a working grid.
       work: a folder that all workers see.
-      **pool: of `samr_jax.prepare.cohort.parallel.run_all`.
+      **pool: of `samr_jax.runtime.processes.run_all`.
 
     Returns:
       ``(Z, H, W, S)`` float32 in the dataset's units.

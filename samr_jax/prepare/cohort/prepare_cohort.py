@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from samr_jax.data.splits import split_subjects
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.jobs import Failure, Job
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.processes import run_all
 
 Splits = Mapping[str, tuple[str, ...]]
 
@@ -57,7 +57,7 @@ def prepare_cohorts(
       fractions: shares of training, validation and test patients.
       seed: seed of the split.
       on_failure: is called for each subject that fails, as soon as it fails.
-      **pool: options of `samr_jax.prepare.cohort.parallel.run_all`.
+      **pool: options of `samr_jax.runtime.processes.run_all`.
 
     Raises:
       InputError: no subject could be prepared, or too few patients are left.

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from samr_jax.data.subject import Grid
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.subject.ants_bridge import (
     grid_from_ants,
     grid_to_ants,
     load_ants,
 )
+from samr_jax.runtime.processes import run_all
 
 ITERATIONS = 3
 
@@ -66,7 +66,7 @@ def build_template(
       iterations: number of rounds.
       scratch: a folder that all workers see, for deformations and intermediate images.
       workers: number of processes; -1 takes one for each core.
-      scheduler: address of a Dask scheduler, see `samr_jax.prepare.cohort.parallel`.
+      scheduler: address of a Dask scheduler, see `samr_jax.runtime.processes`.
 
     Returns:
       ``(Z, H, W, S)`` float32.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.dicom.annotation import Masks, clean_copy, masks_by_study
 from samr_jax.prepare.dicom.choice import Choice, check_known, choose
 from samr_jax.prepare.dicom.convert import check_converter, convert
@@ -20,6 +19,7 @@ from samr_jax.prepare.find.layouts import DICOM
 from samr_jax.prepare.find.raw import LABELS_ROLE, Found, RawSubject
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import write_text
+from samr_jax.runtime.processes import run_all
 from samr_jax.sequences import SEQUENCES
 
 TABLE = "series.tsv"
@@ -43,7 +43,7 @@ def find_dicom(
       work: gets the volumes, the table of all series and `FOLDERS`.
       table: the user's corrected table, or None.
       log: receives lines for the user.
-      **pool: of `samr_jax.prepare.cohort.parallel.run_all`.
+      **pool: of `samr_jax.runtime.processes.run_all`.
 
     Raises:
       InputError: a tool is missing, the table does not fit, or no series can be used.

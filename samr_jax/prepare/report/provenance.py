@@ -11,11 +11,11 @@ from pathlib import Path
 from samr_jax import __version__
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.common_scale import CommonScale
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.find.raw import Found
 from samr_jax.prepare.options import Options
 from samr_jax.prepare.subject.landmarks import PERCENTILES
 from samr_jax.runtime.files import write_json
+from samr_jax.runtime.processes import run_all
 
 RECORDS = "subjects.json"
 

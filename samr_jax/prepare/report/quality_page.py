@@ -17,10 +17,10 @@ from samr_jax.labels import CAVITY, EDEMA, TUMOR
 from samr_jax.prepare.cohort.cache import Stored
 from samr_jax.prepare.cohort.common_scale import CommonScale
 from samr_jax.prepare.cohort.jobs import Failure
-from samr_jax.prepare.cohort.parallel import run_all
 from samr_jax.prepare.subject.landmarks import healthy_values
 from samr_jax.prepare.subject.pictures import STAGES, show_slice
 from samr_jax.runtime.files import replacing, write_text
+from samr_jax.runtime.processes import run_all
 
 _COLOURS = {EDEMA: "#33cc55", TUMOR: "#ffcc00", CAVITY: "#4488ff"}
 """Outlines as in the paper's figures, the innermost on top."""

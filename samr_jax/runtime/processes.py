@@ -1,4 +1,4 @@
-"""Runs subjects in parallel, on the local cores or on a Dask cluster."""
+"""Runs calls in parallel, on the local cores or on a Dask cluster."""
 
 from __future__ import annotations
 
