@@ -149,9 +149,13 @@ def finished(directory: Path, steps: int) -> bool:
 def _scores(directory: Path) -> list[tuple[int, float]]:
     """Steps of a trial, and the validation scores at these steps."""
     log = directory / "metrics.jsonl"
-    lines = log.read_text().splitlines() if log.exists() else []
+    if not log.exists():
+        return []
     with reading(log):
-        records = list(map(json.loads, lines))
+        try:
+            records = list(map(json.loads, log.read_text().splitlines()))
+        except RecursionError as error:
+            raise InputError(f"{log}: nested too deeply, expected records") from error
         scored = [one for one in records if SCORE in one]
         for number, one in enumerate(scored):
             _SCORED(f"{log}: score {number + 1}", one)

@@ -127,11 +127,14 @@ def test_status_counts_trials(table_runs, trained):
             "score 2.val/score is null, expected a number",
         ),
         ("0.001-1/metrics.jsonl", '{"step": 6, "val', "metrics.jsonl: field missing"),
+        ("0.001-1/metrics.jsonl", "\udcc0", "metrics.jsonl: field missing"),
+        ("0.001-1/metrics.jsonl", "[" * 10**5, "metrics.jsonl: nested too deeply"),
     ],
 )
 def test_damaged_trials_are_named(name, content, found, table_runs, trained):
     table_runs.choose([PIX2PIX])
-    (table_runs.trials(PIX2PIX) / name).write_text(content)
+    text = content.encode(errors="surrogateescape")
+    (table_runs.trials(PIX2PIX) / name).write_bytes(text)
     with pytest.raises(InputError, match=found):
         table_runs.config(PIX2PIX, 0)
         table_runs.choose([PIX2PIX])
