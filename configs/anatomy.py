@@ -2,6 +2,7 @@
 
 python launch/main.py --config=configs/anatomy.py         # the paper's size, GPU or TPU
 python launch/main.py --config=configs/anatomy.py:demo    # minutes, two CPU cores
+python launch/main.py --config=configs/anatomy.py:patients --config.data.dir=DATASET
 
 Networks, losses and numbers are in samr_jax/methods/anatomy.py.
 """

@@ -42,6 +42,8 @@ def test_config_files_load_and_are_valid(path):
         validate(module.get_config(variant))
     if path.stem in ("anatomy", "segmentation"):
         validate(module.get_config("pretrained"))
+    if path.stem == "anatomy":
+        validate(module.get_config("patients"))
     with pytest.raises(ValueError, match="huge"):
         module.get_config("huge")
 

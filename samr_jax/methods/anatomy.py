@@ -84,10 +84,8 @@ _LEARNS_QUICKLY = {
     "anatomy.blank_lesions": False,
 }
 
-VARIANTS = {
-    "paper": {},
-    "demo": PAIRED_DEMO | cg_samr.SMALL_NETWORKS | _LEARNS_QUICKLY,
-    "pretrained": PRETRAINED
+_PACKAGED = (
+    PRETRAINED
     | cg_samr.SMALL_NETWORKS
     | _LEARNS_QUICKLY
     | {
@@ -100,6 +98,18 @@ VARIANTS = {
         "loss.l1_label_weights": (1.0, 1.0, 3.0, 5.0, 5.0),
         "loss.region_mean": True,
         "ema_decay": 0.99,
+    }
+)
+
+VARIANTS = {
+    "paper": {},
+    "demo": PAIRED_DEMO | cg_samr.SMALL_NETWORKS | _LEARNS_QUICKLY,
+    "pretrained": _PACKAGED,
+    "patients": _PACKAGED
+    | {
+        "start_from": "packaged",
+        "loss.texture": 20.0,
+        "loss.lambda_cm_late": 0.1,
     },
 }
 """``paper`` has the size and the numbers of the paper's CG-SAMR.
@@ -111,6 +121,10 @@ they need not be blanked.
 ``pretrained`` trains the packaged weights, in stages of growing slices
 (`samr_jax.tables.stages`). All stages have the same networks. docs/training.md has
 the trainings that led to its numbers.
+
+``patients`` starts from the packaged weights, with patients of one's own. The tissue
+maps of patients tell less of their detail than the phantom's do. With the phantom's
+weight of the texture loss, noise takes the place of the detail that the maps leave out.
 """
 
 

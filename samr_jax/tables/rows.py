@@ -78,7 +78,7 @@ PACKAGED_START = Row(
     "CG-SAMR + anatomy, from the packaged weights",
     "anatomy",
     {"start_from": "packaged"},
-    variant="pretrained",  # has the networks of the packaged weights
+    variant="patients",  # has the networks of the packaged weights
 )
 
 PAIRED = (

@@ -159,10 +159,10 @@ def test_a_run_that_is_not_there_is_refused(dataset, config, tmp_path):
 
 def test_the_packaged_weights_start_a_training_of_their_method(dataset):
     """They are of the generator alone: U and D are new; T1w and APTw are matched."""
-    config = method_config("anatomy", "pretrained")
+    config = method_config("anatomy", "patients")
     config.data.dir = str(dataset.directory)
     config.model.ndf = 1
-    _, state, record = started("packaged", dataset, config)
+    _, state, record = started(config.start_from, dataset, config)
     assert record["new_networks"] == ["segmenter", "discriminator"]
     theirs = flat(load_pretrained().variables["params"])
     ours = flat(state.gen.params)
