@@ -27,7 +27,12 @@ _TABLE_FLAGS = FLAGS.group("The table")
 _TABLE = _TABLE_FLAGS.integer(
     "table", None, "Number of the table, 1 to 6.", required=True
 )
-_ONLY = _TABLE_FLAGS.strings("only", [], "Rows to make, by title.", form="TITLE,...")
+_ONLY = _TABLE_FLAGS.strings(
+    "only",
+    [],
+    "Rows to make, by title; table 2 also has the methods of table 6 that way.",
+    form="TITLE,...",
+)
 _STATUS = _TABLE_FLAGS.switch(
     "status",
     "Train nothing; print which runs are finished, and how many hours the others will "
@@ -96,6 +101,12 @@ _SET = _RUNS.repeated(
     "A config field of every run, such as data.size=32; may be repeated.",
     form="FIELD=VALUE",
 )
+_SEGMENTER = _RUNS.repeated(
+    "segmenter",
+    "A config field of the U-Net that segments, such as steps=800, which goes before "
+    "--set and --steps; may be repeated.",
+    form="FIELD=VALUE",
+)
 
 
 def main() -> None:
@@ -109,16 +120,18 @@ def main() -> None:
     if _TRAIN_PATIENTS.value and not _FOLDS.value:
         raise InputError("--train_patients without --folds, expected both")
     overrides = read_overrides()
+    segmenter = read_fields("segmenter", _SEGMENTER.value)
     runs = TableRuns(
         workdir=Path(_WORKDIR.value),
         configs=partial(read_config, variant=_VARIANT.value),
         budget=TABLES[_TABLE.value].budget,
         seeds=read_seeds(_SEEDS.value),
         overrides=overrides,
+        segmenter=segmenter,
         folds=_FOLDS.value,
         train_patients=_TRAIN_PATIENTS.value,
         lesions=given_lesions(),
-        grid=read_grid(overrides),
+        grid=read_grid({**overrides, **segmenter}),
     )
     if _STATUS.value:
         print(status(_TABLE.value, runs, only=_ONLY.value))
@@ -171,8 +184,8 @@ def read_grid(overrides: dict):
     for field in ("learning_rate", "disc_lr_scale"):
         if field in overrides:
             raise InputError(
-                f"--set={field}=... and --learning_rates, expected one of them: every "
-                "row chooses this field"
+                f"--set or --segmenter with {field}=... and --learning_rates, expected "
+                "one of them: every row chooses this field"
             )
     return Grid(
         read_rates("learning_rates", _LEARNING_RATES.value),
@@ -194,17 +207,23 @@ def read_rates(flag: str, texts: list[str]) -> tuple[float, ...]:
 
 def read_overrides() -> dict:
     """Config fields that flags set in every run."""
-    overrides = {}
-    for text in _SET.value:
-        field, found, value = text.partition("=")
-        if not found:
-            raise InputError(f"--set={text}, expected field=value")
-        try:
-            overrides[field] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            overrides[field] = value
+    overrides = read_fields("set", _SET.value)
     if _DATA.value:
         overrides["data.dir"] = _DATA.value
     if _STEPS.value:
         overrides["steps"] = _STEPS.value
     return overrides
+
+
+def read_fields(flag: str, texts: list[str]) -> dict:
+    """Config fields and their values; a value that is no Python literal is a string."""
+    found = {}
+    for text in texts:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--{flag}={text}, expected field=value")
+        try:
+            found[field] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[field] = value
+    return found

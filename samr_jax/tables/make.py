@@ -85,11 +85,13 @@ def chosen_rows(number: int, only: Sequence[str]) -> tuple[Table, tuple[Row, ...
             f"--table={number}, expected one of {', '.join(map(str, TABLES))}"
         )
     table = TABLES[number]
-    titles = [row.title for row in table.rows]
+    known = {row.title: row for row in (*table.rows, *table.on_request)}
     for title in only:
-        if title not in titles:
-            raise InputError(f"row {title!r}, expected some of {', '.join(titles)}")
-    return table, tuple(row for row in table.rows if not only or row.title in only)
+        if title not in known:
+            raise InputError(f"row {title!r}, expected some of {', '.join(known)}")
+    if not only:
+        return table, table.rows
+    return table, tuple(row for title, row in known.items() if title in only)
 
 
 def _synthesis(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Made:
@@ -165,7 +167,7 @@ def _trivial(table: Table, table_runs: TableRuns) -> dict[str, dict]:
 
 def _trivial_evaluations(table: Table, part: TableRuns) -> dict[str, dict]:
     """The rows that need no network, of one fold; they are scored once and kept."""
-    segmenter = part.segmenter()
+    segmenter = part.trained_segmenter()
     path = part.workdir / TRIVIAL
     if path.exists():
         found = read_evaluations(path)

@@ -51,6 +51,7 @@ class TableRuns:
       seeds: one run of every row for each.
       overrides: fields of every config, such as ``{"steps": 10}``. The budget's row
         must have all of them; another row takes the fields that its method has.
+      segmenter: further fields of the segmenter's config, such as ``{"steps": 800}``.
       folds: of a cross-validation by patient; 0 takes the dataset's own split.
       train_patients: with folds, how many patients each fold is trained on; by default
         all that it does not test or validate on.
@@ -65,6 +66,7 @@ class TableRuns:
     budget: Row
     seeds: Sequence[int] = (0,)
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    segmenter: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     folds: int = 0
     train_patients: int | None = None
     lesions: GivenLesions | None = None
@@ -167,6 +169,8 @@ class TableRuns:
         overrides = self.overrides
         if row != self.budget:
             overrides = {name: x for name, x in overrides.items() if name in known}
+        if row == SEGMENTER:
+            overrides = {**overrides, **self.segmenter}
         for field, value in {**row.overrides, **overrides, **changes}.items():
             set_field(config, field, value)
         return config
@@ -211,7 +215,7 @@ class TableRuns:
             results.append(result)
         return results
 
-    def segmenter(self) -> Path:
+    def trained_segmenter(self) -> Path:
         """The run of the U-Net on real images, of the first seed; trained if missing.
 
         It belongs to one dataset, so that it is a fold's.
@@ -225,7 +229,7 @@ class TableRuns:
         result = add_judged_scores(
             result,
             load_model(directory),
-            load_model(self.segmenter()),
+            load_model(self.trained_segmenter()),
             self.dataset,
             batch_size=self.config(self.budget, 0).eval_batch_size,
         )

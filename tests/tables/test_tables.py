@@ -21,6 +21,7 @@ from samr_jax.runtime.files import write_json
 from samr_jax.tables import TABLES, augmentation_tables, make, make_table
 from samr_jax.tables import augmentation_study as mixes
 from samr_jax.tables import table_runs as bench
+from samr_jax.tables.make import chosen_rows
 from samr_jax.tables.rows import (
     ABLATIONS,
     ANATOMY,
@@ -151,6 +152,40 @@ def test_every_row_has_a_config_and_the_budgets_epochs(tmp_path, variant):
         segmenter = own.config(SEGMENTER, 0)
         assert segmenter.epochs == config_file("segmentation", variant).epochs
         assert segmenter.data.to_dict() == budget.data.to_dict()
+
+
+def test_fields_of_the_segmenter_go_before_those_of_all_rows(tmp_path):
+    own = TableRuns(
+        tmp_path,
+        tiny,
+        CG_SAMR,
+        overrides={"steps": 150, "learning_rate": 1e-3},
+        segmenter={"steps": 800, "model.unet_channels": 16},
+    )
+    segmenter, other = own.config(SEGMENTER, 0), own.config(CG_SAMR, 0)
+    assert (segmenter.steps, segmenter.learning_rate) == (800, 1e-3)
+    assert segmenter.model.unet_channels == 16
+    assert (other.steps, other.model.unet_channels) == (
+        150,
+        tiny(CG_SAMR).model.unet_channels,
+    )
+    assert own.config(SEGMENTER, 0, steps=9).steps == 9
+    wrong = dataclasses.replace(own, segmenter={"model.ngf": 3})
+    with pytest.raises(InputError, match=r"config has no field model\.ngf"):
+        wrong.config(SEGMENTER, 0)
+
+
+def test_rows_on_request_are_made_if_asked_for():
+    table, rows = chosen_rows(2, [])
+    assert rows == table.rows == PAIRED
+    asked = [PACKAGED_START.title, "SAMR"]
+    assert [row.title for row in chosen_rows(2, asked)[1]] == asked[::-1]
+    # A flag separates titles by commas.
+    assert all(
+        "," not in row.title
+        for t in TABLES.values()
+        for row in (*t.rows, *t.on_request)
+    )
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,13 @@ def test_rates_are_checked(flags, found, tmp_path):
         (["--disc_lr_scales=1,4"], "--disc_lr_scales without --learning_rates"),
         (
             ["--learning_rates=1e-3", "--set=learning_rate=0.1"],
-            "--set=learning_rate=... and --learning_rates, expected one of them",
+            "--set or --segmenter with learning_rate=... and --learning_rates",
         ),
+        (
+            ["--learning_rates=1e-3", "--segmenter=learning_rate=0.1"],
+            "--set or --segmenter with learning_rate=... and --learning_rates",
+        ),
+        (["--segmenter=steps"], "--segmenter=steps, expected field=value"),
         (["--labels=brats2024"], "--labels without --masks, expected both"),
         (["--masks=x"], "--masks and --table=1, expected --table=2"),
         (["--train_patients=4"], "--train_patients without --folds, expected both"),
