@@ -53,6 +53,24 @@ def comparison(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def suite_comparison(
+    earlier: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """`comparison` of each measurement that two suites have; Markdown.
+
+    Args:
+      earlier: results of `samr_jax.benchmark.suite.run_suite`.
+      now: other ones.
+    """
+    both = [
+        name
+        for name, result in now.items()
+        if "train_step_s" in result and "train_step_s" in earlier.get(name, {})
+    ]
+    pages = [f"{name}\n\n{comparison(earlier[name], now[name])}" for name in both]
+    return "\n\n".join(pages)
+
+
 def _value(result: Mapping[str, Any], path: str) -> float | None:
     value: Any = result
     for part in path.split("."):

@@ -30,7 +30,7 @@ SHORTEST = 20.0
 _POSITIVE = value(
     "a number above 0", lambda x: type(x) in (int, float) and 0 < x < LARGEST
 )
-_MEASURED = fields({}, optional={"train_step_s": _POSITIVE})
+_MEASURED = fields({}, optional={"train_step_s": _POSITIVE, "synthesis_s": _POSITIVE})
 _COUNTED = fields({"batch": _POSITIVE, "train_gflop": _POSITIVE})
 _TIMED = fields(
     {
@@ -51,27 +51,36 @@ class Case:
       config: of the method and its networks, such as ``paired``.
       batch: slices of a batch.
       dtype: dtype of activations, or ``count`` for XLA's count of the work.
+      size: rows and columns of a slice; by default the suite's.
+      ngf: channels of G's first convolution; by default the config's.
     """
 
     config: str
     batch: int
     dtype: str
+    size: int | None = None
+    ngf: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.config}-{self.batch}-{self.dtype}"
+        parts = (self.config, self.size, self.batch, self.dtype)
+        return "-".join(str(part) for part in parts if part)
 
     def flags(self, *, size: int, steps: int) -> list[str]:
         """The flags of ``samr-jax benchmark``."""
-        flags = [f"--config={self.config}", f"--size={size}", f"--batch={self.batch}"]
+        flags = [f"--config={self.config}", *self._shape(size)]
         if self.dtype == "count":
             return [*flags, "--count"]
         return [*flags, f"--steps={steps}", f"--dtype={self.dtype}"]
 
     def peer_flags(self, *, size: int, steps: int) -> list[str]:
         """The flags of another implementation of the paper's CG-SAMR."""
-        flags = [f"--size={size}", f"--batch={self.batch}", f"--steps={steps}"]
+        flags = [*self._shape(size), f"--steps={steps}"]
         return [*flags, "--amp", "--compile"] if self.dtype == "bfloat16" else flags
+
+    def _shape(self, size: int) -> list[str]:
+        flags = [f"--size={self.size or size}", f"--batch={self.batch}"]
+        return [*flags, f"--ngf={self.ngf}"] if self.ngf else flags
 
 
 GPU = (
@@ -86,7 +95,14 @@ GPU = (
 )
 """The measurements that are worth the time on a GPU."""
 
-SUITES: Mapping[str, tuple[Case, ...]] = {"gpu": GPU}
+CPU = (
+    Case("paired", 8, "float32", size=64, ngf=16),
+    Case("paired", 4, "float32", size=128, ngf=16),
+    Case("paired", 2, "float32", size=256),
+)
+"""The measurements that take minutes on CPUs: small networks, and the paper's."""
+
+SUITES: Mapping[str, tuple[Case, ...]] = {"gpu": GPU, "cpu": CPU}
 
 Run = Callable[[Sequence[str], float], dict]
 """Runs a command for at most so many seconds; returns the JSON of its last line."""
@@ -108,7 +124,7 @@ def run_suite(
     Args:
       cases: the measurements.
       output: JSON file, which is written after each measurement.
-      size: rows and columns of a slice.
+      size: rows and columns of a slice, for a case without a size of its own.
       steps: timed calls of each.
       seconds: time for all of them. What is not done then is left for another call.
       peer: command of another implementation of CG-SAMR, which takes the flags of
@@ -126,14 +142,14 @@ def run_suite(
     """
     run = run or run_command
     end = time.monotonic() + seconds
-    results = read_record(output, each(_result)) if output.exists() else {}
+    results = read_suite(output) if output.exists() else {}
     commands = _commands(cases, size=size, steps=steps, peer=peer)
-    for name, command in commands.items():
+    for name, (command, expected) in commands.items():
         found = results.get(name, {})
-        if found.get("size", size) != size:
+        if found.get("size", expected) != expected:
             raise InputError(
                 f"{output}: {name} was measured at size {found['size']}, expected "
-                f"{size} or another file"
+                f"{expected} or another file"
             )
         if found and "error" not in found:
             continue
@@ -147,6 +163,15 @@ def run_suite(
     return results
 
 
+def read_suite(path: Path) -> dict[str, Any]:
+    """The measurements of a file that `run_suite` has written.
+
+    Raises:
+      InputError: the file cannot be read, or is damaged.
+    """
+    return read_record(path, each(_result))
+
+
 def _result(place: str, found: Any) -> None:
     """A check of one measurement, for what `suite_table` prints of it."""
     _MEASURED(place, found)
@@ -158,14 +183,16 @@ def _result(place: str, found: Any) -> None:
 
 def _commands(
     cases: Sequence[Case], *, size: int, steps: int, peer: str
-) -> dict[str, list[str]]:
-    """Name of each measurement -> its command."""
+) -> dict[str, tuple[list[str], int]]:
+    """Name of each measurement -> its command, and rows and columns of its slices."""
     commands = {}
     for case in cases:
-        commands[case.name] = [*OURS, *case.flags(size=size, steps=steps)]
+        own = case.size or size
+        ours = [*OURS, *case.flags(size=size, steps=steps)]
+        commands[case.name] = ours, own
         if peer and case.config == "paired" and case.dtype != "count":
-            flags = case.peer_flags(size=size, steps=steps)
-            commands[f"peer: {case.name}"] = [*shlex.split(peer), *flags]
+            theirs = [*shlex.split(peer), *case.peer_flags(size=size, steps=steps)]
+            commands[f"peer: {case.name}"] = theirs, own
     return commands
 
 
@@ -197,19 +224,21 @@ def suite_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """
     lines = [
         "| case | step, s | synthesis, s | compilation, s | GiB | share of the rate "
-        "| step / peer's |",
-        "|---|---|---|---|---|---|---|",
+        "| step / peer's | synthesis / peer's |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():
         if name.startswith("peer: ") or "train_step_s" not in result:
             continue
+        peer = results.get(f"peer: {name}", {})
         cells = (
             f"{result['train_step_s']:.4g}",
             f"{result['synthesis_s']:.4g}",
             f"{result['train_compile_s']['cold']:.3g}",
             f"{result['peak_gib']:.3g}",
             _share(name, result, results),
-            _ratio(result, results.get(f"peer: {name}", {})),
+            _ratio(result, peer, "train_step_s"),
+            _ratio(result, peer, "synthesis_s"),
         )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -230,10 +259,8 @@ def _share(name: str, result: Mapping, results: Mapping[str, Mapping]) -> str:
     return f"{rate:.0%}"
 
 
-def _ratio(result: Mapping, peer: Mapping) -> str:
-    if "train_step_s" not in peer:
-        return ""
-    return f"{result['train_step_s'] / peer['train_step_s']:.2f}"
+def _ratio(result: Mapping, peer: Mapping, field: str) -> str:
+    return f"{result[field] / peer[field]:.2f}" if field in peer else ""
 
 
 def _line(result: Mapping) -> str:

@@ -3,13 +3,15 @@
     samr-jax benchmark --size=256 --batch=8 --steps=5
     samr-jax benchmark --config=paired:demo --size=64 --forms
     samr-jax benchmark --suite=gpu --minutes=9 --output=gpu.json
+    samr-jax benchmark --suite=cpu --minutes=60 --output=cpu.json --compare=earlier.json
 
 The last line on standard output is one JSON object. With --count the work is counted
 without timing it, at any size. With --forms a table shows how much slower a CPU is
 without each form of convolutions.
 
---suite=gpu measures what is worth a GPU's time, one process after the other, and writes
---output after each. The same command again measures what is missing.
+--suite=gpu measures what is worth a GPU's time, and --suite=cpu small networks and the
+paper's at 256 x 256. One process runs after the other, and --output is written after
+each. The same command again measures what is missing.
 """
 
 import json
@@ -53,13 +55,16 @@ _FORMS = _MEASURED.switch("forms", "Compare forms of convolutions for CPUs.")
 _COMPARE = _MEASURED.string(
     "compare",
     None,
-    "JSON of an earlier benchmark, to be shown beside this one.",
+    "JSON of an earlier benchmark or suite, to be shown beside this one.",
     form="FILE",
 )
 
 _SUITED = FLAGS.group("A suite of measurements")
 _SUITE = _SUITED.choice(
-    "suite", None, ["gpu"], "Measure a suite; of the flags above --size and --steps."
+    "suite",
+    None,
+    ["gpu", "cpu"],
+    "Measure a suite; of the flags above --size (gpu), --steps and --compare.",
 )
 _OUTPUT = _SUITED.string(
     "output", "benchmark.json", "File that gets the results.", form="FILE"
@@ -71,8 +76,9 @@ _PEER = _SUITED.string(
     "peer",
     "",
     "Command of another implementation of CG-SAMR to be timed on the same machine, "
-    "such as 'python torch_peer.py'. It gets --size, --batch, --steps and, for "
-    "bfloat16, --amp --compile, and prints JSON with synthesis_s and train_step_s.",
+    "such as 'python torch_peer.py'. It gets --size, --batch, --steps, --ngf (cpu) "
+    "and, for bfloat16, --amp --compile. It prints JSON with synthesis_s and "
+    "train_step_s.",
     form="COMMAND",
 )
 
@@ -117,8 +123,10 @@ def main() -> None:
 
 
 def _run_suite() -> None:
-    from samr_jax.benchmark.suite import SUITES, run_suite, suite_table
+    from samr_jax.benchmark.compare import suite_comparison
+    from samr_jax.benchmark.suite import SUITES, read_suite, run_suite, suite_table
 
+    earlier = read_suite(Path(_COMPARE.value)) if _COMPARE.value else {}
     results = run_suite(
         SUITES[_SUITE.value],
         Path(_OUTPUT.value),
@@ -128,3 +136,5 @@ def _run_suite() -> None:
         peer=_PEER.value,
     )
     print(suite_table(results))
+    if earlier:
+        print(f"\n{suite_comparison(earlier, results)}")

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from samr_jax.benchmark.compare import comparison
+from samr_jax.benchmark.compare import comparison, suite_comparison
 from samr_jax.benchmark.suite import (
+    CPU,
     GPU,
     OURS,
     Case,
@@ -48,7 +49,7 @@ class Machine:
             "size": 64,
             "batch": batch,
             "train_step_s": 0.5 if name == "ours" else 1.0,
-            "synthesis_s": 0.1,
+            "synthesis_s": 0.1 if name == "ours" else 0.5,
             "train_compile_s": {"cold": 60.0},
             "peak_gib": 3.0,
             "machine": {"matrix_gflops": 6400.0},
@@ -75,7 +76,7 @@ def test_a_peer_is_measured_beside_each_paired_case(tmp_path):
     assert [seen[-2:] == ("--amp", "--compile") for seen in peers] == [True, False]
     # 100 GFLOP a slice, 8 slices in half a second, of 6400 GFLOP/s.
     (row,) = [line for line in suite_table(found).splitlines() if "bfloat16" in line]
-    assert row == "| paired-8-bfloat16 | 0.5 | 0.1 | 60 | 3 | 25% | 0.50 |"
+    assert row == "| paired-8-bfloat16 | 0.5 | 0.1 | 60 | 3 | 25% | 0.50 | 0.20 |"
 
 
 def test_without_time_nothing_is_started(tmp_path):
@@ -130,7 +131,20 @@ def test_the_suite_for_gpus_has_what_is_still_open():
     assert "unpaired-8-float32" in names and len(names) == len(GPU)
 
 
-@pytest.mark.parametrize("case", GPU, ids=lambda case: case.name)
+def test_a_case_has_its_own_size_and_channels(tmp_path):
+    case = Case("paired", 4, "float32", size=128, ngf=16)
+    machine = Machine()
+    run_suite([case], tmp_path / "a.json", run=machine, peer="peer", **OPTIONS)
+    assert case.name == "paired-128-4-float32"
+    for _, *flags in machine.seen:
+        assert {"--size=128", "--batch=4", "--ngf=16"} <= set(flags)
+    write = (tmp_path / "a.json").write_text
+    write(json.dumps({case.name: {"size": 64, "error": "cut"}}))
+    with pytest.raises(InputError, match="at size 64, expected 128 or another"):
+        run_suite([case], tmp_path / "a.json", run=Machine(), **OPTIONS)
+
+
+@pytest.mark.parametrize("case", (*GPU, *CPU), ids=lambda case: case.name)
 def test_every_case_is_a_valid_command(case):
     name = "samr_jax.commands.benchmark"
     sys.modules.pop(name, None)  # A module of a command holds the values of its flags.
@@ -163,3 +177,11 @@ def test_a_benchmark_is_compared_with_an_earlier_one():
         InputError, match="train_step_s in the earlier benchmark is '2'"
     ):
         comparison(result(train_step_s="2"), result())
+
+
+def test_a_suite_is_compared_where_both_have_been_measured():
+    earlier = {"a": result(), "b": {"error": "cut"}, "peer: a": {"train_step_s": 4.0}}
+    now = {"a": result(train_step_s=1.0), "b": result(), "c": {"train_gflop": 1.0}}
+    text = suite_comparison(earlier, now)
+    assert text.startswith("a\n") and "| training step, s | 2 | 1 | 0.50 |" in text
+    assert "b\n" not in text and "c\n" not in text

@@ -34,6 +34,7 @@ WORK = (
     "samr_jax.tables.table_runs.training_dataset",
     "samr_jax.tables.stages.training_dataset",
     "samr_jax.tables.status.step_seconds",
+    "samr_jax.page.studio.Studio.warm_up",
 )
 """What takes long, and comes after the flags have been checked."""
 
@@ -71,6 +72,7 @@ GOOD: dict[str, list[str]] = {
     "tables": ["--table=1", "--data_dir=dataset", "--workdir=new"],
     "benchmark": ["--config=pix2pix:demo", "--size=32", "--steps=1"],
     "pretrain": ["--workdir=new"],
+    "page": ["--workdir=run", "--mask=mask.nii.gz", "--no_browser"],
 }
 """A right command line of each command."""
 
@@ -102,7 +104,7 @@ class Flags:
         os.mkfifo(self._scene / "pipe")
         (self._scene / "loop").symlink_to("loop")
         self._before = set(os.listdir(self._scene))
-        assert GOOD.keys() == set(COMMANDS) - {"page"}
+        assert GOOD.keys() == set(COMMANDS)
         words = ["export", *GOOD["export"]]
         (folder / "input" / "words.json").write_text(json.dumps(words))
 
