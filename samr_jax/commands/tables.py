@@ -62,6 +62,13 @@ _TRAIN_PATIENTS = _RUNS.integer(
     "test or validate on. Give --steps, too: epochs of fewer patients are shorter.",
     1,
 )
+_SHARES = _RUNS.strings(
+    "shares",
+    [],
+    "Table 2: further volumes for each real training volume; by default 1,0.5 as in "
+    "the paper. Real volumes alone always have a row.",
+    form="SHARE,...",
+)
 _MASKS = _RUNS.strings(
     "masks",
     [],
@@ -131,6 +138,7 @@ def main() -> None:
         folds=_FOLDS.value,
         train_patients=_TRAIN_PATIENTS.value,
         lesions=given_lesions(),
+        shares=read_shares(),
         grid=read_grid({**overrides, **segmenter}),
     )
     if _STATUS.value:
@@ -153,6 +161,17 @@ def given_lesions():
             "data are synthesized from masks"
         )
     return read_lesions(_MASKS.value, _LABELS.value)
+
+
+def read_shares() -> tuple[float, ...]:
+    """The shares of --shares; without it, the paper's."""
+    from samr_jax.tables.rows import SHARES
+
+    if not _SHARES.value:
+        return SHARES
+    if _TABLE.value != 2:
+        raise InputError(f"--shares and --table={_TABLE.value}, expected --table=2")
+    return read_numbers("shares", _SHARES.value, "1,0.5")
 
 
 def read_config(row, variant: str):
@@ -188,21 +207,21 @@ def read_grid(overrides: dict):
                 "one of them: every row chooses this field"
             )
     return Grid(
-        read_rates("learning_rates", _LEARNING_RATES.value),
-        read_rates("disc_lr_scales", _DISC_LR_SCALES.value),
+        read_numbers("learning_rates", _LEARNING_RATES.value, "0.0003,0.001"),
+        read_numbers("disc_lr_scales", _DISC_LR_SCALES.value, "1,4"),
         _TRIAL_STEPS.value,
     )
 
 
-def read_rates(flag: str, texts: list[str]) -> tuple[float, ...]:
+def read_numbers(flag: str, texts: list[str], example: str) -> tuple[float, ...]:
     """Different positive numbers."""
     try:
-        rates = tuple(map(float, texts))
+        found = tuple(map(float, texts))
     except ValueError:
-        rates = ()
-    if not rates or len(set(rates)) < len(rates) or not all(0 < r < 1e3 for r in rates):
-        raise InputError(f"--{flag}={','.join(texts)}, expected such as 0.0003,0.001")
-    return rates
+        found = ()
+    if not found or len(set(found)) < len(found) or not all(0 < x < 1e3 for x in found):
+        raise InputError(f"--{flag}={','.join(texts)}, expected such as {example}")
+    return found
 
 
 def read_overrides() -> dict:

@@ -104,7 +104,7 @@ def _evaluation(
         result = read_evaluation(directory)
         if result["dataset_hash"] == table_runs.dataset.content_hash:
             return result
-    further = _further(table_runs, row, seed)
+    further = _further(table_runs, row, seed, share)
     table_runs.workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=table_runs.workdir, prefix=".mix-") as scratch:
         mix = mixed(
@@ -126,10 +126,16 @@ def _evaluation(
     )
 
 
-def _further(table_runs: TableRuns, row: Row | None, seed: int) -> Dataset:
-    """The further volumes of the largest share, made once for each row and seed."""
-    directory = _home(table_runs, row) / f"set-{seed}"
-    count = volumes_of(table_runs, 1.0)
+def _further(
+    table_runs: TableRuns, row: Row | None, seed: int, share: float
+) -> Dataset:
+    """The further volumes of a share, made once for each row and seed.
+
+    Shares up to 1 have one set, of which they take the first volumes.
+    """
+    name = f"set-{seed}" if share <= 1 else f"set-{seed}-share-{share:g}"
+    directory = _home(table_runs, row) / name
+    count = volumes_of(table_runs, max(1.0, share))
     if (directory / DESCRIPTION).exists():
         found = open_dataset(directory)
         source = found.provenance.get("masks_of", found.provenance.get("volumes_of"))

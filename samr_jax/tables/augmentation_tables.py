@@ -31,9 +31,9 @@ def augmentation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Ma
     directories |= row_directories(rows, table_runs)
     sources = [*((row.title, row) for row in rows), (GEOMETRIC, None)]
     blocks: dict[float, dict[str, dict]] = {}
-    for share in MIXES:
-        blocks[share] = {} if share else {BASELINE: baseline}
-        for title, row in sources if share else ():
+    for share in table_runs.shares:
+        blocks[share] = {}
+        for title, row in sources:
             evaluations = augmented_evaluations(table_runs, row, share)
             blocks[share][title] = one_result(title, evaluations)
             name = f"{title}, mix {share:g}"
@@ -41,7 +41,8 @@ def augmentation(table: Table, rows: Sequence[Row], table_runs: TableRuns) -> Ma
         check_comparable({BASELINE: baseline, **blocks[share]})
     alone = _images_alone(rows, table_runs, directories)
     check_comparable({BASELINE: baseline, **alone})
-    mixed = [result for share in blocks if share for result in blocks[share].values()]
+    mixed = [result for block in blocks.values() for result in block.values()]
+    blocks[0.0] = {BASELINE: baseline}
     add_gains([*mixed, *alone.values()], baseline)
     pages = [
         _mix_page(table, share, block, table_runs) for share, block in blocks.items()
@@ -58,13 +59,13 @@ def _mix_page(
     part = table_runs.parts[0]
     further = volumes_of(part, share) if share else 0
     real = len(part.dataset.splits["train"])
-    experiment = MIXES[share]
+    experiment = MIXES.get(share)
     return segmentation_table(
         {name: result["dice"] for name, result in block.items()},
         title=f"{table.title}: {further} further + {real} real volumes",
         simulated=table_runs.dataset.simulated,
-        published=table.published[experiment],
-        notes=[f"The paper's: {experiment}."],
+        published=table.published[experiment] if experiment else {},
+        notes=[f"The paper's: {experiment}."] if experiment else [],
     )
 
 

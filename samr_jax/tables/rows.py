@@ -109,6 +109,9 @@ ABLATIONS = (
 MIXES = MappingProxyType(dict(zip((1.0, 0.5, 0.0), paper.TABLE_2, strict=True)))
 """Synthesized volumes as a share of the real ones -> experiment of Table II."""
 
+SHARES = tuple(share for share in MIXES if share)
+"""The mixes of Table II that have synthesized volumes."""
+
 BASELINE = "Baseline"
 GEOMETRIC = "Geometric augmentation"
 """Rows of Table II without synthesis: real data alone, and real data transformed."""

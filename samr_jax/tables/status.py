@@ -18,7 +18,7 @@ from samr_jax.runs.model import build_method
 from samr_jax.runtime import parallel
 from samr_jax.tables.augmentation_study import augmented_directories, real_steps
 from samr_jax.tables.make import chosen_rows
-from samr_jax.tables.rows import MIXES, SEGMENTER, Row
+from samr_jax.tables.rows import SEGMENTER, Row
 from samr_jax.tables.run_record import RECORD, seconds_of, steps_of
 from samr_jax.tables.table_runs import TableRuns
 from samr_jax.tables.trials import directory_of, finished
@@ -135,11 +135,11 @@ def plan(
         Planned(row.title, row, table_runs.directories(row), _steps(table_runs, row))
         for row in rows
     ]
-    for share in {"augmentation": MIXES, "ablation": [1.0]}.get(table.kind, ()):
-        if share:
-            planned += [_augmented(table_runs, row, share) for row in rows]
-            if table.kind == "augmentation":
-                planned.append(_augmented(table_runs, None, share))
+    shares = {"augmentation": table_runs.shares, "ablation": [1.0]}
+    for share in shares.get(table.kind, ()):
+        planned += [_augmented(table_runs, row, share) for row in rows]
+        if table.kind == "augmentation":
+            planned.append(_augmented(table_runs, None, share))
     if table.kind == "augmentation" or table.useful:
         planned += [_augmented(table_runs, row, 1.0, with_real=False) for row in rows]
     return planned

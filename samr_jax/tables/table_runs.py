@@ -23,7 +23,7 @@ from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json, write_text
 from samr_jax.tables.folds import fold_dataset
-from samr_jax.tables.rows import SEGMENTER, Row
+from samr_jax.tables.rows import SEGMENTER, SHARES, Row
 from samr_jax.tables.run_record import (
     RECORD,
     device_and_commit,
@@ -57,6 +57,7 @@ class TableRuns:
         all that it does not test or validate on.
       lesions: of the synthesized training data of Table II; by default the training
         patients' own lesions are edited.
+      shares: further volumes of Table II's mixes for each real training volume.
       grid: the learning rates that every row may choose from, see `choose`; None keeps
         those of the config files.
     """
@@ -70,6 +71,7 @@ class TableRuns:
     folds: int = 0
     train_patients: int | None = None
     lesions: GivenLesions | None = None
+    shares: Sequence[float] = SHARES
     grid: Grid | None = None
 
     @functools.cached_property

@@ -211,6 +211,18 @@ def test_finished_runs_are_taken_again(trained_configs, table_runs, dataset):
     assert trained_configs[5:] == [("paired", 2)]
 
 
+def test_other_shares_of_further_volumes(trained_configs, table_runs, monkeypatch):
+    calls = mixed_results(table_runs, monkeypatch)
+    own = dataclasses.replace(table_runs, shares=(4.0,))
+    text = make_table(2, own, only=["CG-SAMR"]).read_text()
+    assert calls == [("CG-SAMR", 4.0), (None, 4.0), ("CG-SAMR", "alone")]
+    assert "12 further + 3 real volumes" in text and "0 further + 3 real" in text
+    # The paper has no such mix.
+    assert "(0.807)" not in text and "(0.647)" in text
+    content = json.loads((own.workdir / "table2.json").read_text())
+    assert list(content["results"]) == ["4", "0", "alone"]
+
+
 def test_a_table_says_what_it_is_made_of(trained_configs, table_runs, dataset):
     path = make_table(1, table_runs, only=["Pix2Pix", "CG-SAMR"])
     content = json.loads((table_runs.workdir / "table1.json").read_text())

@@ -156,9 +156,10 @@ def test_a_real_trial_leaves_the_test_patients_alone(table_runs):
         (["--learning_rates=fast"], "--learning_rates=fast"),
         (["--learning_rates=1e-3", "--disc_lr_scales=0"], "--disc_lr_scales=0"),
         (["--learning_rates=1e-3,1e-3"], "--learning_rates=1e-3,1e-3"),
+        (["--table=2", "--shares=all"], "--shares=all"),
     ],
 )
-def test_rates_are_checked(flags, found, tmp_path):
+def test_numbers_are_checked(flags, found, tmp_path):
     done = launch("tables", "--table=1", f"--workdir={tmp_path}", *flags)
     assert done.returncode == 1 and f"{found}, expected such as" in done.stderr
 
@@ -178,6 +179,7 @@ def test_rates_are_checked(flags, found, tmp_path):
         ),
         (["--segmenter=steps"], "--segmenter=steps, expected field=value"),
         (["--labels=brats2024"], "--labels without --masks, expected both"),
+        (["--shares=1"], "--shares and --table=1, expected --table=2"),
         (["--masks=x"], "--masks and --table=1, expected --table=2"),
         (["--train_patients=4"], "--train_patients without --folds, expected both"),
     ],
