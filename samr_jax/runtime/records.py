@@ -97,15 +97,16 @@ def or_null(check: Check) -> Check:
 def fields(
     required: Mapping[str, Check], *, optional: Mapping[str, Check] | None = None
 ) -> Check:
-    """A check of an object with known fields; it may have further ones."""
+    """A check of an object with known fields; further ones are a `tree`."""
+    known = {**required, **(optional or {})}
 
     def check(place: str, found: Any) -> None:
         _OBJECT(place, found)
-        for name, of_field in {**required, **(optional or {})}.items():
-            if name in found:
-                of_field(_inside(place, name), found[name])
-            elif name in required:
+        for name in required:
+            if name not in found:
                 raise InputError(f"{_inside(place, name)} is missing")
+        for name, inner in found.items():
+            known.get(name, tree)(_inside(place, name), inner)
 
     return check
 

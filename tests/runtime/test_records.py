@@ -57,6 +57,7 @@ def test_a_good_record_is_returned_as_it_is(more, tmp_path):
         ({"age": float("nan")}, "a.age is NaN, expected a number"),
         ({"age": float("inf")}, "a.age is Infinity, expected a number"),
         ({"age": 1e300}, "a.age is 1e+300, expected a number"),
+        ({"weight": float("inf")}, "a.weight is Infinity, expected a number"),
         ({"age": [61.5]}, "a.age is a list, expected a number"),
         ({"scans": {}}, "a.scans is an empty object, expected a list"),
         ({"scans": [1]}, "a.scans has 1 items, expected 2"),

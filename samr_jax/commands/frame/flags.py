@@ -7,6 +7,7 @@ several commands can be imported in one process.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -106,14 +107,26 @@ class Group:
     def number(
         self, name: str, default: float | None, text: str, lowest: float | None = None
     ) -> flags.FlagHolder[Any]:
-        """A flag that takes a number."""
+        """A flag that takes a finite number."""
         self.entries[name] = Entry("X", text)
-        return flags.DEFINE_float(name, default, text, lowest, None, self.values)
+        parser = _FiniteParser(lowest)
+        serializer = flags.ArgumentSerializer()
+        return flags.DEFINE(parser, name, default, text, self.values, serializer)
 
     def switch(self, name: str, text: str) -> flags.FlagHolder[Any]:
         """A flag without a value; off by default."""
         self.entries[name] = Entry("", text)
         return flags.DEFINE_boolean(name, False, text, flag_values=self.values)
+
+
+class _FiniteParser(flags.FloatParser):
+    """absl's parser takes nan and inf, which no bound refuses or no work ends at."""
+
+    def parse(self, argument: Any) -> float:
+        number = super().parse(argument)
+        if not math.isfinite(number):
+            raise ValueError(f"{argument} is not a finite number")
+        return number
 
 
 class Flags:
@@ -149,6 +162,9 @@ class Flags:
             of absl, of config files and of their overrides are raised as they are.
         """
         arguments = self.values.read_flags_from_files(list(arguments))
+        for text in arguments:
+            if "\0" in text:
+                raise InputError(f"flags: {text!r:.80} has a null character")
         # An empty value, as in "--mask=", is none.
         given = {re.sub(r"^--?|=.+$", "", text) for text in arguments}
         missing = [

@@ -154,7 +154,9 @@ def _change(rng: np.random.Generator, name: str, words: list[str]) -> None:
 
 
 def _value(rng: np.random.Generator) -> str:
-    pool = (NUMBERS, PATHS, TEXTS, WORDS)[rng.integers(4)]
+    # A user may write into any folder, unlike a file that another person has made.
+    texts = [text for text in TEXTS if "escaped" not in text]
+    pool = (NUMBERS, PATHS, texts, WORDS)[rng.integers(4)]
     return pool[rng.integers(len(pool))]
 
 
