@@ -9,8 +9,8 @@ The last line on standard output is one JSON object. With --count the work is co
 without timing it, at any size. With --forms a table shows how much slower a CPU is
 without each form of convolutions.
 
---suite=gpu measures what is worth a GPU's time, and --suite=cpu small networks and the
-paper's at 256 x 256. One process runs after the other, and --output is written after
+--suite=gpu measures what is worth a GPU's time, and --suite=cpu the paper's CG-SAMR at
+64, 128 and 256 pixels. One process runs after the other, and --output is written after
 each. The same command again measures what is missing.
 """
 
@@ -76,9 +76,8 @@ _PEER = _SUITED.string(
     "peer",
     "",
     "Command of another implementation of CG-SAMR to be timed on the same machine, "
-    "such as 'python torch_peer.py'. It gets --size, --batch, --steps, --ngf (cpu) "
-    "and, for bfloat16, --amp --compile. It prints JSON with synthesis_s and "
-    "train_step_s.",
+    "such as 'python torch_peer.py'. It gets --size, --batch, --steps and, for "
+    "bfloat16, --amp --compile, and prints JSON with synthesis_s and train_step_s.",
     form="COMMAND",
 )
 

@@ -131,13 +131,13 @@ def test_the_suite_for_gpus_has_what_is_still_open():
     assert "unpaired-8-float32" in names and len(names) == len(GPU)
 
 
-def test_a_case_has_its_own_size_and_channels(tmp_path):
-    case = Case("paired", 4, "float32", size=128, ngf=16)
+def test_a_case_may_have_a_size_of_its_own(tmp_path):
+    case = Case("paired", 4, "float32", size=128)
     machine = Machine()
     run_suite([case], tmp_path / "a.json", run=machine, peer="peer", **OPTIONS)
     assert case.name == "paired-128-4-float32"
     for _, *flags in machine.seen:
-        assert {"--size=128", "--batch=4", "--ngf=16"} <= set(flags)
+        assert {"--size=128", "--batch=4"} <= set(flags)
     write = (tmp_path / "a.json").write_text
     write(json.dumps({case.name: {"size": 64, "error": "cut"}}))
     with pytest.raises(InputError, match="at size 64, expected 128 or another"):
