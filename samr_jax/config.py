@@ -68,6 +68,8 @@ class Common:
       batch_size: slices of a step, over all devices.
       accumulation: parts of a batch that are computed one after the other to save
         memory; batch norm then sees one part at a time.
+      memory_gib: most memory in GiB that a step may need on each device; 0 for as much
+        as there is. A batch that needs more is refused before the training begins.
       steps: optimizer steps; 0 for as many as the epochs have.
       epochs: passes over the training data.
       constant_epochs: epochs before the learning rate falls linearly to 0; half of
@@ -93,6 +95,7 @@ class Common:
     seed: Count = 0
     batch_size: PositiveInt = 8
     accumulation: PositiveInt = 1
+    memory_gib: Weight = 0.0
     steps: Count = 0
     epochs: PositiveInt = 500
     constant_epochs: Count = 250
@@ -112,6 +115,7 @@ class Common:
 
 
 CONTROL_FIELDS = (
+    "memory_gib",
     "log_steps",
     "sample_epochs",
     "eval_epochs",

@@ -12,8 +12,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 
 from samr_jax.runtime.errors import InputError
+from samr_jax.runtime.memory import Limit, memory_left
 
 AXIS = "batch"
 """Name of the axis of all collectives."""
@@ -80,6 +82,26 @@ def compile_step(step: Any, state, batch) -> tuple[Callable, float]:
         + memory.temp_size_in_bytes
     )
     return compiled, taken / 2**30
+
+
+def device_memory() -> Limit:
+    """The memory that each device has for a step, the same in all processes.
+
+    CPUs share what the machine has left. Other devices say what they have.
+    """
+    devices = jax.local_devices()
+    if jax.default_backend() == "cpu":
+        left, source = memory_left()
+        limit = left / len(devices)
+        if len(devices) > 1:
+            source += f" for each of {len(devices)} devices"
+    else:
+        stats = [device.memory_stats() or {} for device in devices]
+        limit = min(float(known.get("bytes_limit", math.inf)) for known in stats)
+        source = "available on a device"
+    if jax.process_count() > 1:
+        limit = float(process_allgather(np.float32(limit)).min())
+    return Limit(limit, source)
 
 
 def replicate(tree):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,17 +18,12 @@ from samr_jax.evaluation.evaluation_figures import draw_comparison, draw_segment
 from samr_jax.evaluation.scoring import score, score_segmentation
 from samr_jax.methods.batch import decode
 from samr_jax.runs.checkpoint import Checkpoints
-from samr_jax.runs.model import (
-    DATASET_COPY,
-    START,
-    Model,
-    build_method,
-    read_start,
-)
+from samr_jax.runs.model import DATASET_COPY, START, Model, build_method, read_start
 from samr_jax.runs.workdir import check_same, claim, keep_description
 from samr_jax.runtime import parallel
 from samr_jax.runtime.files import locked, write_json
 from samr_jax.runtime.interruption import stop_signal
+from samr_jax.training.compilation import compile_in_memory
 from samr_jax.training.data import training_batches, training_dataset
 from samr_jax.training.divergence import Watch, check_finite
 from samr_jax.training.start import start_from
@@ -113,13 +107,9 @@ class Run:
             axis_name=parallel.AXIS,
         )
         self.optimizer = make_optimizer(config, steps=self.steps)
-        # Before the directory is claimed: a refused start leaves nothing behind.
+        self.facts = {"dataset_hash": dataset.content_hash}
+        check_same(workdir, config, self.facts)
         self.initial, self.start = self._initial_state()
-        if parallel.is_first_process():
-            claim(workdir, config, {"dataset_hash": dataset.content_hash})
-            keep_description(dataset, workdir / DATASET_COPY)
-            if self.start:
-                write_json(workdir / START, self.start)
 
     def train_and_evaluate(self) -> dict | None:
         """See the module's function `train_and_evaluate`."""
@@ -167,10 +157,20 @@ class Run:
             sequences=self.dataset.sequences,
         )
 
+    def _claim(self) -> None:
+        """Makes the directory the one of this run, once nothing can be refused."""
+        if parallel.is_first_process():
+            claim(self.workdir, self.config, self.facts)
+            keep_description(self.dataset, self.workdir / DATASET_COPY)
+            if self.start:
+                write_json(self.workdir / START, self.start)
+
     def _restore_or_create(self, checkpoints: Checkpoints) -> TrainState:
-        restored = checkpoints.restore_latest(self.initial)
+        initial = self.initial
+        del self.initial  # It takes as much memory as the state that is trained.
+        restored = checkpoints.restore_latest(initial)
         if restored is None:
-            return self.initial
+            return initial
         state, _ = restored
         _log.info("resuming at step %d", int(state.step))
         return state
@@ -193,13 +193,11 @@ class Run:
             name: max(1, round(config[f"{name}_epochs"] * self.epoch_steps))
             for name in ("sample", "eval", "checkpoint")
         }
-        state = parallel.replicate(state)
         if start < self.steps:
-            _log.info("compiling the training step, which takes a minute or more")
             example = parallel.shard(self.batches[start])
-            step_fn, gib = parallel.compile_step(step_fn, state, example)
-            if math.isfinite(gib):
-                _log.info("a step takes %.2f GiB of a device's memory", gib)
+            step_fn = compile_in_memory(step_fn, state, example, config)
+        self._claim()
+        state = parallel.replicate(state)
         watch = Watch()
         writers = Writers(
             self.workdir if parallel.is_first_process() else None,

@@ -153,7 +153,7 @@ def test_mistakes_are_told_before_the_data_are_drawn(
 
 
 def test_control_fields_may_change(config, trained):
-    config.log_steps = 7
+    config.log_steps, config.memory_gib = 7, 100.0
     assert train_and_evaluate(config, trained)["step"] == 4
 
 
