@@ -236,6 +236,12 @@ def test_batches_visit_every_instance_once_an_epoch():
     assert drawn(batches, range(3)) != drawn(batches, range(3, 6))
 
 
+def test_batches_of_one_slice():
+    batches = Batches(Numbers(3), batch_size=1, seed=1, fields=["labels"])
+    epoch = [int(batch["labels"][0]) for batch in batches.iterate(0, 3)]
+    assert sorted(epoch) == [0, 1, 2]
+
+
 def test_batches_are_a_function_of_the_step():
     batches = Batches(Numbers(10), batch_size=4, seed=1, fields=["labels"])
     again = Batches(Numbers(10), batch_size=4, seed=1, fields=["labels"])

@@ -60,7 +60,8 @@ class Batches:
         own = order[process_index::process_count].map(
             lambda instance: {name: np.asarray(instance[name]) for name in chosen}
         )
-        self._batches = own.batch(batch_size // process_count)
+        # Grain counts batches with a remainder as floats, which overflow for one slice.
+        self._batches = own.batch(batch_size // process_count, drop_remainder=True)
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         return self._batches[step]
