@@ -14,6 +14,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from samr_jax.models.layers.initial import PAPER, Gaussian, Layer
@@ -73,7 +74,13 @@ def _shapes_and_modules(
     modules = {}
 
     def note(call, args, kwargs, context):
-        modules[context.module.path] = context.module
+        layer = context.module
+        modules[layer.path] = layer
+        if isinstance(layer, Layer) and context.method_name == "start":
+            # With a value there, Flax does not trace how one would be drawn.
+            name, shape = args
+            if not layer.has_variable("params", name):
+                layer.put_variable("params", name, jnp.zeros(shape))
         return call(*args, **kwargs)
 
     with nn.intercept_methods(note):

@@ -6,10 +6,10 @@ from typing import Any
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 
 from samr_jax.methods.base import Method, MethodState
 from samr_jax.methods.batch import Batch
@@ -111,10 +111,12 @@ def create_state(
 
     def player(variables: dict, *, ema: bool) -> Player:
         params = variables["params"]
+        # Only the length matters, and joining the arrays would compile many programs.
+        length = sum(leaf.size for leaf in jax.tree.leaves(params))
         return Player(
             params=params,
             stats=variables.get("batch_stats", {}),
-            opt_state=optimizer.init(ravel_pytree(params)[0]),
+            opt_state=optimizer.init(jnp.zeros(length)),
             ema=params if ema else None,
         )
 

@@ -89,3 +89,15 @@ def test_unknown_parameters_outside_our_layers_are_refused():
 
     with pytest.raises(ValueError, match="parameter gain belongs to the module Odd"):
         draw_variables(Odd(), jax.random.key(0), jnp.zeros(1))
+
+
+def test_parameters_are_not_drawn_one_by_one(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a parameter is drawn by itself")
+
+    monkeypatch.setattr(Gaussian, "__call__", refuse)
+    network, x = UNet(features=2, depth=1), jnp.zeros((1, 4, 4, 2))
+    with pytest.raises(AssertionError, match="by itself"):
+        network.init(jax.random.key(0), x, train=True)
+    drawn = draw_variables(network, jax.random.key(0), x, train=True)
+    assert drawn["params"]["logits"]["kernel"].std() > 0

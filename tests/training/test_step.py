@@ -214,6 +214,18 @@ def test_same_seed_same_state(dataset, batch):
         np.testing.assert_array_equal(a, b)
 
 
+def test_optimizers_start_as_for_the_joined_parameters(dataset):
+    config = tiny_config(dataset)
+    _, state, _ = setup(config, dataset)
+    for player in (state.gen, state.disc):
+        expected = adam(config).init(ravel_pytree(player.params)[0])
+        assert jax.tree.structure(player.opt_state) == jax.tree.structure(expected)
+        for a, b in zip(
+            jax.tree.leaves(player.opt_state), jax.tree.leaves(expected), strict=True
+        ):
+            assert np.array_equal(a, b) and a.dtype == b.dtype and a.shape == b.shape
+
+
 def test_average_of_weights(dataset, first_step):
     config = tiny_config(dataset, "pix2pix")
     _, state, new, _ = first_step(config, ema_decay=0.9)
