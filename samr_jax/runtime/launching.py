@@ -22,6 +22,10 @@ _log = logging.getLogger(__name__)
 _TRACEBACK = "SAMR_JAX_TRACEBACK"
 """Variable of the environment that asks for tracebacks of errors that are one line."""
 
+_WORTH_KEEPING = 0.05
+"""Seconds of compiling from which on a program is kept for later starts. JAX's default
+of 1 would leave out the programs that draw random numbers."""
+
 _OF_SEVERAL_PROCESSES = ("JAX_COORDINATOR_ADDRESS", "SAMR_JAX_DISTRIBUTED")
 """Variables of the environment that say that this process is one of several."""
 
@@ -119,6 +123,7 @@ def prepare_process() -> None:
     cache = cache_directory() / "compiled"
     if _is_private(cache):
         jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
     _connect_processes(jax.distributed.initialize)
     devices = jax.devices()
     _log.info(
