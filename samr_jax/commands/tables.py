@@ -186,9 +186,10 @@ def read_config(row, variant: str):
 
 def read_seeds(texts: list[str]) -> tuple[int, ...]:
     """Different whole numbers."""
-    if not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
-        raise InputError(f"--seeds={','.join(texts)}, expected such as 0,1,2")
-    return tuple(map(int, texts))
+    numbers = [text for text in texts if text.isdecimal() and len(text) < 10]
+    if len(set(numbers)) < len(texts):
+        raise InputError(f"--seeds={','.join(texts):.80}, expected such as 0,1,2")
+    return tuple(map(int, numbers))
 
 
 def read_grid(overrides: dict):
@@ -220,7 +221,7 @@ def read_numbers(flag: str, texts: list[str], example: str) -> tuple[float, ...]
     except ValueError:
         found = ()
     if not found or len(set(found)) < len(found) or not all(0 < x < 1e3 for x in found):
-        raise InputError(f"--{flag}={','.join(texts)}, expected such as {example}")
+        raise InputError(f"--{flag}={','.join(texts):.80}, expected such as {example}")
     return found
 
 

@@ -157,6 +157,8 @@ def test_a_real_trial_leaves_the_test_patients_alone(table_runs):
         (["--learning_rates=1e-3", "--disc_lr_scales=0"], "--disc_lr_scales=0"),
         (["--learning_rates=1e-3,1e-3"], "--learning_rates=1e-3,1e-3"),
         (["--table=2", "--shares=all"], "--shares=all"),
+        (["--seeds=0,1,0"], "--seeds=0,1,0"),
+        (["--seeds=" + "9" * 5000], "--seeds=" + "9" * 80),
     ],
 )
 def test_numbers_are_checked(flags, found, tmp_path):
