@@ -45,6 +45,7 @@ _COUNT = _CONTENT.integer(
     None,
     "Number of volumes; by default the number of training subjects.",
     1,
+    100_000,
 )
 _SEED = _CONTENT.integer("seed", 0, "Seed of the manipulations.", 0)
 _JITTER = _CONTENT.switch(
