@@ -110,7 +110,7 @@ class Group:
         """A flag that takes a finite number."""
         self.entries[name] = Entry("X", text)
         parser = _FiniteParser(lowest)
-        serializer = flags.ArgumentSerializer()
+        serializer: Any = flags.ArgumentSerializer()
         return flags.DEFINE(parser, name, default, text, self.values, serializer)
 
     def switch(self, name: str, text: str) -> flags.FlagHolder[Any]:
