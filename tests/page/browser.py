@@ -98,11 +98,13 @@ def pixels(browser, name) -> np.ndarray:
 
 
 def shown_labels(browser) -> np.ndarray:
-    """The labels of the slice, as the page has them."""
+    """The labels of the slice, as the page has them; waits while a mask is loaded."""
     script = (
         "const done = arguments[0];"
-        "import(new URL('static/state.js', location.href)).then(({ state }) =>"
-        " done([state.mask.shape, [...state.after.labels]]))"
+        "const look = ({ state }) => state.after"
+        " ? done([state.mask.shape, [...state.after.labels]])"
+        " : setTimeout(look, 50, { state });"
+        "import(new URL('static/state.js', location.href)).then(look)"
     )
     (_, height, width), labels = browser.execute_async_script(script)
     return np.array(labels, np.uint8).reshape(height, width)
