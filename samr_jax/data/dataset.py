@@ -340,6 +340,8 @@ def _open_records(dataset: Dataset, split: str):
         return builder.as_data_source(split)
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
+        if isinstance(error, MemoryError) or "can't start new thread" in lines[0]:
+            raise MemoryError(lines[0]) from error  # The files may be whole.
         raise InputError(
             f"{path}: not readable as TFDS records ({type(error).__name__}: "
             f"{lines[0]:.200})"

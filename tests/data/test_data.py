@@ -298,3 +298,12 @@ def test_decoding(dataset):
     np.testing.assert_array_equal(np.argmax(batch.mask, -1), stored["labels"])
     np.testing.assert_allclose(batch.images, unpack(stored["images"]), rtol=1e-6)
     assert batch.tissue.max() <= 1 and batch.atlas.min() >= -1
+
+
+def test_lack_of_threads_does_not_blame_the_records(dataset, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("samr_jax.data.tfds_builder.SamrSlices.as_data_source", fail)
+    with pytest.raises(MemoryError, match="new thread"):
+        open_dataset(dataset.directory).split("train")
