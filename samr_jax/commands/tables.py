@@ -110,8 +110,8 @@ _SET = _RUNS.repeated(
 )
 _SEGMENTER = _RUNS.repeated(
     "segmenter",
-    "A config field of the U-Net that segments, such as steps=800, which goes before "
-    "--set and --steps; may be repeated.",
+    "A config field of the U-Net that segments, such as steps=800. It overrides --set "
+    "and --steps; may be repeated.",
     form="FIELD=VALUE",
 )
 

@@ -120,7 +120,7 @@ class Group:
 
 
 class _FiniteParser(flags.FloatParser):
-    """absl's parser takes nan and inf, which no bound refuses or no work ends at."""
+    """A parser of numbers that refuses nan and inf, which absl's parser accepts."""
 
     def parse(self, argument: Any) -> float:
         number = super().parse(argument)

@@ -14,11 +14,12 @@ BLOCK_MM = 2.0
 tissues, and N4 takes the mixed intensities at the rim of the brain for bias."""
 
 SAMPLING_MM = 6.0
-"""Distance of the blocks that N4 sees, a fifth of its time with all blocks.
+"""Distance of the blocks that N4 sees. N4 takes a fifth of the time that it takes with
+all blocks.
 
-Standard deviation of the logarithm of the field that is left in three simulated heads
-with known fields, with all blocks and with these: T1w .032 and .028, T2w .021 and .023,
-FLAIR .026 and .026.
+Three simulated heads with known bias fields were corrected with all blocks and with
+these blocks. The standard deviation of the logarithm of the remaining field was .032
+and .028 for T1w, .021 and .023 for T2w, and .026 and .026 for FLAIR.
 """
 
 SPLINE_MM = 200.0
