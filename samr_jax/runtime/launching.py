@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import absl.logging
 
+from samr_jax.runtime import peers
 from samr_jax.runtime.errors import InputError, TrainingError, one_line
 from samr_jax.runtime.interruption import number_of, sigterm_like_ctrl_c
 from samr_jax.runtime.memory import keep_freed_memory
@@ -25,9 +26,6 @@ _TRACEBACK = "SAMR_JAX_TRACEBACK"
 _WORTH_KEEPING = 0.05
 """Seconds of compiling from which on a program is kept for later starts. JAX's default
 of 1 would leave out the programs that draw random numbers."""
-
-_OF_SEVERAL_PROCESSES = ("JAX_COORDINATOR_ADDRESS", "SAMR_JAX_DISTRIBUTED")
-"""Variables of the environment that say that this process is one of several."""
 
 
 def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> None:
@@ -64,9 +62,10 @@ def run(main: Callable[[], None], parse: Callable[[], None] = lambda: None) -> N
         if "RESOURCE_EXHAUSTED" in str(error):  # how a device says it
             reason = str(error).splitlines()[0]
             leave(f"not enough memory ({reason}); a smaller batch needs less")
-        if not _is_of_several_processes():
+        if not peers.is_one_of_several():
             raise
-        _leave_the_others(error)
+        _print_traceback_if_asked()
+        peers.leave((str(error).splitlines() or [""])[0])
 
 
 def leave(message: str) -> NoReturn:
@@ -74,47 +73,27 @@ def leave(message: str) -> NoReturn:
 
     While an exception is handled, ``SAMR_JAX_TRACEBACK=1`` prints its traceback first.
     """
-    if os.environ.get(_TRACEBACK) == "1" and sys.exc_info()[0] is not None:
-        traceback.print_exc()
+    _print_traceback_if_asked()
     print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(1)
+
+
+def _print_traceback_if_asked() -> None:
+    if os.environ.get(_TRACEBACK) == "1" and sys.exc_info()[0] is not None:
+        traceback.print_exc()
 
 
 def _leave_by_signal(error: KeyboardInterrupt) -> NoReturn:
     """Ends this process after Ctrl-C or SIGTERM."""
     number = number_of(error)
     print(f"error: stopped by {number.name}", file=sys.stderr, flush=True)
-    if any(name in os.environ for name in _OF_SEVERAL_PROCESSES):
+    if peers.is_one_of_several():
         os._exit(128 + number)  # sys.exit would wait for the other processes.
     sys.exit(128 + number)
 
 
-def _is_of_several_processes() -> bool:
-    import jax
-
-    return jax.process_count() > 1
-
-
-def _leave_the_others(error: RuntimeError) -> None:
-    """Ends this process, one of several, most likely because another one has ended."""
-    reason = str(error).splitlines() or [""]
-    print(
-        f"error: another process has failed or cannot be reached ({reason[0]:.200}); "
-        "start all of them again, and the run resumes",
-        file=sys.stderr,
-        flush=True,
-    )
-    # sys.exit would not return: JAX waits for the other processes at exit.
-    os._exit(1)
-
-
 def prepare_process() -> None:
-    """Sets up logging, the compilation cache, and runs over several hosts.
-
-    `jax.distributed` connects the processes of several hosts before any device is used.
-    Set ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID``. On a
-    slice of TPU VMs, where JAX finds them itself, set ``SAMR_JAX_DISTRIBUTED=1``.
-    """
+    """Sets up logging and the compilation cache, and connects the run's processes."""
     _log_to_console()
     import jax
 
@@ -124,7 +103,7 @@ def prepare_process() -> None:
     if _is_private(cache):
         jax.config.update("jax_compilation_cache_dir", str(cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
-    _connect_processes(jax.distributed.initialize)
+    peers.connect()  # before any device is used
     devices = jax.devices()
     _log.info(
         "%d %s device(s), %d process(es)",
@@ -148,18 +127,6 @@ def _is_private(cache: Path) -> bool:
         _log.warning("no compilation cache: %s (%s)", cache, error.strerror)
         return False
     return cache.stat().st_uid == os.getuid()
-
-
-def _connect_processes(initialize: Callable) -> None:
-    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-    if names[0] in os.environ:
-        missing = [name for name in names if not os.environ.get(name)]
-        if missing:
-            raise InputError(f"{missing[0]} is not set, expected with {names[0]}")
-        address, count, index = (os.environ[name] for name in names)
-        initialize(address, int(count), int(index))
-    elif os.environ.get("SAMR_JAX_DISTRIBUTED") == "1":
-        initialize()
 
 
 def _log_to_console() -> None:

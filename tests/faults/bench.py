@@ -124,7 +124,7 @@ class Bench:
 
     def start_pair(self, workdir: Path, *, moment=None, victim: int = 1) -> list[tuple]:
         """Starts a run of two processes; the moment is the victim's."""
-        address = f"localhost:{_free_port()}"
+        address = f"localhost:{free_port()}"
         return [
             self.start(
                 workdir,
@@ -205,7 +205,7 @@ def result(workdir: Path) -> dict:
     return json.loads((workdir / "metrics.json").read_text())
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         return listener.getsockname()[1]

@@ -1,6 +1,7 @@
 """Two processes on one machine are one run, and so are two devices of one process."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -8,7 +9,14 @@ import pytest
 
 from samr_jax.training.loop import train_and_evaluate
 from tests.commands import ROOT, start
-from tests.faults.bench import check_same_state, final_state, log_lines, newest, result
+from tests.faults.bench import (
+    check_same_state,
+    final_state,
+    free_port,
+    log_lines,
+    newest,
+    result,
+)
 from tests.faults.child import small_config
 
 pytestmark = pytest.mark.slow
@@ -66,6 +74,49 @@ def test_four_devices_take_the_same_steps_and_synthesize_the_same_images(bench):
     assert done.returncode == 0, done.stderr
     said = ["the same steps on 4 devices", "the same images on 4 devices"]
     assert done.stdout.splitlines() == said
+
+
+_LOST = """
+import os, pathlib, signal, sys, time
+from samr_jax.runtime.launching import run
+
+connected = pathlib.Path(sys.argv[1])
+
+def die():
+    while not connected.exists():
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def wait():
+    connected.touch()
+    time.sleep(60)
+
+run(die if os.environ["JAX_PROCESS_ID"] == "0" else wait)
+"""
+
+
+def test_the_loss_of_the_coordinating_process_is_one_line(tmp_path):
+    """JAX then aborts the other process in a thread of its own."""
+    address = f"localhost:{free_port()}"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", _LOST, tmp_path / "connected"],
+            env={
+                **os.environ,
+                "JAX_COORDINATOR_ADDRESS": address,
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": str(index),
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [-signal.SIGKILL, 1]
+    [line] = [line for line in said[1].splitlines() if line.startswith("error:")]
+    assert "another process has failed" in line and "JAX's own message" in line
+    assert "Terminating process" in said[1]  # JAX's own message
 
 
 def test_half_a_description_of_the_processes(tmp_path, monkeypatch):

@@ -1,0 +1,78 @@
+"""The other processes of a run: connecting to them, and ending when one is lost."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+from samr_jax.runtime.errors import InputError
+
+_COORDINATOR = "JAX_COORDINATOR_ADDRESS"
+_ASKED_FOR = "SAMR_JAX_DISTRIBUTED"
+_leaving = threading.Lock()
+
+
+def is_one_of_several() -> bool:
+    """Whether the environment says that this process is one of several."""
+    return _COORDINATOR in os.environ or os.environ.get(_ASKED_FOR) == "1"
+
+
+def connect() -> None:
+    """Connects this process to the others of its run, if there are any.
+
+    `jax.distributed` needs ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and
+    ``JAX_PROCESS_ID``. Where JAX finds the other processes itself, as on a slice of TPU
+    VMs, ``SAMR_JAX_DISTRIBUTED=1`` takes their place.
+
+    Raises:
+      InputError: only some of the three variables are set.
+    """
+    if not is_one_of_several():
+        return
+    import jax
+
+    names = (_COORDINATOR, "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    if names[0] in os.environ:
+        missing = [name for name in names if not os.environ.get(name)]
+        if missing:
+            raise InputError(f"{missing[0]} is not set, expected with {names[0]}")
+        address, count, index = (os.environ[name] for name in names)
+        jax.distributed.initialize(address, int(count), int(index))
+    else:
+        jax.distributed.initialize()
+    _end_in_one_line_when_jax_aborts()
+
+
+def leave(reason: str) -> NoReturn:
+    """Ends this process, most likely because another one has ended.
+
+    Several threads may call this function. One of them prints the line.
+    """
+    _leaving.acquire()  # It is never released, so that other threads wait for the end.
+    message = (
+        f"error: another process has failed or cannot be reached ({reason:.200}); "
+        "start all of them again, and the run resumes\n"
+    )
+    os.write(sys.stderr.fileno(), message.encode())
+    # sys.exit would not return: JAX waits for the other processes at exit.
+    os._exit(1)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _on_abort(_: int) -> None:
+    leave("JAX's own message is above")
+
+
+def _end_in_one_line_when_jax_aborts() -> None:
+    """Makes this process end by `leave` when JAX aborts it.
+
+    A thread of JAX calls C's ``abort`` when the coordinating process is gone or another
+    one stops answering, often before Python learns of it. Handlers of Python's module
+    `signal` come too late, since they run after the C handler has returned, and the
+    process ends at that moment. So this function sets the C handler itself.
+    """
+    ctypes.CDLL(None).signal(signal.SIGABRT, _on_abort)
