@@ -60,12 +60,19 @@ _BRAINS = _CONTENT.choice(
 _MASKS = _CONTENT.strings(
     "masks",
     [],
-    "Masks in the space of the dataset's atlas: files, folders or patterns. Their "
-    "lesions take the place of the patients' own; by default those are edited.",
+    "Masks: files, folders or patterns. Their lesions take the place of the patients' "
+    "own; by default those are edited.",
     form="MASK,...",
 )
 _LABELS = _CONTENT.string(
     "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
+)
+_MASKS_SPACE = _CONTENT.choice(
+    "masks_space",
+    "dataset",
+    ["dataset", "mni"],
+    "Space of --masks: that of the dataset's atlas, or MNI152's, with which the atlas "
+    "is then registered.",
 )
 _MIX = _CONTENT.switch("mix", "Add the real subjects of all splits.")
 
@@ -85,11 +92,12 @@ def main() -> None:
     if _DATA.value:
         config.data.dir = _DATA.value
     dataset = training_dataset(config)
-    if FLAGS.given("labels") and not _MASKS.value:
-        raise InputError("--labels without --masks, expected both")
+    for flag in ("labels", "masks_space"):
+        if FLAGS.given(flag) and not _MASKS.value:
+            raise InputError(f"--{flag} without --masks, expected both")
     lesions = None
     if _MASKS.value:
-        lesions = read_lesions(_MASKS.value, _LABELS.value)
+        lesions = read_lesions(_MASKS.value, _LABELS.value, _MASKS_SPACE.value)
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     count = _COUNT.value or len(dataset.splits["train"])
     options = {

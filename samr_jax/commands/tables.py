@@ -72,13 +72,19 @@ _SHARES = _RUNS.strings(
 _MASKS = _RUNS.strings(
     "masks",
     [],
-    "Table 2: masks in the space of the dataset's atlas (files, folders or patterns) "
-    "whose lesions the synthesized training data have; by default the lesions of "
-    "training patients are edited.",
+    "Table 2: masks (files, folders or patterns) whose lesions the synthesized "
+    "training data have; by default the lesions of training patients are edited.",
     form="MASK,...",
 )
 _LABELS = _RUNS.string(
     "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
+)
+_MASKS_SPACE = _RUNS.choice(
+    "masks_space",
+    "dataset",
+    ["dataset", "mni"],
+    "Space of --masks: that of the dataset's atlas, or MNI152's, with which the atlas "
+    "is then registered.",
 )
 _STEPS = _RUNS.integer(
     "steps",
@@ -152,15 +158,16 @@ def given_lesions():
     from samr_jax.inference.given_lesions import read_lesions
 
     if not _MASKS.value:
-        if FLAGS.given("labels"):
-            raise InputError("--labels without --masks, expected both")
+        for flag in ("labels", "masks_space"):
+            if FLAGS.given(flag):
+                raise InputError(f"--{flag} without --masks, expected both")
         return None
     if _TABLE.value != 2:
         raise InputError(
             f"--masks and --table={_TABLE.value}, expected --table=2, whose training "
             "data are synthesized from masks"
         )
-    return read_lesions(_MASKS.value, _LABELS.value)
+    return read_lesions(_MASKS.value, _LABELS.value, _MASKS_SPACE.value)
 
 
 def read_shares() -> tuple[float, ...]:

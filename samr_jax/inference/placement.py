@@ -75,7 +75,7 @@ def with_normal_brain(
     if lesion.any():
         # The brain has shown the place, so that the lesion may leave the slices.
         near = _on_mask(_widened(brain, planes.grid), planes)
-        _check_lesion(lesion & covered, near, source, _where(lesion, planes))
+        check_lesion(lesion & covered, near, source, _where(lesion, planes))
     return codes
 
 
@@ -99,7 +99,7 @@ def with_brain(
     """
     if not codes.any():
         raise InputError(f"{source}: every label is background, expected a lesion")
-    _check_lesion(np.isin(codes, LESION_LABELS), brain, source, hint)
+    check_lesion(np.isin(codes, LESION_LABELS), brain, source, hint)
     return mark_normal_brain(codes, brain)
 
 
@@ -127,6 +127,23 @@ def in_view(codes: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, LesionC
         int(np.count_nonzero(lesion)), int(np.count_nonzero(lesion & ~covered))
     )
     return np.where(covered, codes, BACKGROUND).astype(np.uint8), count
+
+
+def check_lesion(lesion: np.ndarray, brain: np.ndarray, source: str, hint: str) -> None:
+    """Raises `InputError` if a lesion does not lie in a brain.
+
+    Args:
+      lesion: boolean.
+      brain: boolean, the same shape.
+      source: name of the mask, for the message.
+      hint: the end of the message.
+    """
+    inside = np.count_nonzero(lesion & brain) / max(int(np.count_nonzero(lesion)), 1)
+    if inside < MIN_LESION_INSIDE:
+        raise InputError(
+            f"{source}: {100 * inside:.0f} % of the lesion lies in the atlas's brain, "
+            f"expected at least {100 * MIN_LESION_INSIDE:.0f} %; {hint}"
+        )
 
 
 def _on_mask(brain: np.ndarray, planes: Planes) -> np.ndarray:
@@ -160,17 +177,6 @@ def _where(lesion: np.ndarray, planes: Planes) -> str:
         f"{100 * above:.0f} % of the lesion lies above them, {100 * below:.0f} % "
         "below; a mask that was drawn on a scan needs --reference=SCAN"
     )
-
-
-def _check_lesion(
-    lesion: np.ndarray, brain: np.ndarray, source: str, hint: str
-) -> None:
-    inside = np.count_nonzero(lesion & brain) / max(int(np.count_nonzero(lesion)), 1)
-    if inside < MIN_LESION_INSIDE:
-        raise InputError(
-            f"{source}: {100 * inside:.0f} % of the lesion lies in the atlas's brain, "
-            f"expected at least {100 * MIN_LESION_INSIDE:.0f} %; {hint}"
-        )
 
 
 def _check_brain(own: np.ndarray, atlas: np.ndarray, source: str) -> None:

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from samr_jax.data.dataset import open_dataset
 from samr_jax.data.edits import Recipe, apply
 from samr_jax.data.head_transforms import Warp, apply_warp
 from samr_jax.data.nifti import read_labels, read_volume
@@ -35,7 +36,9 @@ from samr_jax.labels import (
     remap,
 )
 from samr_jax.prepare.find.layouts import find_subjects
-from samr_jax.runs.model import load_model
+from samr_jax.prepare.subject.register import rotation
+from samr_jax.pretrained.load import PACKAGE
+from samr_jax.runs.model import DATASET_COPY, load_model
 from samr_jax.runtime.errors import InputError
 from tests.inference.test_anatomy import random_model
 
@@ -138,11 +141,14 @@ def test_lesions_are_known_by_their_content_and_place(lesions, dataset):
 
 
 def test_lesions_that_leave_the_slices_are_named(lesions, dataset, caplog):
+    mask = nib.load(lesions / "one.nii.gz")
+    deep = np.repeat(np.asarray(mask.dataobj)[..., 1:2], mask.shape[2], axis=2)
+    nib.save(nib.Nifti1Image(deep, mask.affine), lesions / "one.nii.gz")
     given = read_lesions([str(lesions)], "brats2021")
     given.on_grid_of(dataset)
     assert not caplog.messages
     affine = dataset.grid.affine.copy()
-    affine[:3, 3] += 12 * affine[:3, 0]  # a sixth of the larger lesion is outside
+    affine[:3, 3] += affine[:3, 2]  # The lowest slice of the lesion is outside.
     grid = dataclasses.replace(dataset.grid, affine=affine)
     given.on_grid_of(dataclasses.replace(dataset, grid=grid))
     (message,) = caplog.messages
@@ -152,6 +158,37 @@ def test_lesions_that_leave_the_slices_are_named(lesions, dataset, caplog):
     grid = dataclasses.replace(dataset.grid, affine=affine)
     with pytest.raises(InputError, match=r"one\.nii\.gz: no lesion in the dataset's"):
         given.on_grid_of(dataclasses.replace(dataset, grid=grid))
+
+
+def test_lesions_outside_the_atlas_brain_are_refused(lesions, dataset):
+    given = read_lesions([str(lesions)], "brats2021")
+    affine = dataset.grid.affine.copy()
+    affine[:3, 3] += 14 * affine[:3, 0]  # the lesion is at the edge of the slice
+    grid = dataclasses.replace(dataset.grid, affine=affine)
+    with pytest.raises(InputError, match="% of the lesion lies in the atlas's brain"):
+        given.on_grid_of(dataclasses.replace(dataset, grid=grid))
+
+
+@pytest.mark.slow
+def test_masks_in_mni_space_are_carried_to_where_the_atlas_is(tmp_path):
+    """The packaged atlas lies in MNI space; here it is turned, resized and moved."""
+    pytest.importorskip("ants")
+    packaged = open_dataset(PACKAGE / DATASET_COPY)
+    ball = np.linalg.norm(np.indices((40, 40, 40)) - 19.5, axis=0) < 18
+    to_mni = np.eye(4)
+    to_mni[:3, 3] = (10.0, -40.0, 0.0)
+    mask = nib.Nifti1Image(EDEMA * ball.astype(np.uint8), to_mni)
+    nib.save(mask, tmp_path / "ball.nii.gz")
+    expected = read_lesions([str(tmp_path)], "samr").on_grid_of(packaged)["ball"]
+    motion = np.diag([0.92, 0.92, 0.92, 1.0]) @ rotation(0, np.radians(12))
+    motion[:3, 3] = (-120.0, 125.0, 70.0)
+    grid = dataclasses.replace(packaged.grid, affine=motion @ packaged.grid.affine)
+    moved = dataclasses.replace(packaged, grid=grid)
+    given = read_lesions([str(tmp_path)], "samr", "mni")
+    found = given.on_grid_of(moved)["ball"]
+    both = np.count_nonzero((found > 0) & (expected > 0))
+    assert 2 * both / (np.count_nonzero(found) + np.count_nonzero(expected)) > 0.85
+    assert given.digest != read_lesions([str(tmp_path)], "samr").digest
 
 
 def test_synthesized_images_are_the_networks(further, model, dataset):

@@ -181,6 +181,7 @@ def test_numbers_are_checked(flags, found, tmp_path):
         ),
         (["--segmenter=steps"], "--segmenter=steps, expected field=value"),
         (["--labels=brats2024"], "--labels without --masks, expected both"),
+        (["--masks_space=mni"], "--masks_space without --masks, expected both"),
         (["--shares=1"], "--shares and --table=1, expected --table=2"),
         (["--masks=x"], "--masks and --table=1, expected --table=2"),
         (["--train_patients=4"], "--train_patients without --folds, expected both"),
