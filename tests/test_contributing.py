@@ -17,7 +17,7 @@ PAGE = Path("CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(python|diff)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 FILES = {
-    "Add a loss": {"losses.py", "methods/cg_samr.py"},
+    "Add a loss": {"losses.py", "methods/samr_settings.py", "methods/cg_samr.py"},
     "Add a method": {
         "models/two_layers.py",
         "methods/two_layers.py",

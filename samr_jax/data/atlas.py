@@ -49,7 +49,7 @@ def average_tissue(
     """The tissue maps' `group_average`, from the stored slices of the subjects.
 
     Args:
-      instances: see `samr_jax.data.dataset.Slices`. A slice without brain is left out:
+      instances: see `samr_jax.data.slices.Slices`. A slice without brain is left out:
         there is no tissue in it, and no lesion.
       shape: ``(Z, H, W)`` of the grid.
       subjects: number of the subjects.

@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from samr_jax.data.atlas import average_tissue, stack_neighbours
+from samr_jax.data.atlas import average_tissue
 from samr_jax.data.lesion_ranges import LesionRanges, read_lesion_ranges
 from samr_jax.data.nifti import read_volume
+from samr_jax.data.slices import Slices
 from samr_jax.data.splits import SPLITS, patient_in_name
 from samr_jax.data.subject import Grid
-from samr_jax.data.window import Window, pack
-from samr_jax.labels import LABELS, TISSUES
+from samr_jax.data.window import Window
+from samr_jax.labels import TISSUES
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import check_name, read_json
 from samr_jax.sequences import check_sequences
@@ -38,8 +38,6 @@ FORMAT = 1
 DESCRIPTION = "dataset.json"
 MAX_EXTENT = 4096
 """Largest number of rows, columns or slices; a file with more is damaged."""
-
-RECORDS = Path("samr_slices") / "1.0.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,53 +159,6 @@ class Dataset:
         return np.transpose(volume, (2, 1, 0))
 
 
-class Instances(Protocol):
-    """Random access to instances, which is what batches need; see `Slices`."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> dict: ...
-
-
-class Slices:
-    """The instances of a split, as a sequence with random access.
-
-    ``slices[i]`` is a dictionary of ``labels [H, W]`` uint8, ``images [H, W, S]`` and
-    ``atlas [H, W, 3 S]`` int16 (network intensity times 32767), ``tissue [H, W, 3]``
-    uint8 (probability times 255), ``subject`` and ``slice``.
-    """
-
-    def __init__(self, dataset: Dataset, name: str):
-        self.dataset = dataset
-        self.name = name
-        self._source = _open_records(dataset, name)
-        self._atlas = stack_neighbours(pack(dataset.atlas))
-
-    def __len__(self) -> int:
-        return 0 if self._source is None else len(self._source)
-
-    def __iter__(self) -> Iterator[dict]:
-        return (self[index] for index in range(len(self)))
-
-    def __getitem__(self, index: int) -> dict:
-        if not 0 <= index < len(self):
-            raise IndexError(f"slice {index} of {len(self)}")
-        try:
-            instance = dict(self._source[int(index)])
-            instance["subject"] = instance["subject"].decode()
-            if instance["labels"].max() >= len(LABELS) or instance["slice"] < 0:
-                raise ValueError("values out of range")
-            instance["atlas"] = self._atlas[instance["slice"]]
-        # A damaged record raises anything, in TFDS, in its native reader or here. An
-        # IndexError would be taken for the end of the split.
-        except Exception as error:
-            raise InputError(
-                f"{self.dataset.directory / RECORDS}: slice {index} of {self.name} is "
-                f"damaged ({type(error).__name__})"
-            ) from error
-        return instance
-
-
 def open_dataset(directory: Path | str) -> Dataset:
     """Opens the dataset in `directory`.
 
@@ -317,32 +268,3 @@ def _windows_from_json(fields: Mapping) -> dict[str, Window]:
     return {
         name: Window(float(low), float(high)) for name, (low, high) in fields.items()
     }
-
-
-def _open_records(dataset: Dataset, split: str):
-    """Opens the records of a split for random access; None if it has no subjects."""
-    if not dataset.splits[split]:
-        return None
-    path = dataset.directory / RECORDS
-    # Imported here because it takes a second, and the atlas does not need it.
-    from samr_jax.data.tfds_builder import SamrSlices
-
-    try:
-        # tfds.builder_from_directory would import any module that features.json names.
-        # Here the features come from the description.
-        builder = SamrSlices(
-            data_dir=dataset.directory,
-            size=dataset.grid.size,
-            sequences=len(dataset.sequences),
-            tissue=dataset.has_tissue,
-            examples={},
-        )
-        return builder.as_data_source(split)
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        if isinstance(error, MemoryError) or "can't start new thread" in lines[0]:
-            raise MemoryError(lines[0]) from error  # The files may be whole.
-        raise InputError(
-            f"{path}: not readable as TFDS records ({type(error).__name__}: "
-            f"{lines[0]:.200})"
-        ) from error

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from samr_jax.data.atlas import stack_neighbours
-from samr_jax.data.dataset import Dataset, Instances
+from samr_jax.data.dataset import Dataset
 from samr_jax.data.lesion_ranges import (
     LesionRanges,
     ranges_of_subject,
     ranges_of_subjects,
 )
+from samr_jax.data.slices import Instances
 from samr_jax.data.subject import Subject
 from samr_jax.data.window import pack, unpack
 from samr_jax.labels import BACKGROUND

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.dataset import Dataset
+from samr_jax.data.slices import Slices
 from samr_jax.evaluation.evaluation_figures import draw_figures
 from samr_jax.evaluation.reports.paper_tables import segmentation_table, table1
 from samr_jax.evaluation.reports.summaries import beyond_table

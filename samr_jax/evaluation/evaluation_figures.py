@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.dataset import Dataset
 from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.slices import Slices
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.drawing.charts import calibration_chart
 from samr_jax.evaluation.drawing.figures import (

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Slices
 from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.slices import Slices
 from samr_jax.evaluation.drawing.side_by_side import Shown, real_of
 from samr_jax.evaluation.scores.trivial import PAINTED, label_means, painted_atlas
 from samr_jax.evaluation.scoring import predictions

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset, Slices
+from samr_jax.data.dataset import Dataset
 from samr_jax.data.edits import apply
 from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.slices import Slices
 from samr_jax.evaluation.drawing.side_by_side import (
     Shown,
     errors_figure,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Dataset, Instances, Slices
+from samr_jax.data.dataset import Dataset
+from samr_jax.data.slices import Instances, Slices
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.features import innermost_features
 from samr_jax.evaluation.scores.dice import DiceScores

@@ -21,6 +21,7 @@ from samr_jax.labels import LESION_LABELS
 from samr_jax.methods import cg_networks, cg_samr
 from samr_jax.methods.base import Context, Method
 from samr_jax.methods.batch import Batch
+from samr_jax.methods.samr_settings import SMALL_NETWORKS
 from samr_jax.methods.settings import Count, Share
 from samr_jax.methods.variants import PAIRED_DEMO, PRETRAINED
 
@@ -86,7 +87,7 @@ _LEARNS_QUICKLY = {
 
 _PACKAGED = (
     PRETRAINED
-    | cg_samr.SMALL_NETWORKS
+    | SMALL_NETWORKS
     | _LEARNS_QUICKLY
     | {
         "model.disc_layers": 3,
@@ -103,7 +104,7 @@ _PACKAGED = (
 
 VARIANTS = {
     "paper": {},
-    "demo": PAIRED_DEMO | cg_samr.SMALL_NETWORKS | _LEARNS_QUICKLY,
+    "demo": PAIRED_DEMO | SMALL_NETWORKS | _LEARNS_QUICKLY,
     "pretrained": _PACKAGED,
     "patients": _PACKAGED
     | {

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 from samr_jax.methods.base import Context, Method
-from samr_jax.methods.cg_samr import (
+from samr_jax.methods.cg_samr import create_samr
+from samr_jax.methods.samr_settings import (
     SMALL_NETWORKS,
     SamrAblation,
     SamrLoss,
     SamrModel,
-    create_samr,
 )
 from samr_jax.methods.settings import PositiveFloat
 from samr_jax.methods.variants import PAIRED_DEMO

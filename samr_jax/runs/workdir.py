@@ -12,8 +12,9 @@ import ml_collections
 
 from samr_jax.config import CONTROL_FIELDS, flatten, unflatten
 from samr_jax.data.atlas import write_average_tissue
-from samr_jax.data.dataset import DESCRIPTION, RECORDS, Dataset
+from samr_jax.data.dataset import DESCRIPTION, Dataset
 from samr_jax.data.lesion_ranges import write_lesion_ranges
+from samr_jax.data.slices import RECORDS
 from samr_jax.data.stacks import compute_lesion_ranges
 from samr_jax.labels import TISSUES
 from samr_jax.runs.older import upgraded

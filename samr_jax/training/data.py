@@ -13,8 +13,9 @@ from samr_jax.data.batches.average_tissue import (
 from samr_jax.data.batches.mirrored import WithMirrored
 from samr_jax.data.batches.paired import Batches
 from samr_jax.data.batches.unpaired import UnpairedBatches
-from samr_jax.data.dataset import Dataset, Instances, open_dataset
+from samr_jax.data.dataset import Dataset, open_dataset
 from samr_jax.data.embedded import embedded_dataset
+from samr_jax.data.slices import Instances
 from samr_jax.evaluation.evaluation_figures import draw_dataset
 from samr_jax.methods.base import Context, Method
 from samr_jax.runtime import parallel

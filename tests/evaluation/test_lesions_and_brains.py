@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from samr_jax.data.dataset import Slices
+from samr_jax.data.slices import Slices
 from samr_jax.evaluation.lesions_and_brains import (
     lesion_in_brains,
     lesions_in_brain,

@@ -14,9 +14,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from samr_jax.data.dataset import RECORDS, open_dataset
+from samr_jax.data.dataset import open_dataset
 from samr_jax.data.lesion_ranges import LesionRanges
 from samr_jax.data.nifti import MAX_BYTES, read_geometry, read_volume, write_volume
+from samr_jax.data.slices import RECORDS
 from samr_jax.data.staging import Staged
 from samr_jax.prepare.cohort.cache import find_stored
 from samr_jax.prepare.find.manifest import find_manifest

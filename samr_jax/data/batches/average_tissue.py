@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from samr_jax.data.dataset import Slices
+from samr_jax.data.slices import Slices
 
 AVERAGE = "average_tissue"
 """Field of an instance: the group's average maps at its height."""

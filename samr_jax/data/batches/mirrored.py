@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samr_jax.data.dataset import Instances
+from samr_jax.data.slices import Instances
 
 
 class WithMirrored:

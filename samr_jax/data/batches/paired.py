@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import grain
 import numpy as np
 
-from samr_jax.data.dataset import Instances
+from samr_jax.data.slices import Instances
 from samr_jax.runtime.errors import InputError
 
 READ_THREADS = 8
@@ -38,7 +38,7 @@ class Batches:
         process_count: int = 1,
     ):
         """Args:
-        slices: instances; see `samr_jax.data.dataset.Slices`.
+        slices: instances; see `samr_jax.data.slices.Slices`.
         batch_size: number of instances in the global batch.
         seed: seed of the order.
         fields: arrays of an instance that a batch has.

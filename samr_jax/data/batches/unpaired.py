@@ -13,7 +13,7 @@ import grain
 import numpy as np
 
 from samr_jax.data.batches.paired import READ_AHEAD, READ_THREADS
-from samr_jax.data.dataset import Instances
+from samr_jax.data.slices import Instances
 from samr_jax.runtime.errors import InputError
 
 
@@ -42,7 +42,7 @@ class UnpairedBatches:
         process_count: int = 1,
     ):
         """Args:
-        slices: instances; see `samr_jax.data.dataset.Slices`.
+        slices: instances; see `samr_jax.data.slices.Slices`.
         batch_size: number of instances of each domain in the global batch.
         seed: seed of the order and of the division of the subjects.
         fields: arrays of an instance of domain 1 that a batch has.

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Slices
 from samr_jax.data.edits import apply
 from samr_jax.data.lesion_slices import largest_first
+from samr_jax.data.slices import Slices
 from samr_jax.evaluation.scores.intensity import to_metric_range
 from samr_jax.evaluation.scores.score import Column, TableScore
 from samr_jax.labels import BACKGROUND, LESION_LABELS

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from samr_jax.data.dataset import Slices
+from samr_jax.data.slices import Slices
 from samr_jax.data.window import unpack
 from samr_jax.evaluation.scores.calibration import calibration, over_sequences
 from samr_jax.evaluation.scores.edits import largest_lesions
