@@ -131,6 +131,11 @@ def test_the_program_without_a_command():
         ("figures", ["--figure=6", "--workdirs=x", "y"], "unexpected argument 'y'"),
         ("figures", ["--figure=6", "--workdirs=x", "--output=/"], "no name of its own"),
         ("figures", ["--figure=6", "--workdirs=x", "--output=a.nii"], "ends in .png"),
+        (
+            "figures",
+            ["--figure=low-data", "--workdirs=x", "--slices=2"],
+            "--slices has no effect on --figure=low-data",
+        ),
         ("evaluate", [f"--workdir={'x' * 300}"], "config.json: File name too long"),
     ],
 )

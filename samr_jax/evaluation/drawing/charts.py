@@ -1,9 +1,10 @@
-"""The chart of a calibration: reliability and sparsification of the confidence map."""
+"""Charts: the confidence map's calibration, and Dice by the number of patients."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,6 +31,59 @@ def calibration_chart(
     figure.suptitle(f"{title} (simulated data)" if simulated else title)
     with replacing(path) as partial:
         figure.savefig(partial)
+
+
+class DicePoint(NamedTuple):
+    """A mean Dice coefficient over patients, and its 95 % interval if it is known."""
+
+    dice: float
+    interval: tuple[float, float] | None
+
+
+def dice_chart(
+    curves: Mapping[str, Sequence[Mapping[str, DicePoint]]],
+    patients: Sequence[int],
+    *,
+    path: Path | str,
+    simulated: bool,
+) -> None:
+    """Draws Dice against the number of training patients, one panel a label.
+
+    Args:
+      curves: what segmenters were trained on -> for each number of patients, a point
+        for each label.
+      patients: the numbers, ascending.
+      path: PNG to write.
+      simulated: whether the patients are simulated.
+    """
+    labels = list(next(iter(curves.values()))[0])
+    figure = Figure(figsize=(3.4 * len(labels), 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
+    for axes, label in zip(panels, labels, strict=True):
+        for place, (name, points) in enumerate(curves.items()):
+            _draw_dice(axes, name, [p[label] for p in points], patients, place)
+        axes.set(title=label, xlabel="real training patients", ylim=(0, 1))
+        axes.set_xticks(patients)
+    panels[0].set_ylabel("Dice, 95 % interval over patients")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", frameon=False, fontsize=8)
+    if simulated:
+        figure.suptitle("simulated data")
+    with replacing(path) as partial:
+        figure.savefig(partial)
+
+
+def _draw_dice(
+    axes: Axes, name: str, points: Sequence[DicePoint], patients: Sequence[int], at: int
+) -> None:
+    """Draws one curve; each curve is moved a little, so that intervals do not hide."""
+    reach = patients[-1] - patients[0]
+    places = [count + 0.015 * reach * at for count in patients]
+    (line,) = axes.plot(places, [p.dice for p in points], "o-", ms=4, label=name)
+    for place, point in zip(places, points, strict=True):
+        if point.interval is not None:
+            axes.plot([place] * 2, point.interval, color=line.get_color(), lw=0.8)
 
 
 def _draw_reliability(axes: Axes, sequences: Mapping[str, Mapping]) -> None:
