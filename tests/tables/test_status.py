@@ -13,7 +13,7 @@ from samr_jax.tables.rows import CG_SAMR, SEGMENTER, Row
 from samr_jax.tables.run_record import seconds_of, steps_of
 from samr_jax.tables.status import plan, saved_steps, status, step_seconds
 from samr_jax.tables.table_runs import TableRuns
-from tests.tables.test_tables import tiny
+from tests.tables.stand_ins import tiny
 
 PIX2PIX = Row("Pix2Pix", "pix2pix")
 

@@ -1,25 +1,17 @@
 """The rows of the tables, the runs behind them and the pages, without training."""
 
 import dataclasses
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from samr_jax.data.dataset import open_dataset
 from samr_jax.data.splits import split_subjects
 from samr_jax.data.write import write_dataset
 from samr_jax.evaluation.reports import published as paper
-from samr_jax.evaluation.scores.dice import DiceScores
-from samr_jax.evaluation.scores.registry import slice_scores
-from samr_jax.evaluation.scores.score import ScoredSlices
-from samr_jax.runs.workdir import claim
 from samr_jax.runtime.errors import InputError, TrainingError
 from samr_jax.runtime.files import write_json
-from samr_jax.tables import TABLES, augmentation_tables, make, make_table
-from samr_jax.tables import augmentation_study as mixes
+from samr_jax.tables import TABLES, make, make_table
 from samr_jax.tables import table_runs as bench
 from samr_jax.tables.make import chosen_rows
 from samr_jax.tables.rows import (
@@ -35,87 +27,8 @@ from samr_jax.tables.rows import (
 )
 from samr_jax.tables.table_runs import TableRuns, check_comparable
 from tests.commands import launch
-from tests.tiny import GRID, SEQUENCES, blob_subject, shrink
-
-CONFIGS = Path("configs")
-
-
-def config_file(name, variant="demo"):
-    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(variant)
-
-
-def tiny(row):
-    """The method of a row at the tests' size."""
-    return shrink(config_file(row.config, row.variant or "demo"))
-
-
-def fake_evaluation(dataset, seed, *, segments):
-    """Scores of random images and labels."""
-    rng = np.random.default_rng(seed)
-    items = list(dataset.split("test"))
-    labels = np.stack([item["labels"] for item in items])
-    subjects = [item["subject"] for item in items]
-    heights = [item["slice"] for item in items]
-    real = rng.uniform(-1, 1, (*labels.shape, 2))
-    result = {
-        "method": "fake",
-        "anatomy_prior": "none",
-        "split": "test",
-        "simulated": True,
-        "dataset_hash": dataset.content_hash,
-        "step": 8,
-    }
-    if segments:
-        dice = DiceScores(dataset.grid.spacing[::-1])
-        dice.add(rng.permuted(labels, axis=1), labels, subjects, heights)
-        return {**result, "segmentation": dice.summary()}
-    scores = slice_scores(SEQUENCES)
-    synthesized = np.clip(real + 0.1 * (1 + seed), -1, 1)
-    scores.add(ScoredSlices(synthesized, real, labels, subjects, heights))
-    return {**result, **scores.summary()}
-
-
-@pytest.fixture
-def trained_configs(monkeypatch):
-    """No training: what would have been trained, in order."""
-    done = []
-
-    def train(config, directory):
-        data = open_dataset(config.data.dir)
-        claim(directory, config, {"dataset_hash": data.content_hash})
-        segments = config.method in (
-            "segmentation",
-            "cyclegan",
-            "synseg",
-            "unit",
-            "ucg_samr",
-        )
-        result = fake_evaluation(data, config.seed, segments=segments)
-        done.append((directory.parent.name, config.seed))
-        write_json(directory / "metrics.json", result)
-        return result
-
-    monkeypatch.setattr(bench, "train_and_evaluate", train)
-    monkeypatch.setattr(bench, "load_model", lambda directory: None)
-    monkeypatch.setattr(bench, "add_judged_scores", lambda result, *_, **__: result)
-    monkeypatch.setattr(bench, "table", lambda result: "")
-    monkeypatch.setattr(make, "load_model", lambda directory: None)
-    monkeypatch.setattr(make, "evaluate_trivial", lambda *_, **__: {})
-    return done
-
-
-@pytest.fixture
-def table_runs(dataset, tmp_path):
-    return TableRuns(
-        tmp_path / "tables",
-        tiny,
-        CG_SAMR,
-        seeds=(0, 1),
-        overrides={"data.dir": str(dataset.directory)},
-    )
+from tests.tables.stand_ins import config_file, fake_evaluation, tiny
+from tests.tiny import GRID, SEQUENCES, blob_subject
 
 
 def test_rows_are_the_papers():
@@ -211,18 +124,6 @@ def test_finished_runs_are_taken_again(trained_configs, table_runs, dataset):
     assert trained_configs[5:] == [("paired", 2)]
 
 
-def test_other_shares_of_further_volumes(trained_configs, table_runs, monkeypatch):
-    calls = mixed_results(table_runs, monkeypatch)
-    own = dataclasses.replace(table_runs, shares=(4.0,))
-    text = make_table(2, own, only=["CG-SAMR"]).read_text()
-    assert calls == [("CG-SAMR", 4.0), (None, 4.0), ("CG-SAMR", "alone")]
-    assert "12 further + 3 real volumes" in text and "0 further + 3 real" in text
-    # The paper has no such mix.
-    assert "(0.807)" not in text and "(0.647)" in text
-    content = json.loads((own.workdir / "table2.json").read_text())
-    assert list(content["results"]) == ["4", "0", "alone"]
-
-
 def test_a_table_says_what_it_is_made_of(trained_configs, table_runs, dataset):
     path = make_table(1, table_runs, only=["Pix2Pix", "CG-SAMR"])
     content = json.loads((table_runs.workdir / "table1.json").read_text())
@@ -254,107 +155,6 @@ def test_segmentation_table_has_the_upper_bound(trained_configs, table_runs):
     rows = [line.split("|")[1].strip() for line in text.splitlines() if "|" in line]
     assert rows[2:] == ["CycleGAN", "SynSeg-Net", "UNIT", "UCG-SAMR", "U-Net"]
     assert "(0.630)" in text
-
-
-def mixed_results(table_runs, monkeypatch):
-    """Stands in for segmenters trained on mixes: every row a seed of its own."""
-    dataset, calls = table_runs.dataset, []
-
-    def augmented(own, row, share, *, with_real=True):
-        calls.append((row and row.title, share if with_real else "alone"))
-        if row:
-            own.evaluations(row)
-        results = [
-            fake_evaluation(dataset, 10 * len(calls) + seed, segments=True)
-            for seed in own.seeds
-        ]
-        return results
-
-    def directories(own, row, share, *, with_real=True):
-        return own.directories(SEGMENTER)
-
-    monkeypatch.setattr(augmentation_tables, "augmented_evaluations", augmented)
-    monkeypatch.setattr(augmentation_tables, "augmented_directories", directories)
-    return calls
-
-
-def test_augmentation_table_has_a_block_a_mix(trained_configs, table_runs, monkeypatch):
-    calls = mixed_results(table_runs, monkeypatch)
-    text = make_table(2, table_runs, only=["SAMR", "CG-SAMR"]).read_text()
-    names = ["SAMR", "CG-SAMR", None]
-    mixes = [(name, share) for share in (1.0, 0.5) for name in names]
-    assert calls == [*mixes, ("SAMR", "alone"), ("CG-SAMR", "alone")]
-    assert text.count("Geometric augmentation") >= 2
-    assert "3 further + 3 real volumes" in text and "2 further + 3 real" in text
-    for published in ("(0.807)", "(0.760)", "(0.647)"):
-        assert published in text
-    content = json.loads((table_runs.workdir / "table2.json").read_text())
-    gain = content["results"]["1"]["CG-SAMR"]["dice"]["gain"]["tumor"]
-    ours = content["results"]["1"]["CG-SAMR"]["dice"]["subjects"]
-    base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
-    # One test patient has no interval.
-    assert len(ours) == len(base) == 1 and gain is None
-
-
-def six_patients(dataset, seed, *, segments, fake=fake_evaluation):
-    """Scores as of `fake_evaluation`, but of enough patients for intervals."""
-    rng = np.random.default_rng(seed)
-    dice = DiceScores(dataset.grid.spacing[::-1])
-    reference = np.random.default_rng(0).integers(0, 5, (6, 8, 8))
-    found = np.where(rng.random(reference.shape) < 0.5, reference, 2)
-    dice.add(found, reference, [f"patient {i}" for i in range(6)], [0] * 6)
-    segmentation = {"segmentation": dice.summary()} if segments else {}
-    return {**fake(dataset, seed, segments=segments), **segmentation}
-
-
-def test_table_2_ends_with_segmenters_of_synthesized_images_alone(
-    trained_configs, table_runs, monkeypatch
-):
-    """Their gains are over real images alone, and are corrected with all others."""
-    monkeypatch.setitem(globals(), "fake_evaluation", six_patients)
-    mixed_results(table_runs, monkeypatch)
-    text = make_table(2, table_runs, only=["SAMR", "CG-SAMR"]).read_text()
-    page = text[text.index("trained on synthesized images, tested on real") :]
-    rows = [line.split("|")[1].strip() for line in page.splitlines() if "|" in line]
-    assert rows[2:5] == ["Baseline", "SAMR", "CG-SAMR"]
-    # Three rows in each of two mixes and two rows alone, with three labels.
-    assert page.count("correction for 24 comparisons") == 1
-    content = json.loads((table_runs.workdir / "table2.json").read_text())
-    base = content["results"]["0"]["Baseline"]["dice"]["subjects"]
-    assert list(content["results"]["alone"]) == ["SAMR", "CG-SAMR"]
-    for title, result in content["results"]["alone"].items():
-        ours = result["dice"]["subjects"]
-        gains = [ours[name]["edema"] - base[name]["edema"] for name in base]
-        assert result["dice"]["gain"]["edema"]["mean"] == pytest.approx(np.mean(gains))
-        assert f"{result['dice']['dice']['edema']:.3f}" in page
-        assert content["runs"][f"{title}, images alone"]
-
-
-def test_table_6_says_what_a_segmenter_learns_from_each_rows_images_alone(
-    trained_configs, table_runs, monkeypatch
-):
-    calls = mixed_results(table_runs, monkeypatch)
-    own = dataclasses.replace(table_runs, budget=TABLES[6].budget)
-    text = make_table(6, own).read_text()
-    assert calls == [(row.title, "alone") for row in TABLES[6].rows]
-    page = text[text.index("trained on synthesized images, tested on real") :]
-    rows = [line.split("|")[1].strip() for line in page.splitlines() if "|" in line]
-    assert rows[2:5] == ["Real images", "Shin et al.", "CG-SAMR + anatomy"]
-    content = json.loads((own.workdir / "table6.json").read_text())
-    for row in TABLES[6].rows:
-        dice = content["results"][row.title]["trained_on_synthesized"]["dice"]
-        assert f"{dice['edema']:.3f}" in page
-
-
-def test_ablation_table_joins_both_halves(trained_configs, table_runs, monkeypatch):
-    mixed_results(table_runs, monkeypatch)
-    text = make_table(5, table_runs, only=["w/o Atlas", "CG-SAMR"]).read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| w/o Atlas")]
-    assert "(0.689)" in rows[0] and "(66.4)" in rows[0] and "(61.7)" in rows[0]
-    content = json.loads((table_runs.workdir / "table5.json").read_text())
-    run = content["runs"]["w/o Atlas"][0]
-    assert run["config"]["ablation.atlas"] is False
-    assert run["config"]["ablation.confidence"] is True
 
 
 def test_runs_of_different_splits_or_datasets_are_refused(
@@ -468,10 +268,3 @@ def test_a_stopped_run_says_how_to_go_on(trained_configs, table_runs, monkeypatc
     monkeypatch.setattr(bench, "train_and_evaluate", lambda *_: None)
     with pytest.raises(TrainingError, match="the same command goes on"):
         make_table(1, table_runs, only=["CG-SAMR"])
-
-
-def test_segmenters_of_all_mixes_take_the_same_steps(table_runs):
-    slices = len(table_runs.dataset.split("train"))
-    assert mixes.real_steps(table_runs, 0) == 2 * (slices // 4)
-    assert mixes.volumes_of(table_runs, 1.0) == 3
-    assert mixes.volumes_of(table_runs, 0.5) == 2

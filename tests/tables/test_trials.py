@@ -15,7 +15,7 @@ from samr_jax.tables.status import plan
 from samr_jax.tables.table_runs import TableRuns
 from samr_jax.tables.trials import Grid, choices_page, choose, finished
 from tests.commands import launch
-from tests.tables.test_tables import tiny
+from tests.tables.stand_ins import tiny
 
 PIX2PIX = Row("Pix2Pix", "pix2pix")
 GRID = Grid((1e-3, 3e-3), (1.0, 4.0), steps=6)
