@@ -123,6 +123,8 @@ def how_it_was_made(content: Mapping) -> str:
         patients += " patients"
     if lesions := content.get("lesions"):
         patients += f"; lesions of synthesized data from {len(lesions)} further masks"
+        if content.get("lesions_space") == "mni":
+            patients += ", carried from MNI space"
     lines = [
         "# How it was made",
         "",

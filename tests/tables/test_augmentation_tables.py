@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from samr_jax.evaluation.scores.dice import DiceScores
+from samr_jax.inference.given_lesions import GivenLesions
 from samr_jax.tables import TABLES, augmentation_tables, make_table
 from samr_jax.tables import augmentation_study as mixes
 from samr_jax.tables.rows import SEGMENTER
@@ -63,6 +64,18 @@ def test_other_shares_of_further_volumes(trained_configs, table_runs, monkeypatc
     assert "(0.807)" not in text and "(0.647)" in text
     content = json.loads((own.workdir / "table2.json").read_text())
     assert list(content["results"]) == ["4", "0", "alone"]
+    assert content["shares"] == [4.0] and content["lesions_space"] is None
+
+
+def test_a_table_says_where_its_lesions_come_from(
+    trained_configs, table_runs, monkeypatch
+):
+    mixed_results(table_runs, monkeypatch)
+    own = dataclasses.replace(table_runs, lesions=GivenLesions({"one": None}, "mni"))
+    text = make_table(2, own, only=["CG-SAMR"]).read_text()
+    assert "from 1 further masks, carried from MNI space, hash" in text
+    content = json.loads((own.workdir / "table2.json").read_text())
+    assert content["lesions"] == ["one"] and content["lesions_space"] == "mni"
 
 
 def six_patients(dataset, seed, *, segments, fake=stand_ins.fake_evaluation):
