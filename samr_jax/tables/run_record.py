@@ -122,7 +122,7 @@ def how_it_was_made(content: Mapping) -> str:
     else:
         patients += " patients"
     if lesions := content.get("lesions"):
-        patients += f"; lesions of synthesized data from {len(lesions)} further masks"
+        patients += f"; lesions of synthesized data from mask files ({len(lesions)})"
         if content.get("lesions_space") == "mni":
             patients += ", carried from MNI space"
     lines = [

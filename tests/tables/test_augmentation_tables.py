@@ -73,7 +73,7 @@ def test_a_table_says_where_its_lesions_come_from(
     mixed_results(table_runs, monkeypatch)
     own = dataclasses.replace(table_runs, lesions=GivenLesions({"one": None}, "mni"))
     text = make_table(2, own, only=["CG-SAMR"]).read_text()
-    assert "from 1 further masks, carried from MNI space, hash" in text
+    assert "from mask files (1), carried from MNI space, hash" in text
     content = json.loads((own.workdir / "table2.json").read_text())
     assert content["lesions"] == ["one"] and content["lesions_space"] == "mni"
 
