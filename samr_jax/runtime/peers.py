@@ -35,6 +35,7 @@ def connect() -> None:
         return
     import jax
 
+    _end_in_one_line_when_jax_aborts()
     names = (_COORDINATOR, "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
     if names[0] in os.environ:
         missing = [name for name in names if not os.environ.get(name)]
@@ -44,7 +45,6 @@ def connect() -> None:
         jax.distributed.initialize(address, int(count), int(index))
     else:
         jax.distributed.initialize()
-    _end_in_one_line_when_jax_aborts()
 
 
 def leave(reason: str) -> NoReturn:
