@@ -29,22 +29,39 @@ def connect() -> None:
     VMs, ``SAMR_JAX_DISTRIBUTED=1`` takes their place.
 
     Raises:
-      InputError: only some of the three variables are set.
+      InputError: one of the three variables is missing or wrong.
     """
     if not is_one_of_several():
         return
+    described = _described() if _COORDINATOR in os.environ else ()
     import jax
 
     _end_in_one_line_when_jax_aborts()
+    jax.distributed.initialize(*described)
+
+
+def _described() -> tuple[str, int, int]:
+    """The environment's address of the coordinator, number of processes, and index."""
     names = (_COORDINATOR, "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-    if names[0] in os.environ:
-        missing = [name for name in names if not os.environ.get(name)]
-        if missing:
-            raise InputError(f"{missing[0]} is not set, expected with {names[0]}")
-        address, count, index = (os.environ[name] for name in names)
-        jax.distributed.initialize(address, int(count), int(index))
-    else:
-        jax.distributed.initialize()
+    for name in names:
+        if not os.environ.get(name):
+            raise InputError(f"{name} is not set, expected with {_COORDINATOR}")
+    address, count, index = (os.environ[name] for name in names)
+    host, _, port = address.rpartition(":")
+    if not host or not _is_count(port):
+        raise InputError(f"{_COORDINATOR}={address:.100}, expected HOST:PORT")
+    if not _is_count(count) or int(count) < 1:
+        raise InputError(f"JAX_NUM_PROCESSES={count:.100}, expected their number")
+    if not _is_count(index) or int(index) >= int(count):
+        raise InputError(
+            f"JAX_PROCESS_ID={index:.100}, expected 0 to {int(count) - 1}, since there "
+            f"are {count} processes"
+        )
+    return address, int(count), int(index)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def leave(reason: str) -> NoReturn:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from samr_jax.runtime import peers
+from samr_jax.runtime.errors import InputError
 from samr_jax.training.loop import train_and_evaluate
 from tests.commands import ROOT, start
 from tests.faults.bench import (
@@ -126,3 +128,31 @@ def test_half_a_description_of_the_processes(tmp_path, monkeypatch):
     config = "--config=tests/configs/tiny.py"
     done = start("main", config, f"--workdir={tmp_path / 'run'}")
     assert "error: JAX_NUM_PROCESSES is not set" in done.error
+
+
+@pytest.mark.parametrize(
+    "address, count, index, message",
+    [
+        ("localhost:1", "", "0", "JAX_NUM_PROCESSES is not set, expected with"),
+        ("localhost:1", "2", "", "JAX_PROCESS_ID is not set, expected with JAX_COORD"),
+        (
+            "localhost",
+            "2",
+            "0",
+            "ADDRESS=localhost, expected HOST:PORT",
+        ),
+        ("localhost:x", "2", "0", "=localhost:x, expected HOST:PORT"),
+        ("localhost:1", "two", "0", "JAX_NUM_PROCESSES=two, expected their number"),
+        ("localhost:1", "0", "0", "JAX_NUM_PROCESSES=0, expected their number"),
+        ("localhost:1", "2", "2", "JAX_PROCESS_ID=2, expected 0 to 1"),
+        ("localhost:1", "2", "-1", "JAX_PROCESS_ID=-1, expected 0 to 1"),
+    ],
+)
+def test_wrong_descriptions_of_the_processes(
+    address, count, index, message, monkeypatch
+):
+    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    for name, value in zip(names, (address, count, index), strict=True):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        peers.connect()
