@@ -11,8 +11,9 @@ Three figures are of one run: "example" shows real slices of held-out subjects, 
 painted atlas and the run's syntheses; "brains" shows one lesion in several brains and
 "lesions" several lesions in one brain, by a run of the config anatomy.
 
-The figure "low-data" shows Dice by the number of real training patients. Its --workdirs
-are those of tables that were made with several numbers of patients:
+The figure "low-data" shows Dice by the number of real training patients. The mean gains
+over real images alone are printed. Its --workdirs are those of tables that were made
+with several numbers of patients:
 
     samr-jax tables --table=2 --folds=3 --train_patients=4 --workdir=n4 ...
     samr-jax tables --table=2 --folds=3 --train_patients=8 --workdir=n8 ...
@@ -70,8 +71,7 @@ def main() -> None:
         for flag in ("data_dir", "split", "slices"):
             if FLAGS.given(flag):
                 raise InputError(f"--{flag} has no effect on --figure=low-data")
-        draw_low_data_curve(_WORKDIRS.value, path)
-        print(path)
+        print(f"{draw_low_data_curve(_WORKDIRS.value, path)}\n{path}")
         return
     config = read_config(Path(_WORKDIRS.value[0]))
     if _DATA.value:

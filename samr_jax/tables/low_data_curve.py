@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samr_jax.evaluation.drawing.charts import DicePoint, dice_chart
-from samr_jax.labels import LABELS, LESION_LABELS
+from samr_jax.evaluation.reports.markdown import gain_cell, page
+from samr_jax.evaluation.scores.comparisons import corrected, subject_differences
+from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.runtime.errors import InputError
 from samr_jax.runtime.files import read_json
 from samr_jax.tables.augmentation_tables import ALONE
@@ -14,8 +18,37 @@ from samr_jax.tables.rows import BASELINE
 
 REAL = "real images alone"
 
+Subjects = dict[str, dict[str, float | None]]
+"""Patient -> label -> Dice; None where the reference has no such label."""
 
-def draw_low_data_curve(workdirs: Sequence[Path | str], path: Path | str) -> None:
+
+@dataclasses.dataclass(frozen=True)
+class SegmenterTable:
+    """Table II with one number of training patients.
+
+    Attributes:
+      patients: that number.
+      folds: of the cross-validation.
+      dataset: hash of the dataset.
+      simulated: whether the patients are.
+      points: what segmenters were trained on -> label -> Dice and interval.
+      subjects: what segmenters were trained on -> Dice of each patient.
+    """
+
+    patients: int
+    folds: int
+    dataset: str
+    simulated: bool
+    points: dict[str, dict[str, DicePoint]]
+    subjects: dict[str, Subjects]
+
+    @property
+    def rows(self) -> list[str]:
+        """What segmenters were trained on, real images first."""
+        return sorted(self.points, key=lambda name: (name != REAL, name))
+
+
+def draw_low_data_curve(workdirs: Sequence[Path | str], path: Path | str) -> str:
     """Draws Dice against the number of training patients, one panel a label.
 
     Args:
@@ -23,61 +56,62 @@ def draw_low_data_curve(workdirs: Sequence[Path | str], path: Path | str) -> Non
         ``--train_patients`` and otherwise alike.
       path: PNG to write.
 
+    Returns:
+      A page of Markdown: the gain over real images alone, each patient's averaged over
+      the numbers of training patients.
+
     Raises:
       InputError: a folder has no such table, or the tables cannot be compared.
     """
-    tables = {Path(workdir): _read(Path(workdir)) for workdir in workdirs}
-    first_place, first = next(iter(tables.items()))
-    for place, table in tables.items():
-        for field in ("hash", "folds", "series"):
-            if table[field] != first[field]:
+    read = {Path(workdir): _read(Path(workdir) / "table2.json") for workdir in workdirs}
+    tables = sorted(read.values(), key=lambda table: table.patients)
+    first_place, first = next(iter(read.items()))
+    for place, table in read.items():
+        for field in ("dataset", "folds", "rows"):
+            ours, theirs = getattr(table, field), getattr(first, field)
+            if ours != theirs:
                 raise InputError(
-                    f"{place}: {field} {table[field]!r:.200}, expected that of "
-                    f"{first_place}, {first[field]!r:.200}"
+                    f"{place}: {field} {ours!r:.200}, expected that of {first_place}, "
+                    f"{theirs!r:.200}"
                 )
-    by_patients = {table["patients"]: table for table in tables.values()}
-    if len(by_patients) < max(2, len(tables)):
-        found = sorted(table["patients"] for table in tables.values())
+    counts = [table.patients for table in tables]
+    if len(set(counts)) < max(2, len(workdirs)):
         raise InputError(
-            f"tables with {found} training patients, expected two or more numbers"
+            f"tables with {counts} training patients, expected two or more numbers"
         )
-    curves = {
-        name: [by_patients[count]["points"][name] for count in sorted(by_patients)]
-        for name in first["series"]
-    }
-    dice_chart(curves, sorted(by_patients), path=path, simulated=first["simulated"])
+    curves = {name: [table.points[name] for table in tables] for name in first.rows}
+    dice_chart(curves, counts, path=path, simulated=first.simulated)
+    return _gains_page(tables)
 
 
-def _read(workdir: Path) -> dict:
-    """What one table says: its number of patients, and a Dice for each label."""
-    path = workdir / "table2.json"
+def _read(path: Path) -> SegmenterTable:
     if not path.exists():
-        raise InputError(f"{workdir}: no table2.json, expected a made table 2")
+        raise InputError(f"{path.parent}: no {path.name}, expected a made table 2")
     content = read_json(path)
     try:
-        points = {
-            _name(block, title): _point(result["dice"])
+        dices = {
+            _name(block, title): result["dice"]
             for block, results in content["results"].items()
             for title, result in results.items()
         }
-        found = {
-            "patients": content["train_patients"],
-            "folds": content["folds"],
-            "hash": content["dataset"]["hash"],
-            "simulated": content["dataset"]["simulated"],
-            "series": sorted(points, key=lambda name: (name != REAL, name)),
-            "points": points,
-        }
+        table = SegmenterTable(
+            content["train_patients"],
+            content["folds"],
+            content["dataset"]["hash"],
+            content["dataset"]["simulated"],
+            {name: _points(dice) for name, dice in dices.items()},
+            {name: _subjects(dice) for name, dice in dices.items()},
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path}: field missing or damaged ({error!r:.200})"
         ) from error
-    if not isinstance(found["patients"], int):
+    if not isinstance(table.patients, int):
         raise InputError(
-            f"{path}: train_patients {found['patients']!r}, expected a number, from "
+            f"{path}: train_patients {table.patients!r}, expected a number, from "
             "--train_patients"
         )
-    return found
+    return table
 
 
 def _name(block: str, title: str) -> str:
@@ -89,9 +123,57 @@ def _name(block: str, title: str) -> str:
     return f"real + {float(block):g} × {title}"
 
 
-def _point(dice: dict) -> dict[str, DicePoint]:
-    """The mean Dice of each label and its interval."""
+def _points(dice: Mapping) -> dict[str, DicePoint]:
     return {
         label: DicePoint(float(dice["dice"][label]), dice["intervals"].get(label))
-        for label in (LABELS[code] for code in LESION_LABELS)
+        for label in LESIONS
     }
+
+
+def _subjects(dice: Mapping) -> Subjects:
+    return {
+        name: {label: found[label] for label in LESIONS}
+        for name, found in dice["subjects"].items()
+    }
+
+
+def _averaged(tables: Sequence[SegmenterTable], name: str) -> Subjects:
+    """Each patient's Dice, averaged over the tables."""
+
+    def average(patient: str, label: str) -> float | None:
+        found = [table.subjects[name][patient][label] for table in tables]
+        known = [value for value in found if value is not None]
+        return statistics.fmean(known) if known else None
+
+    patients = tables[0].subjects[name]
+    return {p: {label: average(p, label) for label in LESIONS} for p in patients}
+
+
+def _gains_page(tables: Sequence[SegmenterTable]) -> str:
+    """Gains over real images alone, corrected for their number."""
+    theirs = _averaged(tables, REAL)
+    rows = tables[0].rows[1:]
+    gains = corrected(
+        {
+            (name, label): found
+            for name in rows
+            for label, found in subject_differences(
+                _averaged(tables, name), theirs, LESIONS
+            ).items()
+        }
+    )
+    counts = ", ".join(str(table.patients) for table in tables)
+    return page(
+        f"Gain over real images alone, mean of {counts} training patients",
+        ["Trained on", *(f"{label} gain" for label in LESIONS)],
+        [
+            [name, *(gain_cell(gains[name, label], "{:+.3f}") for label in LESIONS)]
+            for name in rows
+        ],
+        [
+            "Each patient's Dice is averaged over the numbers of training patients "
+            "first. Gain: mean difference over patients, its 95 % interval, and the "
+            "p-value of the paired t-test, with Holm's correction for all cells."
+        ],
+        simulated=tables[0].simulated,
+    )

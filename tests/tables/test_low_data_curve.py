@@ -13,8 +13,22 @@ pytestmark = pytest.mark.quick
 
 
 def result(edema):
-    dice = {"edema": edema, "cavity": 0.5, "tumor": 0.25}
-    return {"dice": {"dice": dice, "intervals": {"edema": [edema - 0.1, edema + 0.1]}}}
+    """A Dice for each of six patients, one of whom has no cavity."""
+    subjects = {
+        f"sub-{i}": {
+            "edema": edema * (0.9 + 0.04 * i),
+            "cavity": 0.5 if i else None,
+            "tumor": 0.25,
+        }
+        for i in range(6)
+    }
+    return {
+        "dice": {
+            "dice": {"edema": edema, "cavity": 0.5, "tumor": 0.25},
+            "intervals": {"edema": [edema - 0.1, edema + 0.1]},
+            "subjects": subjects,
+        }
+    }
 
 
 def write_table(folder, patients, edema, **changes):
@@ -48,13 +62,16 @@ def test_each_training_set_has_a_curve_in_the_order_of_the_patients(
         return plot(axes, x, y, *args, **options)
 
     monkeypatch.setattr(Axes, "plot", noted)
-    draw_low_data_curve(tables, tmp_path / "curve.png")
+    text = draw_low_data_curve(tables, tmp_path / "curve.png")
     assert drawn == {
         "real images alone": [0.4, 0.6],
         "CG-SAMR alone": [0.3, 0.5],
         "real + 4 × CG-SAMR": [0.5, 0.7],
     }
     assert next(iter(drawn)) == "real images alone"
+    assert "mean of 4, 12 training patients" in text
+    gains = [line for line in text.splitlines() if line.startswith("| real + 4")]
+    assert "+0.100" in gains[0] and "| +0.000" in gains[0]
     assert imread(tmp_path / "curve.png").ndim == 3
 
 
@@ -64,8 +81,8 @@ def test_each_training_set_has_a_curve_in_the_order_of_the_patients(
         ({"train_patients": 4}, r"tables with \[4, 4\] training patients"),
         ({"train_patients": None}, "train_patients None, expected a number"),
         ({"folds": 5}, "folds 5, expected that of .*first, 3"),
-        ({"dataset": {"hash": "b", "simulated": False}}, "hash 'b', expected that"),
-        ({"results": {}}, r"series \[\], expected that"),
+        ({"dataset": {"hash": "b", "simulated": False}}, "dataset 'b', expected that"),
+        ({"results": {}}, r"rows \[\], expected that"),
         ({"results": {"4": {"CG-SAMR": {}}}}, "field missing or damaged"),
         ({"results": {"x": {"CG-SAMR": result(0.5)}}}, "field missing or damaged"),
     ],
