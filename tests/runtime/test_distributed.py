@@ -10,7 +10,7 @@ import pytest
 from samr_jax.runtime import peers
 from samr_jax.runtime.errors import InputError
 from samr_jax.training.loop import train_and_evaluate
-from tests.commands import ROOT, start
+from tests.commands import ROOT
 from tests.faults.bench import (
     check_same_state,
     final_state,
@@ -119,15 +119,6 @@ def test_the_loss_of_the_coordinating_process_is_one_line(tmp_path):
     [line] = [line for line in said[1].splitlines() if line.startswith("error:")]
     assert "another process has failed" in line and "JAX's own message" in line
     assert "Terminating process" in said[1]  # JAX's own message
-
-
-def test_half_a_description_of_the_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
-    for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
-        monkeypatch.delenv(name, raising=False)
-    config = "--config=tests/configs/tiny.py"
-    done = start("main", config, f"--workdir={tmp_path / 'run'}")
-    assert "error: JAX_NUM_PROCESSES is not set" in done.error
 
 
 @pytest.mark.parametrize(
