@@ -47,7 +47,7 @@ A page of ``docs`` that is not named here comes last under the first heading.
 BELOW = {
     "results/README": [
         str(path.relative_to(ROOT).with_suffix(""))
-        for path in sorted(ROOT.glob("results/*/*.md"))
+        for path in sorted(ROOT.glob("results/*/**/*.md"))
     ],
     "samr_jax/pretrained/MODEL_CARD": ["samr_jax/pretrained/anatomy/scores"],
 }
@@ -61,6 +61,7 @@ FILES = [
     "docs/*.md",
     "results/README.md",
     "results/*/*.md",
+    "results/*/*/*/*.md",
     "samr_jax/pretrained/MODEL_CARD.md",
     "samr_jax/pretrained/anatomy/scores.md",
 ]
