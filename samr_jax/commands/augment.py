@@ -22,7 +22,7 @@ Lesions can also come from mask files, such as masks of patients after treatment
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
-from samr_jax.runtime.errors import InputError
+from samr_jax.commands.frame.lesion_flags import LesionFlags
 
 FLAGS = Flags()
 
@@ -57,22 +57,11 @@ _BRAINS = _CONTENT.choice(
     ["own", "subjects", "simulated"],
     "Whose brain a run of the config anatomy is told.",
 )
-_MASKS = _CONTENT.strings(
-    "masks",
-    [],
+_LESIONS = LesionFlags(
+    FLAGS,
+    _CONTENT,
     "Masks: files, folders or patterns. Their lesions take the place of the patients' "
     "own; by default those are edited.",
-    form="MASK,...",
-)
-_LABELS = _CONTENT.string(
-    "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
-)
-_MASKS_SPACE = _CONTENT.choice(
-    "masks_space",
-    "dataset",
-    ["dataset", "mni"],
-    "Space of --masks: that of the dataset's atlas, or MNI152's, with which the atlas "
-    "is then registered.",
 )
 _MIX = _CONTENT.switch("mix", "Add the real subjects of all splits.")
 
@@ -81,7 +70,6 @@ def main() -> None:
     import tempfile
 
     from samr_jax.inference.augment import mixed, synthesized_set
-    from samr_jax.inference.given_lesions import read_lesions
     from samr_jax.runs.model import load_model
     from samr_jax.runs.workdir import read_config
     from samr_jax.runtime.files import check_new_directory
@@ -92,12 +80,7 @@ def main() -> None:
     if _DATA.value:
         config.data.dir = _DATA.value
     dataset = training_dataset(config)
-    for flag in ("labels", "masks_space"):
-        if FLAGS.given(flag) and not _MASKS.value:
-            raise InputError(f"--{flag} without --masks, expected both")
-    lesions = None
-    if _MASKS.value:
-        lesions = read_lesions(_MASKS.value, _LABELS.value, _MASKS_SPACE.value)
+    lesions = _LESIONS.read()
     model = load_model(_WORKDIR.value, which=_CHECKPOINT.value)
     count = _COUNT.value or len(dataset.splits["train"])
     options = {

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from samr_jax.commands.frame.flags import Flags
+from samr_jax.commands.frame.lesion_flags import LesionFlags
 from samr_jax.runtime.errors import InputError
 
 FLAGS = Flags()
@@ -69,22 +70,11 @@ _SHARES = _RUNS.strings(
     "the paper. Real volumes alone always have a row.",
     form="SHARE,...",
 )
-_MASKS = _RUNS.strings(
-    "masks",
-    [],
+_LESIONS = LesionFlags(
+    FLAGS,
+    _RUNS,
     "Table 2: masks (files, folders or patterns) whose lesions the synthesized "
     "training data have; by default the lesions of training patients are edited.",
-    form="MASK,...",
-)
-_LABELS = _RUNS.string(
-    "labels", "samr", "Codes of --masks, such as samr or brats2024.", form="PRESET"
-)
-_MASKS_SPACE = _RUNS.choice(
-    "masks_space",
-    "dataset",
-    ["dataset", "mni"],
-    "Space of --masks: that of the dataset's atlas, or MNI152's, with which the atlas "
-    "is then registered.",
 )
 _STEPS = _RUNS.integer(
     "steps",
@@ -132,6 +122,11 @@ def main() -> None:
         raise InputError(f"--table={_TABLE.value}, expected 1 to {len(TABLES)}")
     if _TRAIN_PATIENTS.value and not _FOLDS.value:
         raise InputError("--train_patients without --folds, expected both")
+    if FLAGS.given("masks") and _TABLE.value != 2:
+        raise InputError(
+            f"--masks and --table={_TABLE.value}, expected --table=2, whose training "
+            "data are synthesized from masks"
+        )
     overrides = read_overrides()
     segmenter = read_fields("segmenter", _SEGMENTER.value)
     runs = TableRuns(
@@ -143,7 +138,7 @@ def main() -> None:
         segmenter=segmenter,
         folds=_FOLDS.value,
         train_patients=_TRAIN_PATIENTS.value,
-        lesions=given_lesions(),
+        lesions=_LESIONS.read(),
         shares=read_shares(),
         grid=read_grid({**overrides, **segmenter}),
     )
@@ -151,23 +146,6 @@ def main() -> None:
         print(status(_TABLE.value, runs, only=_ONLY.value))
         return
     print(make_table(_TABLE.value, runs, only=_ONLY.value).read_text())
-
-
-def given_lesions():
-    """The lesions of --masks; None without them."""
-    from samr_jax.inference.given_lesions import read_lesions
-
-    if not _MASKS.value:
-        for flag in ("labels", "masks_space"):
-            if FLAGS.given(flag):
-                raise InputError(f"--{flag} without --masks, expected both")
-        return None
-    if _TABLE.value != 2:
-        raise InputError(
-            f"--masks and --table={_TABLE.value}, expected --table=2, whose training "
-            "data are synthesized from masks"
-        )
-    return read_lesions(_MASKS.value, _LABELS.value, _MASKS_SPACE.value)
 
 
 def read_shares() -> tuple[float, ...]:

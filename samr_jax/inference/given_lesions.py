@@ -21,9 +21,6 @@ from samr_jax.runtime.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-SPACES = ("dataset", "mni")
-"""Where masks can lie: in the space of the dataset's atlas, or in that of MNI152."""
-
 MAX_LOST = 0.1
 """Share of a lesion that may be lost without a warning, such as by resampling."""
 
@@ -36,7 +33,7 @@ class GivenLesions:
 
     Attributes:
       masks: name of the file, see `find_masks` -> label map of our codes.
-      space: one of `SPACES`.
+      space: ``dataset`` for that of the dataset's atlas, or ``mni`` for MNI152's.
     """
 
     masks: Mapping[str, Volume]
@@ -96,7 +93,7 @@ def read_lesions(
     Args:
       given: files, folders or patterns; see `find_masks`.
       labels: preset of their codes; see `samr_jax.labels.PRESETS`.
-      space: one of `SPACES`.
+      space: ``dataset`` for that of the dataset's atlas, or ``mni`` for MNI152's.
 
     Raises:
       InputError: there is no file, or one cannot be read or has other codes.
