@@ -18,7 +18,9 @@ _leaving = threading.Lock()
 
 def is_one_of_several() -> bool:
     """Whether the environment says that this process is one of several."""
-    return _COORDINATOR in os.environ or os.environ.get(_ASKED_FOR) == "1"
+    if _COORDINATOR in os.environ:
+        return os.environ.get("JAX_NUM_PROCESSES") != "1"
+    return os.environ.get(_ASKED_FOR) == "1"
 
 
 def connect() -> None:

@@ -126,12 +126,7 @@ def test_the_loss_of_the_coordinating_process_is_one_line(tmp_path):
     [
         ("localhost:1", "", "0", "JAX_NUM_PROCESSES is not set, expected with"),
         ("localhost:1", "2", "", "JAX_PROCESS_ID is not set, expected with JAX_COORD"),
-        (
-            "localhost",
-            "2",
-            "0",
-            "ADDRESS=localhost, expected HOST:PORT",
-        ),
+        ("localhost", "2", "0", "ADDRESS=localhost, expected HOST:PORT"),
         ("localhost:x", "2", "0", "=localhost:x, expected HOST:PORT"),
         ("localhost:1", "two", "0", "JAX_NUM_PROCESSES=two, expected their number"),
         ("localhost:1", "0", "0", "JAX_NUM_PROCESSES=0, expected their number"),
