@@ -30,6 +30,9 @@ class SegmenterTable:
       patients: that number.
       folds: of the cross-validation.
       dataset: hash of the dataset.
+      steps: what segmenters were trained on -> their optimizer steps.
+      lesions: mask files whose lesions the synthesized volumes have; None for edited
+        lesions of the training patients.
       simulated: whether the patients are.
       points: what segmenters were trained on -> label -> Dice and interval.
       subjects: what segmenters were trained on -> Dice of each patient.
@@ -38,6 +41,8 @@ class SegmenterTable:
     patients: int
     folds: int
     dataset: str
+    steps: dict[str, int]
+    lesions: list[str] | None
     simulated: bool
     points: dict[str, dict[str, DicePoint]]
     subjects: dict[str, Subjects]
@@ -46,6 +51,11 @@ class SegmenterTable:
     def rows(self) -> list[str]:
         """What segmenters were trained on, real images first."""
         return sorted(self.points, key=lambda name: (name != REAL, name))
+
+    @property
+    def tested(self) -> list[str]:
+        """The test patients."""
+        return sorted({name for found in self.subjects.values() for name in found})
 
 
 def draw_low_data_curve(workdirs: Sequence[Path | str], path: Path | str) -> str:
@@ -67,7 +77,7 @@ def draw_low_data_curve(workdirs: Sequence[Path | str], path: Path | str) -> str
     tables = sorted(read.values(), key=lambda table: table.patients)
     first_place, first = next(iter(read.items()))
     for place, table in read.items():
-        for field in ("dataset", "folds", "rows"):
+        for field in ("dataset", "folds", "lesions", "rows", "steps", "tested"):
             ours, theirs = getattr(table, field), getattr(first, field)
             if ours != theirs:
                 raise InputError(
@@ -89,15 +99,18 @@ def _read(path: Path) -> SegmenterTable:
         raise InputError(f"{path.parent}: no {path.name}, expected a made table 2")
     content = read_json(path)
     try:
-        dices = {
-            _name(block, title): result["dice"]
+        results = {
+            _name(block, title): result
             for block, results in content["results"].items()
             for title, result in results.items()
         }
+        dices = {name: result["dice"] for name, result in results.items()}
         table = SegmenterTable(
             content["train_patients"],
             content["folds"],
             content["dataset"]["hash"],
+            {name: result["step"] for name, result in results.items()},
+            content["lesions"],
             content["dataset"]["simulated"],
             {name: _points(dice) for name, dice in dices.items()},
             {name: _subjects(dice) for name, dice in dices.items()},
@@ -106,6 +119,8 @@ def _read(path: Path) -> SegmenterTable:
         raise InputError(
             f"{path}: field missing or damaged ({error!r:.200})"
         ) from error
+    if REAL not in table.points:
+        raise InputError(f"{path}: no row of {REAL}, expected table 2")
     if not isinstance(table.patients, int):
         raise InputError(
             f"{path}: train_patients {table.patients!r}, expected a number, from "

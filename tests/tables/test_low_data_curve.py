@@ -6,6 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
+from samr_jax.evaluation.scores.dice import LESIONS
 from samr_jax.runtime.errors import InputError
 from samr_jax.tables.low_data_curve import draw_low_data_curve
 
@@ -23,11 +24,12 @@ def result(edema):
         for i in range(6)
     }
     return {
+        "step": 800,
         "dice": {
             "dice": {"edema": edema, "cavity": 0.5, "tumor": 0.25},
             "intervals": {"edema": [edema - 0.1, edema + 0.1]},
             "subjects": subjects,
-        }
+        },
     }
 
 
@@ -37,6 +39,7 @@ def write_table(folder, patients, edema, **changes):
         "train_patients": patients,
         "folds": 3,
         "dataset": {"hash": "a", "simulated": False},
+        "lesions": None,
         "results": {
             "4": {"CG-SAMR": result(edema + 0.1)},
             "0": {"Baseline": result(edema)},
@@ -82,7 +85,12 @@ def test_each_training_set_has_a_curve_in_the_order_of_the_patients(
         ({"train_patients": None}, "train_patients None, expected a number"),
         ({"folds": 5}, "folds 5, expected that of .*first, 3"),
         ({"dataset": {"hash": "b", "simulated": False}}, "dataset 'b', expected that"),
-        ({"results": {}}, r"rows \[\], expected that"),
+        ({"results": {}}, "no row of real images alone, expected table 2"),
+        ({"lesions": ["a mask"]}, r"lesions \['a mask'\], expected that"),
+        (
+            {"results": {"0": {"Baseline": result(0.5)}}},
+            r"rows \['real images alone'\], expected that",
+        ),
         ({"results": {"4": {"CG-SAMR": {}}}}, "field missing or damaged"),
         ({"results": {"x": {"CG-SAMR": result(0.5)}}}, "field missing or damaged"),
     ],
@@ -93,6 +101,23 @@ def test_tables_that_cannot_be_compared_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         draw_low_data_curve([first, second], tmp_path / "curve.png")
     assert not (tmp_path / "curve.png").exists()
+
+
+def test_other_steps_and_other_patients_are_refused(tmp_path):
+    first = write_table(tmp_path / "first", 4, 0.4)
+    content = json.loads((first / "table2.json").read_text())
+    second = write_table(tmp_path / "second", 8, 0.5)
+    content["train_patients"] = 8
+    for change, message in (("steps", "steps .*1600"), ("tested", "tested .*sub-9")):
+        changed = json.loads(json.dumps(content))
+        baseline = changed["results"]["0"]["Baseline"]
+        if change == "steps":
+            baseline["step"] = 1600
+        else:
+            baseline["dice"]["subjects"]["sub-9"] = dict.fromkeys(LESIONS, 0.5)
+        (second / "table2.json").write_text(json.dumps(changed))
+        with pytest.raises(InputError, match=message):
+            draw_low_data_curve([first, second], tmp_path / "curve.png")
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
